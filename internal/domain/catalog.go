@@ -1,0 +1,89 @@
+// Package domain holds what Evently is about: venues and seats, events and shows,
+// bookings and money, and the errors that can come of them. It imports nothing
+// beyond the standard library and knows neither HTTP nor any store.
+package domain
+
+import "time"
+
+// Role is what a user may do.
+type Role string
+
+// The roles.
+const (
+	RoleUser  Role = "user"
+	RoleAdmin Role = "admin"
+)
+
+// User is somebody who can sign in.
+type User struct {
+	ID           int64
+	Email        string // as given; compared without regard to case
+	PasswordHash string // bcrypt
+	Role         Role
+	CreatedAt    time.Time
+}
+
+// Venue is a place with numbered seats.
+type Venue struct {
+	ID        int64
+	Name      string
+	Address   string
+	CreatedAt time.Time
+}
+
+// Seat is one numbered seat of a venue.
+type Seat struct {
+	ID      int64
+	VenueID int64
+	Row     string
+	Number  int32
+}
+
+// SeatPlace names a seat by where it stands, before or without its id.
+type SeatPlace struct {
+	Row    string
+	Number int32
+}
+
+// Event is what is played; a Show is when and where.
+type Event struct {
+	ID        int64
+	Title     string
+	CreatedAt time.Time
+}
+
+// Show is one performance of an event. Every seat of its venue can be booked at Price.
+type Show struct {
+	ID        int64
+	EventID   int64
+	VenueID   int64
+	StartTime time.Time
+	EndTime   time.Time
+	Price     Money // per seat
+	CreatedAt time.Time
+}
+
+// ShowDetails is a show with what people want to know before they choose it.
+type ShowDetails struct {
+	Show
+	Event          Event
+	Venue          Venue
+	AvailableSeats int
+	TotalSeats     int
+}
+
+// SeatStatus tells whether a seat of a show can be had.
+type SeatStatus string
+
+// The states of a seat of a show. A hold whose time is over counts as available.
+const (
+	SeatAvailable SeatStatus = "AVAILABLE"
+	SeatLocked    SeatStatus = "LOCKED"
+	SeatBooked    SeatStatus = "BOOKED"
+)
+
+// ShowSeat is a seat as one show sees it.
+type ShowSeat struct {
+	Seat
+	Status SeatStatus
+}

@@ -1,0 +1,132 @@
+// Package handler turns HTTP requests into calls of services and their results into JSON. The
+// types of the wire live here and nowhere else.
+package handler
+
+import (
+	"time"
+
+	"evently/internal/domain"
+)
+
+// priceInput is a money field of a request, as it was written. Only the validator judges
+// it, so that the fault is reported with the name of the field.
+type priceInput string
+
+// UnmarshalJSON keeps the raw text. A quoted number stays quoted and so fails to validate.
+func (p *priceInput) UnmarshalJSON(raw []byte) error {
+	if string(raw) != "null" {
+		*p = priceInput(raw)
+	}
+	return nil
+}
+
+// money gives the amount of a price that was validated.
+func (p priceInput) money() (domain.Money, error) { return domain.ParseMoney(string(p)) }
+
+// moneyOutput is an amount in an answer: a JSON number with at most two decimals.
+type moneyOutput domain.Money
+
+// MarshalJSON writes the shortest exact decimal.
+func (m moneyOutput) MarshalJSON() ([]byte, error) { return []byte(domain.Money(m).String()), nil }
+
+// utc is a moment in an answer: RFC 3339 in UTC.
+func utc(t time.Time) time.Time { return t.UTC() }
+
+type userDTO struct {
+	UserID    int64       `json:"user_id"`
+	Email     string      `json:"email"`
+	Role      domain.Role `json:"role"`
+	CreatedAt time.Time   `json:"created_at"`
+}
+
+func toUser(u domain.User) userDTO {
+	return userDTO{UserID: u.ID, Email: u.Email, Role: u.Role, CreatedAt: utc(u.CreatedAt)}
+}
+
+type venueDTO struct {
+	VenueID   int64     `json:"venue_id"`
+	VenueName string    `json:"venue_name"`
+	Address   string    `json:"address"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func toVenue(v domain.Venue) venueDTO {
+	return venueDTO{VenueID: v.ID, VenueName: v.Name, Address: v.Address, CreatedAt: utc(v.CreatedAt)}
+}
+
+type seatDTO struct {
+	SeatID     int64  `json:"seat_id"`
+	VenueID    int64  `json:"venue_id"`
+	SeatRow    string `json:"seat_row"`
+	SeatNumber int32  `json:"seat_number"`
+}
+
+func toSeat(s domain.Seat) seatDTO {
+	return seatDTO{SeatID: s.ID, VenueID: s.VenueID, SeatRow: s.Row, SeatNumber: s.Number}
+}
+
+type eventDTO struct {
+	EventID   int64     `json:"event_id"`
+	Title     string    `json:"title"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+func toEvent(e domain.Event) eventDTO {
+	return eventDTO{EventID: e.ID, Title: e.Title, CreatedAt: utc(e.CreatedAt)}
+}
+
+type showDTO struct {
+	ShowID    int64       `json:"show_id"`
+	EventID   int64       `json:"event_id"`
+	VenueID   int64       `json:"venue_id"`
+	StartTime time.Time   `json:"start_time"`
+	EndTime   time.Time   `json:"end_time"`
+	Price     moneyOutput `json:"price"`
+	CreatedAt time.Time   `json:"created_at"`
+}
+
+func toShow(s domain.Show) showDTO {
+	return showDTO{
+		ShowID: s.ID, EventID: s.EventID, VenueID: s.VenueID,
+		StartTime: utc(s.StartTime), EndTime: utc(s.EndTime),
+		Price: moneyOutput(s.Price), CreatedAt: utc(s.CreatedAt),
+	}
+}
+
+type eventRefDTO struct {
+	EventID int64  `json:"event_id"`
+	Title   string `json:"title"`
+}
+
+type venueRefDTO struct {
+	VenueID   int64  `json:"venue_id"`
+	VenueName string `json:"venue_name"`
+	Address   string `json:"address"`
+}
+
+type showDetailsDTO struct {
+	showDTO
+	Event          eventRefDTO `json:"event"`
+	Venue          venueRefDTO `json:"venue"`
+	AvailableSeats int         `json:"available_seats"`
+	TotalSeats     int         `json:"total_seats"`
+}
+
+func toShowDetails(s domain.ShowDetails) showDetailsDTO {
+	return showDetailsDTO{
+		showDTO:        toShow(s.Show),
+		Event:          eventRefDTO{EventID: s.Event.ID, Title: s.Event.Title},
+		Venue:          venueRefDTO{VenueID: s.Venue.ID, VenueName: s.Venue.Name, Address: s.Venue.Address},
+		AvailableSeats: s.AvailableSeats,
+		TotalSeats:     s.TotalSeats,
+	}
+}
+
+// mapSlice applies f to each item. The result is never nil: an empty list is [], not null.
+func mapSlice[A, B any](items []A, f func(A) B) []B {
+	out := make([]B, len(items))
+	for i, item := range items {
+		out[i] = f(item)
+	}
+	return out
+}

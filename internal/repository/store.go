@@ -1,0 +1,127 @@
+// Package repository holds all SQL. Its Store implements the ports that services
+// declare; what leaves it is a domain type or a domain error, never one of the driver's.
+package repository
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options are the bounds of a Store.
+type Options struct {
+	// AcquireTimeout is how long a request may wait for a connection before it is
+	// told that the service is overloaded. 0 means 1 s.
+	AcquireTimeout time.Duration
+	// QueryTimeout bounds one operation on the database. 0 means 5 s.
+	QueryTimeout time.Duration
+}
+
+// Store is PostgreSQL as Evently uses it. It is safe for concurrent use.
+type Store struct {
+	pool    *pgxpool.Pool
+	options Options
+}
+
+// New gives a Store over pool, which the caller keeps and closes.
+func New(pool *pgxpool.Pool, options Options) *Store {
+	if options.AcquireTimeout <= 0 {
+		options.AcquireTimeout = time.Second
+	}
+	if options.QueryTimeout <= 0 {
+		options.QueryTimeout = 5 * time.Second
+	}
+	return &Store{pool: pool, options: options}
+}
+
+// querier is what a connection and a transaction have in common.
+type querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
+}
+
+// txKey is the context key of the transaction that InTx opened.
+type txKey struct{}
+
+// A serialization failure or a deadlock leaves nothing behind, so the work is done anew.
+const (
+	maxAttempts  = 4
+	retryBackoff = 5 * time.Millisecond
+)
+
+// InTx runs fn in one transaction at READ COMMITTED: what fn does through this Store with the
+// context that it is given is committed together or not at all. It rolls back on an error and
+// on a panic, and runs fn again, a bounded number of times, after a serialization failure or a
+// deadlock; so fn has no effect outside the database. A nested InTx joins the outer one.
+func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	if ctx.Value(txKey{}) != nil {
+		return fn(ctx)
+	}
+	return s.withConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			return fn(context.WithValue(ctx, txKey{}, tx))
+		})
+	})
+}
+
+// run gives fn the transaction of ctx, or else a connection of its own. One statement, or one
+// batch, is then a transaction by itself: PostgreSQL commits or undoes the whole of it.
+func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+	if tx, ok := ctx.Value(txKey{}).(pgx.Tx); ok {
+		return fn(ctx, tx)
+	}
+	return s.withConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		return fn(ctx, conn)
+	})
+}
+
+// withConn runs fn on a connection, within the bounds of Options, and translates its errors.
+func (s *Store) withConn(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.once(ctx, fn)
+		if err == nil || attempt == maxAttempts || !retryable(err) {
+			return s.translate(ctx, err)
+		}
+		pause := time.Duration(attempt) * retryBackoff
+		select {
+		case <-time.After(pause + rand.N(pause)):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Store) once(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+	acquire, stop := context.WithTimeout(ctx, s.options.AcquireTimeout)
+	conn, err := s.pool.Acquire(acquire)
+	stop()
+	if err != nil {
+		return &acquireError{cause: err, exhausted: s.exhausted()}
+	}
+	defer conn.Release()
+
+	ctx, cancel := context.WithTimeout(ctx, s.options.QueryTimeout)
+	defer cancel()
+	return fn(ctx, conn)
+}
+
+// exhausted reports whether every connection that the pool may have is in use, which
+// tells an overload from a database that is not there.
+func (s *Store) exhausted() bool {
+	stat := s.pool.Stat()
+	return stat.AcquiredConns() >= stat.MaxConns()
+}
+
+// Ping asks the database for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.run(ctx, func(ctx context.Context, q querier) error {
+		_, err := q.Exec(ctx, `SELECT 1`)
+		return err
+	})
+}

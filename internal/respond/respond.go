@@ -1,0 +1,126 @@
+// Package respond writes JSON answers. It is the one place where an error becomes a status.
+package respond
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"evently/internal/domain"
+)
+
+// RequestIDHeader carries the request id on every answer.
+const RequestIDHeader = "X-Request-ID"
+
+// JSON writes v with the given status.
+func JSON(w http.ResponseWriter, status int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return domain.ErrInternal.WithCause(err)
+	}
+	Raw(w, status, body)
+	return nil
+}
+
+// Raw writes a body that is JSON already.
+func Raw(w http.ResponseWriter, status int, body []byte) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	// An error here is a client that went away: there is nobody left to tell.
+	_, _ = w.Write(body)
+}
+
+// statuses is the whole mapping from kinds of error to HTTP.
+var statuses = map[domain.Kind]int{
+	domain.KindInternal:         http.StatusInternalServerError,
+	domain.KindInvalid:          http.StatusBadRequest,
+	domain.KindUnauthenticated:  http.StatusUnauthorized,
+	domain.KindPaymentRequired:  http.StatusPaymentRequired,
+	domain.KindForbidden:        http.StatusForbidden,
+	domain.KindNotFound:         http.StatusNotFound,
+	domain.KindMethodNotAllowed: http.StatusMethodNotAllowed,
+	domain.KindConflict:         http.StatusConflict,
+	domain.KindGone:             http.StatusGone,
+	domain.KindTooLarge:         http.StatusRequestEntityTooLarge,
+	domain.KindUnsupportedMedia: http.StatusUnsupportedMediaType,
+	domain.KindUnprocessable:    http.StatusUnprocessableEntity,
+	domain.KindTooManyRequests:  http.StatusTooManyRequests,
+	domain.KindUnavailable:      http.StatusServiceUnavailable,
+}
+
+// statusClientGone is what the access log shows for a request whose client did not wait for
+// the answer. It is never sent to anybody.
+const statusClientGone = 499
+
+// Status gives the status and the coded form of any error.
+func Status(err error) (int, *domain.Error) {
+	var coded *domain.Error
+	if !errors.As(err, &coded) {
+		coded = domain.ErrInternal.WithCause(err)
+	}
+	return statuses[coded.Kind], coded
+}
+
+// Error writes err in the standard shape and logs it once if it is our fault.
+func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		w.WriteHeader(statusClientGone)
+		return
+	}
+	status, coded := Status(err)
+	if status >= http.StatusInternalServerError {
+		log.ErrorContext(r.Context(), "request failed", "code", coded.Code, "error", err.Error())
+	}
+
+	header := w.Header()
+	if status == http.StatusUnauthorized {
+		header.Set("WWW-Authenticate", "Bearer")
+	}
+	if coded.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.FormatInt(retryAfterSeconds(coded.RetryAfter), 10))
+	}
+	body, err := json.Marshal(errorBody(coded, header.Get(RequestIDHeader)))
+	if err != nil {
+		log.ErrorContext(r.Context(), "encode an error body", "code", coded.Code, "error", err.Error())
+		body = []byte(`{"message":"Something went wrong on our side","code":"internal"}`)
+	}
+	Raw(w, status, body)
+}
+
+// retryAfterSeconds rounds up: a client that comes a moment too early comes in vain.
+func retryAfterSeconds(d time.Duration) int64 {
+	return int64(math.Ceil(d.Seconds()))
+}
+
+// errorBody gives the members of the standard error shape and the further ones of this error.
+func errorBody(e *domain.Error, requestID string) map[string]any {
+	body := make(map[string]any, len(e.Fields)+4)
+	for name, value := range e.Fields {
+		body[name] = value
+	}
+	body["message"] = e.Message
+	body["code"] = e.Code
+	body["request_id"] = requestID
+	if len(e.Details) > 0 {
+		body["details"] = e.Details
+	}
+	return body
+}
+
+// Handler is an http.HandlerFunc that may fail.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Adapt makes an http.HandlerFunc of h: what h returns becomes the answer.
+func Adapt(log *slog.Logger, h Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			Error(w, r, log, err)
+		}
+	}
+}
