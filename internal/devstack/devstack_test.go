@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -271,7 +272,13 @@ func TestStartAfterACrash(t *testing.T) {
 			if isOurs(orphan, postgresNames, before.PostgresDataDir) {
 				t.Error("the orphan still runs")
 			}
-			if err := redisClient(t, before.RedisURL).Ping(t.Context()).Err(); err == nil {
+			opts, err := redis.ParseURL(before.RedisURL)
+			check(t, err)
+			_, port, err := net.SplitHostPort(opts.Addr)
+			check(t, err)
+			portNumber, err := strconv.Atoi(port)
+			check(t, err)
+			if _, err := askRedisVersion(t.Context(), portNumber, opts.Password); err == nil {
 				t.Error("the orphaned Redis still answers")
 			}
 			check(t, after.Stop(t.Context()))
