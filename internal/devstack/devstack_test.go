@@ -419,3 +419,30 @@ func TestFailedStartShowsTheLog(t *testing.T) {
 		t.Errorf("still running: %v", left)
 	}
 }
+
+func TestRemoveStaleTakesTheDeadAndLeavesTheLiving(t *testing.T) {
+	t.Parallel()
+	parent := stackDir(t)
+	check(t, os.Chmod(parent, 0o711)) //nolint:gosec // PostgreSQL's user passes through
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	dead, living, unborn := filepath.Join(parent, "s-dead"), filepath.Join(parent, "s-living"), filepath.Join(parent, "s-unborn")
+	crashing, orphans := startHelper(t, helper{Dir: dead, OutliveParent: true})
+	check(t, crashing.Process.Signal(syscall.SIGKILL))
+	_ = crashing.Wait()
+	alive := start(t, Options{Dir: living, Ephemeral: true})
+	check(t, os.Mkdir(unborn, 0o700))
+
+	check(t, RemoveStale(t.Context(), parent, "s-", log))
+	if left := processesBelow(t, dead); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+	for dir, want := range map[string]bool{dead: false, living: true, unborn: true} {
+		if isDir(dir) != want {
+			t.Errorf("%s: exists %v, want %v", dir, !want, want)
+		}
+	}
+	if strings.HasPrefix(orphans.PostgresDataDir, dead) && isDir(orphans.PostgresDataDir) {
+		t.Error("the data is still there")
+	}
+	exec1(t, alive.DatabaseURL, `SELECT 1`)
+}
