@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/google/go-cmp/cmp"
@@ -33,7 +34,7 @@ type catalogAPI struct {
 func setupCatalog(t *testing.T) *catalogAPI {
 	t.Helper()
 	pool, count := testkit.CountingPool(t)
-	store := repository.New(pool, repository.Options{})
+	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	catalog := service.NewCatalog(store)
 	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
 	analytics := handler.NewAnalytics(service.NewAnalytics(store))

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
+	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -79,10 +80,10 @@ func TestRaceOfSeatsAndShows(t *testing.T) {
 	ctx := t.Context()
 	event := testkit.NewEvent(t, f.pool, "Event")
 	venue, other := testkit.NewVenue(t, f.pool, 0, 0), testkit.NewVenue(t, f.pool, 3, 3)
-	rows := places(26)
+	rows := places(14)
 	mover, err := f.CreateShow(ctx, aShow(event, other, 1000))
 	wantErr(t, err, nil)
-	for round := range 26 {
+	for round := range 14 {
 		seats := rows[round*100 : round*100+100]
 		target := []int64{venue, other}[round%2]
 		errs := race(
@@ -269,10 +270,10 @@ func TestRaceOfBookingsAndChanges(t *testing.T) {
 		venue := testkit.NewVenue(t, f.pool, 2, 2)
 		hold := func(seat int64) func() error {
 			return func() error {
-				return pgx.BeginFunc(ctx, f.pool, func(tx pgx.Tx) error {
-					_, err := book(ctx, tx, user, show, aBooking{status: domain.BookingPending, seat: seat, expires: "1 hour"})
-					return err
+				_, err := f.store.HoldSeats(ctx, service.NewHold{
+					UserID: user, ShowID: show, SeatIDs: []int64{seat}, LockToken: "token", HoldFor: time.Hour,
 				})
+				return err
 			}
 		}
 		change := func() error { return f.DeleteShow(ctx, show) }
@@ -281,9 +282,14 @@ func TestRaceOfBookingsAndChanges(t *testing.T) {
 		}
 		errs := race(hold(seats[0]), change, hold(seats[1]))
 		wantOnly(t, errs[1:2], domain.ErrShowHasBookings)
-		wantOnly(t, []error{errs[0], errs[2]}, pgx.ErrNoRows)
+		wantOnly(t, []error{errs[0], errs[2]}, domain.ErrShowNotFound, domain.ErrInvalidSeats)
 		wantConsistent(t, f.pool)
 		wantWhole(t, f.pool)
+	}
+	violations, err := f.store.Audit(ctx, time.Hour, 10)
+	wantErr(t, err, nil)
+	if len(violations) > 0 {
+		t.Fatalf("the audit found %v", violations)
 	}
 }
 

@@ -21,17 +21,16 @@ import (
 type catalogFixture struct {
 	*service.Catalog
 	pool  *pgxpool.Pool
+	store *repository.Store
 	count *testkit.QueryCount
 }
 
 func setupCatalog(t *testing.T) catalogFixture {
 	t.Helper()
 	pool, count := testkit.CountingPool(t)
-	return catalogFixture{
-		Catalog: service.NewCatalog(repository.New(pool, repository.Options{})),
-		pool:    pool,
-		count:   count,
-	}
+	// Tests run many at a time on a small machine: patience is not what they are about.
+	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
+	return catalogFixture{Catalog: service.NewCatalog(store), pool: pool, store: store, count: count}
 }
 
 // places gives rows of 100 seats: A1 to A100, B1 and so on to ZZ.
