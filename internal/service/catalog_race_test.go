@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -45,33 +46,49 @@ next:
 	}
 }
 
-// whileBlocked starts fn, which must have to wait for a lock that before took; then does
-// release, and gives what fn gave.
-func whileBlocked(t *testing.T, pool *pgxpool.Pool, fn func() error, release func() error) error {
+// whileBlocked starts fn, which must wait for each of these transactions in turn, and commits
+// each once it does; then it gives what fn gave.
+func whileBlocked(t *testing.T, pool *pgxpool.Pool, fn func() error, txs ...pgx.Tx) error {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- fn() }()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	for waiting := 0; waiting == 0; {
-		select {
-		case err := <-done:
-			t.Fatalf("did not wait: %v", err)
-		default:
+	for _, tx := range txs {
+		for waiting := false; !waiting; {
+			select {
+			case err := <-done:
+				t.Fatalf("did not wait: %v", err)
+			default:
+			}
+			err := pool.QueryRow(ctx, `
+				SELECT EXISTS (SELECT FROM pg_stat_activity WHERE $1 = ANY (pg_blocking_pids(pid)))`,
+				int32(tx.Conn().PgConn().PID())).Scan(&waiting)
+			if err != nil {
+				t.Fatal(err)
+			}
 		}
-		err := pool.QueryRow(ctx, `
-			SELECT count(*)
-			FROM pg_stat_activity
-			WHERE datname = current_database()
-			  AND wait_event_type = 'Lock'`).Scan(&waiting)
-		if err != nil {
+		if err := tx.Commit(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := release(); err != nil {
+	return <-done
+}
+
+// begin opens a transaction that ends with the test at the latest, and runs statements in it.
+func begin(t *testing.T, pool *pgxpool.Pool, statements ...string) pgx.Tx {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return <-done
+	t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) })
+	for _, sql := range statements {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	return tx
 }
 
 func TestRaceOfSeatsAndShows(t *testing.T) {
@@ -241,22 +258,59 @@ func TestChangeWaitsForBookings(t *testing.T) {
 				if c.before != nil {
 					booking = newBooking(t, f.pool, show, *c.before)
 				}
-				tx, err := f.pool.Begin(ctx)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }()
+				tx := begin(t, f.pool)
 				if err := c.during(ctx, tx, user, show, booking, seat); err != nil {
 					t.Fatal(err)
 				}
-				err = whileBlocked(t, f.pool,
-					func() error { return do(f, ctx, show) },
-					func() error { return tx.Commit(ctx) })
-				wantErr(t, err, c.want)
+				wantErr(t, whileBlocked(t, f.pool, func() error { return do(f, ctx, show) }, tx), c.want)
 				wantConsistent(t, f.pool)
 			})
 		}
 	}
+}
+
+// TestChangeFollowsAShowThatMoves moves a show while a change of it waits for the venue that it
+// was in; the seats that somebody adds to the new one at that moment must not be missed.
+func TestChangeFollowsAShowThatMoves(t *testing.T) {
+	t.Parallel()
+	f := setupCatalog(t)
+	from, to := testkit.NewVenue(t, f.pool, 1, 2), testkit.NewVenue(t, f.pool, 1, 3)
+	show := testkit.NewShow(t, f.pool, testkit.Show{VenueID: from, Start: time.Now().Add(-time.Hour)})
+	move := begin(t, f.pool,
+		fmt.Sprintf(`SELECT FROM venues WHERE venue_id = %d FOR NO KEY UPDATE`, from),
+		fmt.Sprintf(`DELETE FROM show_seats WHERE show_id = %d`, show),
+		fmt.Sprintf(`INSERT INTO show_seats (show_id, seat_id) SELECT %d, seat_id FROM seats WHERE venue_id = %d`, show, to),
+		fmt.Sprintf(`UPDATE shows SET venue_id = %d, total_seats = 3 WHERE show_id = %d`, to, show))
+	add := begin(t, f.pool,
+		fmt.Sprintf(`SELECT FROM venues WHERE venue_id = %d FOR NO KEY UPDATE`, to),
+		fmt.Sprintf(`INSERT INTO seats (venue_id, seat_row, seat_number) VALUES (%d, 'Z', 1)`, to))
+	start := time.Now().Add(24 * time.Hour)
+	end := start.Add(time.Hour)
+	err := whileBlocked(t, f.pool, func() error {
+		_, err := f.UpdateShow(t.Context(), show, domain.ShowChange{StartTime: &start, EndTime: &end})
+		return err
+	}, move, add)
+	wantErr(t, err, nil)
+	wantWhole(t, f.pool)
+}
+
+// TestSeatsDoNotFollowAShowThatMoves moves a show away while seats are being added to the venue
+// that it was in.
+func TestSeatsDoNotFollowAShowThatMoves(t *testing.T) {
+	t.Parallel()
+	f := setupCatalog(t)
+	from, to := testkit.NewVenue(t, f.pool, 1, 2), testkit.NewVenue(t, f.pool, 1, 3)
+	show := testkit.NewShow(t, f.pool, testkit.Show{VenueID: from})
+	move := begin(t, f.pool,
+		fmt.Sprintf(`DELETE FROM show_seats WHERE show_id = %d`, show),
+		fmt.Sprintf(`INSERT INTO show_seats (show_id, seat_id) SELECT %d, seat_id FROM seats WHERE venue_id = %d`, show, to),
+		fmt.Sprintf(`UPDATE shows SET venue_id = %d, total_seats = 3 WHERE show_id = %d`, to, show))
+	err := whileBlocked(t, f.pool, func() error {
+		_, err := f.AddSeats(t.Context(), from, places(1))
+		return err
+	}, move)
+	wantErr(t, err, nil)
+	wantWhole(t, f.pool)
 }
 
 func TestRaceOfBookingsAndChanges(t *testing.T) {
