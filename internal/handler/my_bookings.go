@@ -63,15 +63,15 @@ type bookingsResponse struct {
 
 // Get answers GET /bookings/{booking_id}.
 func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
-	identity, ok := domain.IdentityFrom(r.Context())
-	if !ok {
-		return domain.ErrUnauthorized
+	user, err := identity(r)
+	if err != nil {
+		return err
 	}
 	id, err := pathID(r, "booking_id")
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Booking(r.Context(), identity.UserID, id)
+	booking, err := h.bookings.Booking(r.Context(), user.UserID, id)
 	if err != nil {
 		return err
 	}
@@ -80,9 +80,9 @@ func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 
 // List answers GET /user/bookings: the user's bookings, newest first.
 func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
-	identity, ok := domain.IdentityFrom(r.Context())
-	if !ok {
-		return domain.ErrUnauthorized
+	user, err := identity(r)
+	if err != nil {
+		return err
 	}
 	query, err := parseQuery(r)
 	if err != nil {
@@ -96,7 +96,7 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	bookings, more, err := h.bookings.List(r.Context(), identity.UserID, status, limit, after)
+	bookings, more, err := h.bookings.List(r.Context(), user.UserID, status, limit, after)
 	if err != nil {
 		return err
 	}
