@@ -1,0 +1,256 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"evently/internal/domain"
+)
+
+// BookingStore is what PostgreSQL must do for bookings. Each method is one transaction, and
+// what it decides it decides under the row locks that it takes.
+type BookingStore interface {
+	// HoldSeats makes a PENDING booking of all the seats or of none.
+	HoldSeats(ctx context.Context, hold NewHold) (domain.Hold, error)
+	// BookingForPayment reads what decides whether a booking may be paid, without locking it.
+	BookingForPayment(ctx context.Context, userID, bookingID int64) (PayableBooking, error)
+	// RecordPayment stores a charge that was made, as a refund if the booking can no longer use it.
+	RecordPayment(ctx context.Context, userID, bookingID int64, transactionID string) (PayableBooking, error)
+	// ConfirmBooking confirms a paid hold that is still alive.
+	ConfirmBooking(ctx context.Context, userID, bookingID int64) (SettledBooking, error)
+	// CancelBooking cancels a booking, frees its seats and refunds what was paid.
+	CancelBooking(ctx context.Context, userID, bookingID int64) (SettledBooking, error)
+	// ExpireBooking ends one hold whose time is over. It does nothing to any other booking.
+	ExpireBooking(ctx context.Context, bookingID int64) ([]domain.SeatLock, error)
+	// ExpireBookings ends up to limit holds whose time is over.
+	ExpireBookings(ctx context.Context, limit int) ([]domain.SeatLock, error)
+}
+
+// SeatLocker is the fast gate in front of the store. Its failure is never a reason to fail.
+type SeatLocker interface {
+	// Acquire locks all seats or none, and gives the ids of those that somebody else has.
+	Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) (taken []int64, err error)
+	// Release removes the locks that still carry their token.
+	Release(ctx context.Context, locks ...domain.SeatLock) error
+}
+
+// PaymentProvider takes money.
+type PaymentProvider interface {
+	// Charge takes the amount and gives the transaction. The same key is charged once, however
+	// often it is asked for. It fails with domain.ErrPaymentDeclined when the payer's side refuses.
+	Charge(ctx context.Context, charge Charge) (transactionID string, err error)
+}
+
+// Charge is one request for money.
+type Charge struct {
+	Key     string // idempotency key: one booking, one charge
+	Amount  domain.Money
+	Outcome PaymentOutcome
+}
+
+// PaymentOutcome asks the simulation for a result.
+type PaymentOutcome string
+
+// The outcomes that may be asked for.
+const (
+	OutcomeByChance PaymentOutcome = ""
+	OutcomeSuccess  PaymentOutcome = "success"
+	OutcomeDecline  PaymentOutcome = "decline"
+)
+
+// NewHold is what HoldSeats needs.
+type NewHold struct {
+	UserID    int64
+	ShowID    int64
+	SeatIDs   []int64       // ascending, without duplicates
+	LockToken string        // of the Redis seat locks
+	HoldFor   time.Duration // until expiry
+	UserLimit int           // seats per user and show over live bookings; 0 is no limit
+}
+
+// PayableBooking is what a payment must know of a booking.
+type PayableBooking struct {
+	domain.Booking
+	Overdue bool            // PENDING and past its time
+	Paid    *domain.Payment // the payment that counts, if there is one
+}
+
+// SettledBooking is a booking after an attempt to confirm or to cancel it.
+type SettledBooking struct {
+	domain.Booking
+	Overdue bool // PENDING and past its time
+	Changed bool // this call brought it into its state
+	Paid    bool
+	Started bool // its show has started
+	Seats   []domain.BookedSeat
+	Refund  *domain.Payment // what this call gave back
+	Lock    domain.SeatLock
+}
+
+// BookingRules are the numbers that govern bookings.
+type BookingRules struct {
+	HoldFor            time.Duration // how long locked seats are held
+	MaxSeatsPerBooking int
+	MaxSeatsPerUser    int           // per show, over live bookings; 0 is no limit
+	CleanupBatch       int           // holds ended in one transaction
+	RecordTimeout      time.Duration // for work that must happen although the client has gone
+}
+
+// Bookings is the use cases of booking seats: lock, pay, confirm, cancel, expire.
+type Bookings struct {
+	store    BookingStore
+	locks    SeatLocker
+	payments PaymentProvider
+	rules    BookingRules
+	log      *slog.Logger
+}
+
+// NewBookings gives the booking use cases.
+func NewBookings(store BookingStore, locks SeatLocker, payments PaymentProvider, rules BookingRules, log *slog.Logger) *Bookings {
+	return &Bookings{store: store, locks: locks, payments: payments, rules: rules, log: log}
+}
+
+// Lock holds seats of a show for the user: all of them or none. It fails with
+// domain.ErrSeatsUnavailable (failed_seats), ErrInvalidSeats (invalid_seats), ErrDuplicateSeats,
+// ErrShowNotFound, ErrShowStarted or ErrSeatLimit.
+func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64) (domain.Hold, error) {
+	seats := slices.Sorted(slices.Values(seatIDs))
+	if len(seats) == 0 || len(seats) > b.rules.MaxSeatsPerBooking {
+		return domain.Hold{}, domain.ErrValidation.WithDetails(
+			"seat_ids: must have 1 to " + strconv.Itoa(b.rules.MaxSeatsPerBooking) + " items")
+	}
+	if len(slices.Compact(slices.Clone(seats))) != len(seats) {
+		return domain.Hold{}, domain.ErrDuplicateSeats.WithDetails("seat_ids: names a seat more than once")
+	}
+
+	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
+	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
+	if taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor); err == nil && len(taken) > 0 {
+		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
+	}
+	hold, err := b.store.HoldSeats(ctx, NewHold{
+		UserID:    userID,
+		ShowID:    showID,
+		SeatIDs:   seats,
+		LockToken: lock.Token,
+		HoldFor:   b.rules.HoldFor,
+		UserLimit: b.rules.MaxSeatsPerUser,
+	})
+	if err != nil {
+		b.release(ctx, lock)
+		return domain.Hold{}, err
+	}
+	return hold, nil
+}
+
+// HoldFor is how long locked seats are held.
+func (b *Bookings) HoldFor() time.Duration { return b.rules.HoldFor }
+
+// Confirm makes a paid hold a booking for good. Confirming it again gives the same answer. It
+// fails with domain.ErrBookingNotFound, ErrPaymentRequired, ErrBookingNotPending or, with
+// expired_seats, ErrHoldExpired; then what was paid is given back.
+func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64) (SettledBooking, error) {
+	booking, err := b.store.ConfirmBooking(ctx, userID, bookingID)
+	if err != nil {
+		return SettledBooking{}, err
+	}
+	switch {
+	case booking.Status == domain.BookingConfirmed:
+		b.release(ctx, booking.Lock)
+		return booking, nil
+	case expired(booking.Booking, booking.Overdue):
+		return SettledBooking{}, b.expire(ctx, booking.Booking, booking.Overdue, seatIDs(booking.Seats))
+	case booking.Status == domain.BookingCancelled:
+		return SettledBooking{}, domain.ErrBookingNotPending
+	default:
+		return SettledBooking{}, domain.ErrPaymentRequired
+	}
+}
+
+// Cancel gives the seats of a held or confirmed booking back, and the money that was paid. It
+// fails with domain.ErrBookingNotFound, ErrBookingCancelled or ErrShowStarted.
+func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64) (SettledBooking, error) {
+	booking, err := b.store.CancelBooking(ctx, userID, bookingID)
+	if err != nil {
+		return SettledBooking{}, err
+	}
+	switch {
+	case booking.Changed:
+		b.release(ctx, booking.Lock)
+		return booking, nil
+	case booking.Overdue:
+		// Over is over, whether or not the cleanup has seen it yet.
+		if err := b.tidy(ctx, bookingID); err != nil {
+			return SettledBooking{}, err
+		}
+		return SettledBooking{}, domain.ErrBookingCancelled
+	case booking.Status == domain.BookingCancelled:
+		return SettledBooking{}, domain.ErrBookingCancelled
+	default:
+		return SettledBooking{}, domain.ErrShowStarted
+	}
+}
+
+// ExpireDue ends holds whose time is over, batch by batch until none is left or ctx ends, and
+// gives how many. Any number of instances may do it at once: each takes what no other has.
+func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
+	total := 0
+	for {
+		locks, err := b.store.ExpireBookings(ctx, b.rules.CleanupBatch)
+		if err != nil {
+			return total, err
+		}
+		total += len(locks)
+		b.release(ctx, locks...)
+		if len(locks) < b.rules.CleanupBatch {
+			return total, nil
+		}
+	}
+}
+
+// expired reports whether a booking's time ran out, be it tidied away or not.
+func expired(booking domain.Booking, overdue bool) bool {
+	return overdue || booking.CancelReason == domain.CancelledExpired
+}
+
+// expire gives the error of a hold whose time is over, after it has ended it if need be.
+func (b *Bookings) expire(ctx context.Context, booking domain.Booking, overdue bool, seats []int64) error {
+	if overdue {
+		if err := b.tidy(ctx, booking.ID); err != nil {
+			return err
+		}
+	}
+	return domain.ErrHoldExpired.With("expired_seats", seats)
+}
+
+// tidy ends one hold whose time is over: its seats and its money go back at once.
+func (b *Bookings) tidy(ctx context.Context, bookingID int64) error {
+	locks, err := b.store.ExpireBooking(ctx, bookingID)
+	if err != nil {
+		return err
+	}
+	b.release(ctx, locks...)
+	return nil
+}
+
+// release frees Redis locks, also for a client that has gone. A lock that cannot be released
+// runs out by itself; until then it may delay a seat.
+func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
+	defer cancel()
+	if err := b.locks.Release(ctx, locks...); err != nil {
+		b.log.DebugContext(ctx, "seat locks stay until they run out", "locks", len(locks), "error", err)
+	}
+}
+
+func seatIDs(seats []domain.BookedSeat) []int64 {
+	ids := make([]int64, len(seats))
+	for i, seat := range seats {
+		ids[i] = seat.ID
+	}
+	return ids
+}

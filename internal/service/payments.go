@@ -1,0 +1,110 @@
+package service
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"evently/internal/domain"
+)
+
+// Pay charges the user for a hold. Paying again what is paid gives the same transaction. It
+// fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired, ErrAmountMismatch
+// (expected_amount) or ErrPaymentDeclined. No database connection is held while the provider
+// works; a charge that comes too late is refunded.
+func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome PaymentOutcome) (domain.Payment, error) {
+	booking, err := b.store.BookingForPayment(ctx, userID, bookingID)
+	if err != nil {
+		return domain.Payment{}, err
+	}
+	if err := b.payable(ctx, booking); err != nil {
+		return domain.Payment{}, err
+	}
+	if amount != booking.Amount {
+		return domain.Payment{}, domain.ErrAmountMismatch.With("expected_amount", json.Number(booking.Amount.String()))
+	}
+	if booking.Paid != nil {
+		return *booking.Paid, nil
+	}
+
+	transactionID, err := b.payments.Charge(ctx, Charge{
+		Key:     fmt.Sprintf("booking-%d-%d", booking.ID, booking.CreatedAt.UnixMicro()),
+		Amount:  booking.Amount,
+		Outcome: outcome,
+	})
+	if err != nil {
+		return domain.Payment{}, err
+	}
+	// The money has moved: that is recorded even if the client has gone.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
+	defer cancel()
+	booking, err = b.store.RecordPayment(ctx, userID, bookingID, transactionID)
+	if err != nil {
+		return domain.Payment{}, err
+	}
+	if err := b.payable(ctx, booking); err != nil {
+		return domain.Payment{}, err
+	}
+	return *booking.Paid, nil
+}
+
+// payable gives the error of a booking that takes no payment. A confirmed one was paid and
+// answers with its payment.
+func (b *Bookings) payable(ctx context.Context, booking PayableBooking) error {
+	switch {
+	case expired(booking.Booking, booking.Overdue):
+		if !booking.Overdue {
+			return domain.ErrHoldExpired
+		}
+		if err := b.tidy(ctx, booking.ID); err != nil {
+			return err
+		}
+		return domain.ErrHoldExpired
+	case booking.Status == domain.BookingCancelled:
+		return domain.ErrBookingNotPending
+	default:
+		return nil
+	}
+}
+
+// SimulatedPayments stands in for a payment provider: it takes its time and succeeds with a
+// given probability. A charge's transaction follows from its key, so that the same charge made
+// twice is one.
+type SimulatedPayments struct {
+	delay       time.Duration
+	successRate float64
+	chance      func() float64
+}
+
+// NewSimulatedPayments gives a simulation that takes delay and then succeeds with the
+// probability successRate, from 0 to 1.
+func NewSimulatedPayments(delay time.Duration, successRate float64) *SimulatedPayments {
+	return &SimulatedPayments{delay: delay, successRate: successRate, chance: rand.Float64}
+}
+
+// Charge implements PaymentProvider. An outcome that is asked for comes at once.
+func (s *SimulatedPayments) Charge(ctx context.Context, charge Charge) (string, error) {
+	outcome := charge.Outcome
+	if outcome == OutcomeByChance {
+		timer := time.NewTimer(s.delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		outcome = OutcomeDecline
+		if s.chance() < s.successRate {
+			outcome = OutcomeSuccess
+		}
+	}
+	if outcome == OutcomeDecline {
+		return "", domain.ErrPaymentDeclined.With("error", "Insufficient funds")
+	}
+	sum := sha256.Sum256([]byte(charge.Key))
+	return "txn_" + hex.EncodeToString(sum[:12]), nil
+}
