@@ -91,7 +91,9 @@ CREATE TABLE show_seats (
     )
 ) WITH (fillfactor = 50);
 
-CREATE INDEX show_seats_seat_idx ON show_seats (seat_id);
+-- For the deletion of seats. The second column makes it as good as the key for a seat of one show,
+-- whichever of the two the planner picks.
+CREATE INDEX show_seats_seat_idx ON show_seats (seat_id, show_id);
 
 -- What a booking took and at what price: the history survives a cancel.
 CREATE TABLE booking_seats (
