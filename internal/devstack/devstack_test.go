@@ -1,0 +1,414 @@
+package devstack
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+)
+
+const helperEnv = "EVENTLY_DEVSTACK_HELPER"
+
+func TestMain(m *testing.M) {
+	if raw := os.Getenv(helperEnv); raw != "" {
+		runHelper(raw)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// helper is what a test asks of a copy of the test binary, which then serves until it is killed.
+type helper struct {
+	Dir           string
+	OutliveParent bool
+}
+
+func runHelper(raw string) {
+	var h helper
+	if err := json.Unmarshal([]byte(raw), &h); err != nil {
+		panic(err)
+	}
+	s, err := Start(context.Background(), Options{Dir: h.Dir, outliveParent: h.OutliveParent})
+	if err != nil {
+		panic(err)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(s); err != nil {
+		panic(err)
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the test ends, should it forget to kill us
+	os.Exit(3)
+}
+
+// startHelper returns once the helper's stack serves.
+func startHelper(t *testing.T, h helper) (*exec.Cmd, *Stack) {
+	t.Helper()
+	raw, err := json.Marshal(h)
+	check(t, err)
+	self, err := os.Executable()
+	check(t, err)
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Env = append(os.Environ(), helperEnv+"="+string(raw))
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	check(t, err)
+	t.Cleanup(func() { _ = stdin.Close() })
+	stdout, err := cmd.StdoutPipe()
+	check(t, err)
+	check(t, cmd.Start())
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	check(t, err)
+	var s Stack
+	check(t, json.Unmarshal([]byte(line), &s))
+	return cmd, &s
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// stackDir is a folder that PostgreSQL's user can reach, which t.TempDir is not for root.
+func stackDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "evently-devstack-test-")
+	check(t, err)
+	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })
+	dir, err = filepath.EvalSymlinks(dir)
+	check(t, err)
+	return dir
+}
+
+func start(t *testing.T, o Options) *Stack {
+	t.Helper()
+	o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
+	if o.find == nil {
+		o.Install = true
+	}
+	s, err := Start(t.Context(), o)
+	check(t, err)
+	t.Cleanup(func() { check(t, s.Stop(context.Background())) })
+	return s
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	check(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func exec1(t *testing.T, url, sql string) {
+	t.Helper()
+	_, err := connect(t, url).Exec(t.Context(), sql)
+	check(t, err)
+}
+
+func redisClient(t *testing.T, url string) *redis.Client {
+	t.Helper()
+	opts, err := redis.ParseURL(url)
+	check(t, err)
+	c := redis.NewClient(opts)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// processesBelow lists the processes whose working directory is below dir. PostgreSQL and all
+// its backends run in the data folder, Redis in its own.
+func processesBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	check(t, err)
+	var found []string
+	for _, link := range links {
+		if cwd, err := os.Readlink(link); err == nil && strings.HasPrefix(cwd, dir) {
+			comm, _ := os.ReadFile(filepath.Join(filepath.Dir(link), "comm"))
+			found = append(found, filepath.Base(filepath.Dir(link))+" "+strings.TrimSpace(string(comm)))
+		}
+	}
+	return found
+}
+
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	check(t, waitGone(t.Context(), 30*time.Second, cond))
+	if !cond() {
+		t.Fatalf("did not happen: %s", what)
+	}
+}
+
+func TestStartServesAndStopLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	s := start(t, Options{Dir: dir, Ephemeral: true})
+
+	var version, encoding, zone string
+	conn := connect(t, s.DatabaseURL)
+	check(t, conn.QueryRow(t.Context(), `SELECT current_setting('server_version'), current_setting('server_encoding'),
+		current_setting('timezone')`).Scan(&version, &encoding, &zone))
+	if !strings.HasPrefix(version, s.PostgresVersion) || encoding != "UTF8" || zone != "UTC" {
+		t.Errorf("server says version %q encoding %q zone %q, the stack says %q", version, encoding, zone, s.PostgresVersion)
+	}
+	client := redisClient(t, s.RedisURL)
+	check(t, client.Set(t.Context(), "k", "v", 0).Err())
+	last := redisClient(t, strings.TrimSuffix(s.RedisURL, "/0")+"/"+strconv.Itoa(redisDatabases-1))
+	check(t, last.Set(t.Context(), "k", "v", 0).Err())
+	if len(processesBelow(t, dir)) == 0 && isDir("/proc/self") {
+		t.Error("the process check sees nothing while the stack runs")
+	}
+
+	check(t, s.Stop(t.Context()))
+	if left := processesBelow(t, dir); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder of an ephemeral stack is still there (%v)", err)
+	}
+	check(t, s.Stop(t.Context())) // a second Stop is harmless
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+func TestBothStoresWantAPassword(t *testing.T) {
+	t.Parallel()
+	s := start(t, Options{Dir: stackDir(t), Ephemeral: true})
+
+	config, err := pgx.ParseConfig(s.DatabaseURL)
+	check(t, err)
+	config.Password = "wrong"
+	if conn, err := pgx.ConnectConfig(t.Context(), config); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("PostgreSQL let a wrong password in")
+	}
+	opts, err := redis.ParseURL(s.RedisURL)
+	check(t, err)
+	opts.Password = ""
+	client := redis.NewClient(opts)
+	t.Cleanup(func() { _ = client.Close() })
+	if err := client.Ping(t.Context()).Err(); err == nil {
+		t.Error("Redis answered without a password")
+	}
+}
+
+func TestRestartKeepsDataPortAndPassword(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	first := start(t, Options{Dir: dir})
+	exec1(t, first.DatabaseURL, `CREATE TABLE kept AS SELECT 42 AS answer`)
+	check(t, first.Stop(t.Context()))
+	if _, err := os.Stat(filepath.Join(dir, lockName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("lock file after Stop: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(first.PostgresDataDir, "postmaster.pid")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("postmaster.pid after Stop: %v", err)
+	}
+
+	second := start(t, Options{Dir: dir})
+	if second.DatabaseURL != first.DatabaseURL {
+		t.Errorf("the URL changed from %s to %s", first.DatabaseURL, second.DatabaseURL)
+	}
+	var answer int
+	check(t, connect(t, second.DatabaseURL).QueryRow(t.Context(), `SELECT answer FROM kept`).Scan(&answer))
+	if answer != 42 {
+		t.Errorf("answer is %d", answer)
+	}
+}
+
+func TestSecondStartInOneFolderIsRefused(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	running := start(t, Options{Dir: dir})
+	_, err := Start(t.Context(), Options{Dir: dir})
+	if !errors.Is(err, ErrInUse) {
+		t.Fatalf("got %v, want ErrInUse", err)
+	}
+	exec1(t, running.DatabaseURL, `SELECT 1`) // the refusal did no harm
+	check(t, redisClient(t, running.RedisURL).Ping(t.Context()).Err())
+}
+
+func TestStartAfterACrash(t *testing.T) {
+	t.Parallel()
+	for name, outlive := range map[string]bool{"stores died with it": false, "stores live on": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := stackDir(t)
+			crashing, before := startHelper(t, helper{Dir: dir, OutliveParent: outlive})
+			exec1(t, before.DatabaseURL, `CREATE TABLE kept AS SELECT 42 AS answer`)
+			orphan, err := readPostmasterPID(filepath.Join(before.PostgresDataDir, "postmaster.pid"))
+			check(t, err)
+
+			check(t, crashing.Process.Signal(syscall.SIGKILL))
+			_ = crashing.Wait() // its error is the signal
+			if outlive && !isOurs(orphan, postgresNames, before.PostgresDataDir) {
+				t.Fatal("there is no orphan to recover from")
+			}
+			after := start(t, Options{Dir: dir})
+			var answer int
+			check(t, connect(t, after.DatabaseURL).QueryRow(t.Context(), `SELECT answer FROM kept`).Scan(&answer))
+			if answer != 42 {
+				t.Errorf("answer is %d", answer)
+			}
+			if isOurs(orphan, postgresNames, before.PostgresDataDir) {
+				t.Error("the orphan still runs")
+			}
+			if err := redisClient(t, before.RedisURL).Ping(t.Context()).Err(); err == nil {
+				t.Error("the orphaned Redis still answers")
+			}
+			check(t, after.Stop(t.Context()))
+			if left := processesBelow(t, dir); len(left) > 0 {
+				t.Errorf("still running: %v", left)
+			}
+		})
+	}
+}
+
+func TestKilledOwnerTakesTheStoresDown(t *testing.T) {
+	t.Parallel()
+	if !isDir("/proc/self") {
+		t.Log("no parent death signal on this system: the next start cleans up, see TestStartAfterACrash")
+		return
+	}
+	dir := stackDir(t)
+	crashing, _ := startHelper(t, helper{Dir: dir})
+	check(t, crashing.Process.Signal(syscall.SIGKILL))
+	_ = crashing.Wait()
+	eventually(t, "all processes below the folder are gone", func() bool { return len(processesBelow(t, dir)) == 0 })
+}
+
+func TestForeignProcessInThePIDFileIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	first := start(t, Options{Dir: dir})
+	check(t, first.Stop(t.Context()))
+
+	bystander := exec.CommandContext(t.Context(), "sleep", "600")
+	check(t, bystander.Start())
+	pid := bystander.Process.Pid
+	pidFile := filepath.Join(first.PostgresDataDir, "postmaster.pid")
+	check(t, os.WriteFile(pidFile, []byte(strconv.Itoa(pid)+"\n"+first.PostgresDataDir+"\n"), 0o600))
+	st, err := loadState(filepath.Join(dir, stateName))
+	check(t, err)
+	st.Redis.PID = pid
+	check(t, st.save())
+
+	start(t, Options{Dir: dir})
+	check(t, bystander.Process.Signal(syscall.Signal(0)))
+	var status syscall.WaitStatus
+	if got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); err != nil || got != 0 {
+		t.Errorf("the bystander ended: wait4 says %d, %v", got, err)
+	}
+	check(t, bystander.Process.Kill())
+	_ = bystander.Wait()
+}
+
+func TestCutOffPIDFileIsNoObstacle(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	first := start(t, Options{Dir: dir})
+	check(t, first.Stop(t.Context()))
+	check(t, os.WriteFile(filepath.Join(first.PostgresDataDir, "postmaster.pid"), nil, 0o600))
+	start(t, Options{Dir: dir})
+}
+
+func TestHalfMadeClusterIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	first := start(t, Options{Dir: dir})
+	check(t, first.Stop(t.Context()))
+	check(t, os.Rename(first.PostgresDataDir, first.PostgresDataDir+".new"))
+	check(t, os.Remove(filepath.Join(first.PostgresDataDir+".new", "PG_VERSION")))
+	start(t, Options{Dir: dir})
+}
+
+func TestMissingPostgresIsAClearError(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	nothing := func(context.Context) binaries { return binaries{} }
+	_, err := Start(t.Context(), Options{Dir: dir, find: nothing})
+	if !errors.Is(err, errNoPostgres) {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, lockName)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("lock file after a failed start: %v", err)
+	}
+}
+
+func TestMissingRedisIsEmbeddedWithARunningClock(t *testing.T) {
+	t.Parallel()
+	noRedis := func(ctx context.Context) binaries {
+		b := findBinaries(ctx)
+		b.redis = ""
+		return b
+	}
+	s := start(t, Options{Dir: stackDir(t), DatabaseURL: "postgres://given", find: noRedis})
+	if !s.RedisEmbedded || s.DatabaseURL != "postgres://given" {
+		t.Fatalf("got %+v", s)
+	}
+	client := redisClient(t, s.RedisURL)
+	check(t, client.Set(t.Context(), "short", "v", 100*time.Millisecond).Err())
+	check(t, client.Set(t.Context(), "long", "v", time.Hour).Err())
+	eventually(t, "the short key expires", func() bool {
+		return errors.Is(client.Get(t.Context(), "short").Err(), redis.Nil)
+	})
+	check(t, client.Get(t.Context(), "long").Err())
+}
+
+func TestGivenURLsStartNothing(t *testing.T) {
+	t.Parallel()
+	s, err := Start(t.Context(), Options{DatabaseURL: "postgres://given", RedisURL: "redis://given"})
+	check(t, err)
+	if s.DatabaseURL != "postgres://given" || s.RedisURL != "redis://given" {
+		t.Errorf("got %+v", s)
+	}
+	check(t, s.Stop(t.Context()))
+}
+
+func TestClusterGoesElsewhereWhenItsUserCannotReachTheFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(stackDir(t), "closed", "stack")
+	check(t, os.MkdirAll(dir, 0o700))
+	s := start(t, Options{Dir: dir, Ephemeral: true})
+	elsewhere := !strings.HasPrefix(s.PostgresDataDir, dir)
+	if asRoot := os.Geteuid() == 0; elsewhere != asRoot {
+		t.Errorf("as root %v: the cluster is in %s, the stack in %s", asRoot, s.PostgresDataDir, dir)
+	}
+	check(t, s.Stop(t.Context()))
+	if _, err := os.Stat(filepath.Dir(s.PostgresDataDir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the cluster's folder is still there (%v)", err)
+	}
+}
+
+func TestFailedStartShowsTheLog(t *testing.T) {
+	t.Parallel()
+	dir := stackDir(t)
+	first := start(t, Options{Dir: dir})
+	check(t, first.Stop(t.Context()))
+	check(t, os.Remove(filepath.Join(first.PostgresDataDir, "global", "pg_control")))
+	_, err := Start(t.Context(), Options{Dir: dir})
+	if err == nil || !strings.Contains(err.Error(), "pg_control") {
+		t.Fatalf("got %v", err)
+	}
+	if left := processesBelow(t, dir); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+}
