@@ -130,7 +130,7 @@ func isProgram(path string) bool {
 var (
 	versionPattern  = regexp.MustCompile(`\(PostgreSQL\) (\d+(?:\.\d+)?)`)
 	pathNumber      = regexp.MustCompile(`postgresql[/@-]?(\d+)|pgsql-(\d+)`)
-	redisVersionRow = regexp.MustCompile(`(?m)^(?:redis|valkey)_version:(\S+)`)
+	redisVersionRow = regexp.MustCompile(`^(?:redis|valkey)_version:(\S+)`)
 )
 
 // parsePostgresVersion reads "postgres (PostgreSQL) 15.14 (Debian …)"; "" when it is not that.

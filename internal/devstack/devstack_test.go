@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -271,7 +272,13 @@ func TestStartAfterACrash(t *testing.T) {
 			if isOurs(orphan, postgresNames, before.PostgresDataDir) {
 				t.Error("the orphan still runs")
 			}
-			if err := redisClient(t, before.RedisURL).Ping(t.Context()).Err(); err == nil {
+			opts, err := redis.ParseURL(before.RedisURL)
+			check(t, err)
+			_, port, err := net.SplitHostPort(opts.Addr)
+			check(t, err)
+			portNumber, err := strconv.Atoi(port)
+			check(t, err)
+			if _, err := askRedisVersion(t.Context(), portNumber, opts.Password); err == nil {
 				t.Error("the orphaned Redis still answers")
 			}
 			check(t, after.Stop(t.Context()))
@@ -411,4 +418,31 @@ func TestFailedStartShowsTheLog(t *testing.T) {
 	if left := processesBelow(t, dir); len(left) > 0 {
 		t.Errorf("still running: %v", left)
 	}
+}
+
+func TestRemoveStaleTakesTheDeadAndLeavesTheLiving(t *testing.T) {
+	t.Parallel()
+	parent := stackDir(t)
+	check(t, os.Chmod(parent, 0o711)) //nolint:gosec // PostgreSQL's user passes through
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	dead, living, unborn := filepath.Join(parent, "s-dead"), filepath.Join(parent, "s-living"), filepath.Join(parent, "s-unborn")
+	crashing, orphans := startHelper(t, helper{Dir: dead, OutliveParent: true})
+	check(t, crashing.Process.Signal(syscall.SIGKILL))
+	_ = crashing.Wait()
+	alive := start(t, Options{Dir: living, Ephemeral: true})
+	check(t, os.Mkdir(unborn, 0o700))
+
+	check(t, RemoveStale(t.Context(), parent, "s-", log))
+	if left := processesBelow(t, dead); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+	for dir, want := range map[string]bool{dead: false, living: true, unborn: true} {
+		if isDir(dir) != want {
+			t.Errorf("%s: exists %v, want %v", dir, !want, want)
+		}
+	}
+	if strings.HasPrefix(orphans.PostgresDataDir, dead) && isDir(orphans.PostgresDataDir) {
+		t.Error("the data is still there")
+	}
+	exec1(t, alive.DatabaseURL, `SELECT 1`)
 }

@@ -1,17 +1,18 @@
 package devstack
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // redisDatabases is how many numbered databases the server offers: tests take one each.
@@ -86,7 +87,7 @@ func (s *Stack) tryRedis(ctx context.Context, path, password string, st *state) 
 	err = st.save()
 	if err == nil {
 		err = waitReady(ctx, proc, func(ctx context.Context) (err error) {
-			r.version, err = askRedisVersion(ctx, redisURL(st.Redis.Port, password))
+			r.version, err = askRedisVersion(ctx, st.Redis.Port, password)
 			return err
 		})
 	}
@@ -123,22 +124,31 @@ func redisURL(port int, password string) string {
 }
 
 // askRedisVersion doubles as the readiness check. The password makes sure that it is our Redis
-// which answers, and not one that took the port.
-func askRedisVersion(ctx context.Context, url string) (string, error) {
-	opts, err := redis.ParseURL(url)
+// which answers, and not one that took the port. It speaks the protocol itself: a client library
+// brings a pool, retries and log lines that a question to a server which is not there yet, or no
+// longer, does not need.
+func askRedisVersion(ctx context.Context, port int, password string) (string, error) {
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp4", "127.0.0.1:"+strconv.Itoa(port))
 	if err != nil {
 		return "", err
 	}
-	opts.DialTimeout, opts.ReadTimeout, opts.WriteTimeout = time.Second, 5*time.Second, time.Second
-	opts.MaxRetries, opts.DialerRetries, opts.PoolSize = -1, 1, 1
-	client := redis.NewClient(opts)
-	info, err := client.Info(ctx, "server").Result()
-	if err := errors.Join(err, client.Close()); err != nil {
+	defer func() { _ = conn.Close() }() // only read from
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		return "", err
 	}
-	m := redisVersionRow.FindStringSubmatch(info)
-	if m == nil {
-		return "", errors.New("the server does not tell its version")
+	if _, err := fmt.Fprintf(conn, "AUTH %s\r\nINFO server\r\n", password); err != nil {
+		return "", err
 	}
-	return m[1], nil
+	lines := bufio.NewScanner(conn)
+	for n := 0; lines.Scan(); n++ {
+		line := lines.Text()
+		if strings.HasPrefix(line, "-") || (n == 0 && line != "+OK") {
+			return "", fmt.Errorf("redis answers %q", line)
+		}
+		if m := redisVersionRow.FindStringSubmatch(line); m != nil {
+			return m[1], nil
+		}
+	}
+	return "", errors.Join(errors.New("the server does not tell its version"), lines.Err())
 }
