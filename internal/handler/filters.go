@@ -103,9 +103,10 @@ func parseMoment(text string) (first, last time.Time, ok bool) {
 	if day, err := time.Parse(time.DateOnly, text); err == nil {
 		return day, day.AddDate(0, 0, 1).Add(-time.Microsecond), true
 	}
-	// UnmarshalText is strict where time.Parse lets "T7:00" and a decimal comma pass.
-	var t time.Time
-	if err := t.UnmarshalText([]byte(strings.Replace(text, " ", "+", 1))); err != nil {
+	text = strings.Replace(text, " ", "+", 1)
+	t, err := time.Parse(time.RFC3339, text)
+	// time.Parse also takes "T7:00:00Z" and a comma for the decimal point, which RFC 3339 does not.
+	if err != nil || text[len("2006-01-02T15")] != ':' || strings.Contains(text, ",") {
 		return time.Time{}, time.Time{}, false
 	}
 	return t.UTC(), t.UTC(), true
