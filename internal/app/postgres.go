@@ -107,4 +107,3 @@ func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool,
 	}
 	return err
 }
-

@@ -38,10 +38,9 @@ type SchemaState struct {
 	MissingConstraints []string
 }
 
-// Fits reports whether this binary can work with the schema. A newer one does: an older
-// instance serves on while a deployment replaces it.
+// Fits reports whether the schema is the one that this binary was built for, no older and no newer.
 func (s SchemaState) Fits() bool {
-	return s.Applied >= s.Expected && len(s.MissingTables)+len(s.MissingTypes)+len(s.MissingIndexes)+len(s.MissingConstraints) == 0
+	return s.Applied == s.Expected && len(s.MissingTables)+len(s.MissingTypes)+len(s.MissingIndexes)+len(s.MissingConstraints) == 0
 }
 
 // SchemaInspector looks at the schema of the database.
