@@ -165,6 +165,13 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
+// Close ends an App that was never run.
+func (a *App) Close(ctx context.Context) error {
+	err := a.server.Shutdown(ctx)
+	a.health.Close(ctx)
+	return errors.Join(err, a.closeStores(ctx))
+}
+
 // shutdown ends what runs, from the outside in, within SHUTDOWN_TIMEOUT.
 func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Service.ShutdownTimeout)

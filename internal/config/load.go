@@ -76,7 +76,7 @@ func Load(environ map[string]string, need Need) (*Config, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	if len(c.Auth.JWTSecrets) == 0 && !c.IsProduction() {
+	if len(c.Auth.JWTSecrets) == 0 { // in production only for a command that serves nothing
 		c.Auth.JWTSecrets = Secrets{Secret(rand.Text() + rand.Text())}
 		c.Auth.Generated = true
 	}

@@ -66,8 +66,13 @@ func (s *Server) Serve() error {
 // Shutdown takes no new connections and waits for the requests that run. Those that are still
 // running when ctx is done are broken off, and that is an error.
 func (s *Server) Shutdown(ctx context.Context) error {
-	if err := s.http.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("requests were still running: %w", err), s.http.Close())
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(fmt.Errorf("requests were still running: %w", err), s.http.Close())
 	}
-	return nil
+	// net/http knows the listener only once it serves.
+	if closeErr := s.listener.Close(); !errors.Is(closeErr, net.ErrClosed) {
+		err = errors.Join(err, closeErr)
+	}
+	return err
 }
