@@ -21,6 +21,8 @@ import (
 )
 
 const (
+	// purgeSchedule is when answers that are too old to be given again are removed.
+	purgeSchedule = "@every 10m"
 	// cleanupTimeout bounds one run of the cleanup.
 	cleanupTimeout = time.Minute
 	// closeGrace is what the stores get to close when all the time of the shutdown is used up.
@@ -139,6 +141,11 @@ func (a *App) Run(ctx context.Context) error {
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.ExpireDue,
+	}, schedule.Entry{
+		Name:    "purge idempotency keys",
+		Spec:    purgeSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Idempotency.Purge,
 	})
 	if err != nil {
 		return errors.Join(err, a.server.Shutdown(ctx), a.closeStores(ctx))

@@ -20,17 +20,26 @@ import (
 // recordTimeout bounds work that must be recorded although its client has gone.
 const recordTimeout = 5 * time.Second
 
+const (
+	// idempotencyClaim is how long a request that crashed keeps its key from being tried again. It is
+	// longer than the server lets any request run.
+	idempotencyClaim = time.Minute
+	// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
+	idempotencyAge = 24 * time.Hour
+)
+
 // Services are the use cases, put together.
 type Services struct {
-	Store      *repository.Store
-	Tokens     *service.Tokens
-	Auth       *service.Auth
-	Bookings   *service.Bookings
-	MyBookings *service.MyBookings
-	Discover   *service.Discover
-	Catalog    *service.Catalog
-	Analytics  *service.Analytics
-	Demo       *service.Demo
+	Store       *repository.Store
+	Tokens      *service.Tokens
+	Auth        *service.Auth
+	Bookings    *service.Bookings
+	Idempotency *service.Idempotency
+	MyBookings  *service.MyBookings
+	Discover    *service.Discover
+	Catalog     *service.Catalog
+	Analytics   *service.Analytics
+	Demo        *service.Demo
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
@@ -53,13 +62,14 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		return nil, err
 	}
 	s := &Services{
-		Store:      store,
-		Tokens:     tokens,
-		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
-		MyBookings: service.NewMyBookings(store),
-		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(store),
-		Analytics:  service.NewAnalytics(store),
+		Store:       store,
+		Tokens:      tokens,
+		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		Idempotency: service.NewIdempotency(store, idempotencyClaim, idempotencyAge),
+		MyBookings:  service.NewMyBookings(store),
+		Discover:    service.NewDiscover(store),
+		Catalog:     service.NewCatalog(store),
+		Analytics:   service.NewAnalytics(store),
 		Demo: service.NewDemo(store, func(password string) (string, error) {
 			return passwords.Hash(context.Background(), password)
 		}),
@@ -103,6 +113,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
 		Tokens:         s.Tokens,
+		Idempotency:    s.Idempotency,
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
 		Version:        version,
