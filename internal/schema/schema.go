@@ -51,7 +51,7 @@ type Migration struct {
 // on a database that is up to date, and on one that is newer than this binary. When another
 // instance is migrating it waits for that one, up to 5 minutes.
 func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	return with(databaseURL, log, func(p *goose.Provider) error {
+	return with(databaseURL, func(p *goose.Provider) error {
 		results, err := p.Up(ctx)
 		for _, r := range results {
 			log.InfoContext(ctx, "migration applied", "migration", path.Base(r.Source.Path), "took", r.Duration)
@@ -63,7 +63,7 @@ func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
 // Down takes back the migration that was applied last, with all the data in what it made. It
 // returns ErrNothingApplied when there is none.
 func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	return with(databaseURL, log, func(p *goose.Provider) error {
+	return with(databaseURL, func(p *goose.Provider) error {
 		r, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return ErrNothingApplied
@@ -77,7 +77,7 @@ func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
 
 // Reset takes back all migrations, the last one first. Every row is lost.
 func Reset(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	return with(databaseURL, log, func(p *goose.Provider) error {
+	return with(databaseURL, func(p *goose.Provider) error {
 		results, err := p.DownTo(ctx, 0)
 		for _, r := range results {
 			log.InfoContext(ctx, "migration taken back", "migration", path.Base(r.Source.Path), "took", r.Duration)
@@ -89,7 +89,7 @@ func Reset(ctx context.Context, databaseURL string, log *slog.Logger) error {
 // Status lists the migrations of this binary in order, and when each was applied.
 func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 	var list []Migration
-	err := with(databaseURL, slog.New(slog.DiscardHandler), func(p *goose.Provider) error {
+	err := with(databaseURL, func(p *goose.Provider) error {
 		statuses, err := p.Status(ctx)
 		for _, s := range statuses {
 			m := Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path)}
@@ -105,7 +105,7 @@ func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 
 // with runs f with a provider on a connection of its own, closed afterwards. The provider is made
 // for each call because goose's session locker counts its attempts over its whole life.
-func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (err error) {
+func with(databaseURL string, f func(*goose.Provider) error) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, ErrNothingApplied) {
 			err = fmt.Errorf("schema: %w", err)
@@ -126,7 +126,7 @@ func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (
 	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS,
 		goose.WithSessionLocker(locker),
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithSlog(slog.New(warnOnly{log.Handler()})),
+		goose.WithLogger(goose.NopLogger()), // the callers log what was done
 	)
 	if err != nil {
 		return err
@@ -143,11 +143,4 @@ func open(databaseURL string) (*sql.DB, error) {
 		config.ConnectTimeout = connectTimeout
 	}
 	return stdlib.OpenDB(*config), nil
-}
-
-// warnOnly drops goose's own progress messages: ours name the same facts.
-type warnOnly struct{ slog.Handler }
-
-func (h warnOnly) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
 }

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pressly/goose/v3/lock"
 
 	"evently/internal/schema"
 	"evently/internal/testkit"
@@ -180,22 +182,42 @@ func (h *appliedOnce) Handle(_ context.Context, r slog.Record) error {
 func TestInstancesThatStartTogetherMigrateOnce(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.EmptyDatabaseURL(t)
+	pool := testkit.Connect(t, url)
 	journal := &appliedOnce{Handler: slog.NewTextHandler(t.Output(), nil)}
-	start := make(chan struct{})
-	errs := make(chan error)
 	const instances = 4
+	errs := make(chan error, instances) // none is stuck when the test ends early
+
+	// An instance that is already at it, as the others see it.
+	busy, err := pool.Acquire(ctx)
+	check(t, err)
+	defer busy.Release()
+	_, err = busy.Exec(ctx, `SELECT pg_advisory_lock($1)`, lock.DefaultLockID)
+	check(t, err)
 	for range instances {
-		go func() {
-			<-start
-			errs <- schema.Up(ctx, url, slog.New(journal))
-		}()
+		go func() { errs <- schema.Up(ctx, url, slog.New(journal)) }()
 	}
-	close(start)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for waiting := 0; waiting < instances; {
+		select {
+		case err := <-errs:
+			t.Fatalf("an instance did not wait for the one that migrates (%v)", err)
+		case <-tick.C:
+			check(t, pool.QueryRow(ctx, `
+				SELECT count(*)
+				FROM pg_stat_activity
+				WHERE datname = current_database() AND query LIKE '%pg_try_advisory_lock%'
+					AND pid <> pg_backend_pid()`).Scan(&waiting))
+		}
+	}
+	_, err = busy.Exec(ctx, `SELECT pg_advisory_unlock($1)`, lock.DefaultLockID)
+	check(t, err)
 	for range instances {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
 	}
+
 	var want []string
 	list, err := schema.Status(ctx, url)
 	check(t, err)
