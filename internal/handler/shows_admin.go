@@ -39,7 +39,7 @@ type updateShowRequest struct {
 	Price     *priceInput  `json:"price" validate:"omitempty,money"`
 }
 
-type showResponse struct {
+type adminShowResponse struct {
 	Show showDTO `json:"show"`
 }
 
@@ -61,7 +61,7 @@ func (h *ShowAdmin) Create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusCreated, showResponse{Show: toShow(show)})
+	return respond.JSON(w, http.StatusCreated, adminShowResponse{Show: toShow(show)})
 }
 
 // Update answers PUT /admin/shows/{id}.
@@ -85,7 +85,7 @@ func (h *ShowAdmin) Update(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, showResponse{Show: toShow(show)})
+	return respond.JSON(w, http.StatusOK, adminShowResponse{Show: toShow(show)})
 }
 
 // Delete answers DELETE /admin/shows/{id}.

@@ -27,7 +27,10 @@ func newValidation() *validator.Validate {
 		"lines":  func(f validator.FieldLevel) bool { return isLines(f.Field().String()) },
 		"moment": func(f validator.FieldLevel) bool { return isMoment(f.Field().String()) },
 		"money":  func(f validator.FieldLevel) bool { return isPrice(f.Field().String()) },
-		"bytes":  func(f validator.FieldLevel) bool { return len(f.Field().String()) <= maxPassword },
+		"email":  func(f validator.FieldLevel) bool { return domain.ValidEmail(f.Field().String()) },
+		// in bytes, whereas min and max count characters
+		"password": func(f validator.FieldLevel) bool { return domain.ValidPassword(f.Field().String()) },
+		"role":     func(f validator.FieldLevel) bool { return domain.Role(f.Field().String()).Known() },
 	} {
 		if err := v.RegisterValidation(tag, check); err != nil {
 			panic(err) // a misspelt tag name above: no request can cause it
@@ -35,9 +38,6 @@ func newValidation() *validator.Validate {
 	}
 	return v
 }
-
-// maxPassword is what bcrypt takes, in bytes.
-const maxPassword = 72
 
 // isText reports whether s is something that people can read: not blank, and without control
 // characters (PostgreSQL, besides, cannot store NUL).
@@ -119,8 +119,10 @@ func why(fault validator.FieldError) string {
 		return "must be an RFC 3339 time from 2000 to 2199, such as 2030-01-31T19:30:00Z"
 	case "money":
 		return "must be a number above 0 with at most two decimals"
-	case "bytes":
-		return fmt.Sprintf("must have at most %d bytes", maxPassword)
+	case "password":
+		return fmt.Sprintf("must have %d to %d bytes", domain.MinPassword, domain.MaxPassword)
+	case "role":
+		return "must be: " + string(domain.RoleUser)
 	default:
 		return "is not valid"
 	}

@@ -164,7 +164,9 @@ func (s *Store) HoldSeats(ctx context.Context, hold service.NewHold) (domain.Hol
 					&row.bookingID, &row.amount, &row.createdAt, &row.expiresAt,
 					&row.seatIDs, &row.venueIDs, &row.seatRows, &row.seatNumbers, &row.free)
 			})
-		return q.SendBatch(ctx, batch).Close()
+		err := q.SendBatch(ctx, batch).Close()
+		// The token is good and its user is gone.
+		return onConstraint(err, map[string]*domain.Error{"bookings_user_fkey": domain.ErrUnauthorized})
 	})
 	if err != nil {
 		return domain.Hold{}, err

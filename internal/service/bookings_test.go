@@ -88,7 +88,7 @@ func bookings(s *store, g *gate) *service.Bookings {
 func TestLockStopsAtTheGate(t *testing.T) {
 	t.Parallel()
 	s, g := &store{}, &gate{taken: []int64{2}}
-	_, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2})
+	_, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil)
 	if !errors.Is(err, domain.ErrSeatsUnavailable) || s.asked != 0 {
 		t.Errorf("got %v after %d questions to the store", err, s.asked)
 	}
@@ -97,7 +97,7 @@ func TestLockStopsAtTheGate(t *testing.T) {
 func TestLockGoesOnWithoutTheGate(t *testing.T) {
 	t.Parallel()
 	s, g := &store{}, &gate{err: errors.New("down")}
-	if _, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}); err != nil || s.asked != 1 {
+	if _, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil); err != nil || s.asked != 1 {
 		t.Errorf("got %v after %d questions to the store", err, s.asked)
 	}
 }
@@ -107,7 +107,7 @@ func TestLockReleasesWhatTheStoreRefused(t *testing.T) {
 	s, g := &store{err: domain.ErrSeatLimit}, &gate{}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // the client has gone: its locks are released all the same
-	if _, err := bookings(s, g).Lock(ctx, 1, 7, []int64{2, 1}); !errors.Is(err, domain.ErrSeatLimit) {
+	if _, err := bookings(s, g).Lock(ctx, 1, 7, []int64{2, 1}, nil); !errors.Is(err, domain.ErrSeatLimit) {
 		t.Fatalf("got %v", err)
 	}
 	if len(g.released) != 1 || g.released[0].ShowID != 7 || len(g.released[0].SeatIDs) != 2 || g.released[0].Token == "" {
@@ -126,7 +126,7 @@ func TestLockRefusesBadSeatLists(t *testing.T) {
 		"duplicate": {[]int64{1, 2, 1}, domain.ErrDuplicateSeats},
 	} {
 		s, g := &store{}, &gate{}
-		if _, err := bookings(s, g).Lock(context.Background(), 1, 7, c.seats); !errors.Is(err, c.want) || s.asked != 0 {
+		if _, err := bookings(s, g).Lock(context.Background(), 1, 7, c.seats, nil); !errors.Is(err, c.want) || s.asked != 0 {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
