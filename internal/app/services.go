@@ -17,20 +17,25 @@ import (
 	"evently/internal/service"
 )
 
-// recordTimeout bounds work that must be recorded although its client has gone.
-const recordTimeout = 5 * time.Second
+const (
+	// recordTimeout bounds work that must be recorded although its client has gone.
+	recordTimeout = 5 * time.Second
+	// answersKept is how long a repeated request gets the answer of the first.
+	answersKept = 24 * time.Hour
+)
 
 // Services are the use cases, put together.
 type Services struct {
-	Store      *repository.Store
-	Tokens     *service.Tokens
-	Auth       *service.Auth
-	Bookings   *service.Bookings
-	MyBookings *service.MyBookings
-	Discover   *service.Discover
-	Catalog    *service.Catalog
-	Analytics  *service.Analytics
-	Demo       *service.Demo
+	Store       *repository.Store
+	Idempotency *service.Idempotency
+	Tokens      *service.Tokens
+	Auth        *service.Auth
+	Bookings    *service.Bookings
+	MyBookings  *service.MyBookings
+	Discover    *service.Discover
+	Catalog     *service.Catalog
+	Analytics   *service.Analytics
+	Demo        *service.Demo
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
@@ -53,13 +58,15 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		return nil, err
 	}
 	s := &Services{
-		Store:      store,
-		Tokens:     tokens,
-		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
-		MyBookings: service.NewMyBookings(store),
-		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(store),
-		Analytics:  service.NewAnalytics(store),
+		Store: store,
+		// Twice the longest request: a key is taken over only from one that is surely dead.
+		Idempotency: service.NewIdempotency(store, 2*(cfg.HTTP.ReadTimeout+cfg.HTTP.WriteTimeout), answersKept),
+		Tokens:      tokens,
+		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		MyBookings:  service.NewMyBookings(store),
+		Discover:    service.NewDiscover(store),
+		Catalog:     service.NewCatalog(store),
+		Analytics:   service.NewAnalytics(store),
 		Demo: service.NewDemo(store, func(password string) (string, error) {
 			return passwords.Hash(context.Background(), password)
 		}),
@@ -103,6 +110,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
 		Tokens:         s.Tokens,
+		Idempotency:    s.Idempotency,
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
 		Version:        version,

@@ -12,6 +12,7 @@ import (
 	"evently/internal/handler"
 	"evently/internal/middleware"
 	"evently/internal/respond"
+	"evently/internal/service"
 )
 
 // Handlers are all the handlers that the routes lead to.
@@ -30,6 +31,7 @@ type Handlers struct {
 // Options are what the routes need beside their handlers.
 type Options struct {
 	Tokens         middleware.TokenVerifier
+	Idempotency    *service.Idempotency
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Version        string
@@ -76,10 +78,11 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		authenticated := chi.Chain(middleware.Authenticate(o.Tokens, o.Log), middleware.NoteUser, middleware.NoStore)
 		r.Group(func(r chi.Router) {
 			r.Use(authenticated...)
-			r.Post("/bookings/lock", do(h.Bookings.Lock))
-			r.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
-			r.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
-			r.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
+			repeatable := r.With(middleware.Idempotent(o.Idempotency, o.Log))
+			repeatable.Post("/bookings/lock", do(h.Bookings.Lock))
+			repeatable.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
+			repeatable.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
+			repeatable.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
 			r.Get("/bookings/{booking_id}", do(h.MyBookings.Get))
 			r.Get("/user/bookings", do(h.MyBookings.List))
 		})
