@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// jobTimeout bounds one run of a job.
-	jobTimeout = time.Minute
-	// purgeSchedule is when stored answers that are too old are removed.
+	// purgeSchedule is when answers that are too old to be given again are removed.
 	purgeSchedule = "@every 10m"
+	// cleanupTimeout bounds one run of the cleanup.
+	cleanupTimeout = time.Minute
 	// closeGrace is what the stores get to close when all the time of the shutdown is used up.
 	closeGrace = 2 * time.Second
 )
@@ -136,16 +136,17 @@ func (a *App) Services() *Services { return a.services }
 // finishes the requests and the jobs that run, and closes the stores. It gives nil when that went
 // well, and an error when serving failed or something had to be broken off. It is called once.
 func (a *App) Run(ctx context.Context) error {
-	jobs, err := schedule.Start(ctx, a.log,
-		schedule.Entry{
-			Name: "cleanup", Spec: a.cfg.Booking.CleanupSchedule, Timeout: jobTimeout,
-			Run: a.services.Bookings.ExpireDue,
-		},
-		schedule.Entry{
-			Name: "purge answers", Spec: purgeSchedule, Timeout: jobTimeout,
-			Run: a.services.Idempotency.Purge,
-		},
-	)
+	jobs, err := schedule.Start(ctx, a.log, schedule.Entry{
+		Name:    "cleanup",
+		Spec:    a.cfg.Booking.CleanupSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Bookings.ExpireDue,
+	}, schedule.Entry{
+		Name:    "purge idempotency keys",
+		Spec:    purgeSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Idempotency.Purge,
+	})
 	if err != nil {
 		return errors.Join(err, a.server.Shutdown(ctx), a.closeStores(ctx))
 	}

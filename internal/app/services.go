@@ -17,20 +17,23 @@ import (
 	"evently/internal/service"
 )
 
-const (
-	// recordTimeout bounds work that must be recorded although its client has gone.
-	recordTimeout = 5 * time.Second
-	// answersKept is how long a repeated request gets the answer of the first.
-	answersKept = 24 * time.Hour
-)
+// recordTimeout bounds work that must be recorded although its client has gone.
+const recordTimeout = 5 * time.Second
+
+// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
+const idempotencyAge = 24 * time.Hour
+
+// idempotencyClaim is how long a request that crashed keeps its key from being tried again: twice
+// as long as the server lets any request run.
+func idempotencyClaim(c config.HTTP) time.Duration { return 2 * (c.ReadTimeout + c.WriteTimeout) }
 
 // Services are the use cases, put together.
 type Services struct {
 	Store       *repository.Store
-	Idempotency *service.Idempotency
 	Tokens      *service.Tokens
 	Auth        *service.Auth
 	Bookings    *service.Bookings
+	Idempotency *service.Idempotency
 	MyBookings  *service.MyBookings
 	Discover    *service.Discover
 	Catalog     *service.Catalog
@@ -58,11 +61,10 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		return nil, err
 	}
 	s := &Services{
-		Store: store,
-		// Twice the longest request: a key is taken over only from one that is surely dead.
-		Idempotency: service.NewIdempotency(store, 2*(cfg.HTTP.ReadTimeout+cfg.HTTP.WriteTimeout), answersKept),
+		Store:       store,
 		Tokens:      tokens,
 		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		Idempotency: service.NewIdempotency(store, idempotencyClaim(cfg.HTTP), idempotencyAge),
 		MyBookings:  service.NewMyBookings(store),
 		Discover:    service.NewDiscover(store),
 		Catalog:     service.NewCatalog(store),

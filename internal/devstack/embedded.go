@@ -20,7 +20,7 @@ type embeddedRedis struct {
 	done   chan struct{}
 }
 
-func startEmbeddedRedis(password string) (*embeddedRedis, error) {
+func startEmbeddedRedis(ctx context.Context, password string) (*embeddedRedis, error) {
 	server := miniredis.NewMiniRedis()
 	server.RequireAuth(password)
 	if err := server.StartAddr("127.0.0.1:0"); err != nil {
@@ -31,7 +31,7 @@ func startEmbeddedRedis(password string) (*embeddedRedis, error) {
 		server.Close()
 		return nil, fmt.Errorf("embedded Redis: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it outlives the start
 	e := &embeddedRedis{server: server, port: port, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(e.done)

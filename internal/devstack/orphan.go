@@ -70,7 +70,7 @@ func stopOrphan(ctx context.Context, name string, pid int, programs []string, di
 	}
 	steps = append(steps, stopStep{syscall.SIGKILL, killWait})
 	for i, step := range steps {
-		if !isOurs(pid, programs, dir) {
+		if !isOurs(ctx, pid, programs, dir) {
 			return nil
 		}
 		if i == 0 {
@@ -79,11 +79,11 @@ func stopOrphan(ctx context.Context, name string, pid int, programs []string, di
 		if err := syscall.Kill(pid, step.signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stop orphaned %s (process %d): %w", name, pid, err)
 		}
-		if err := waitGone(ctx, step.patience, func() bool { return !isOurs(pid, programs, dir) }); err != nil {
+		if err := waitGone(ctx, step.patience, func() bool { return !isOurs(ctx, pid, programs, dir) }); err != nil {
 			return err
 		}
 	}
-	if isOurs(pid, programs, dir) {
+	if isOurs(ctx, pid, programs, dir) {
 		return fmt.Errorf("an orphaned %s (process %d) survived SIGKILL", name, pid)
 	}
 	return nil
@@ -116,9 +116,8 @@ func readPostmasterPID(path string) (int, error) {
 		return 0, err
 	}
 	first, _, _ := strings.Cut(string(raw), "\n")
-	pid, err := strconv.Atoi(strings.TrimSpace(first))
-	if err != nil || pid <= 0 {
-		return 0, nil
+	if pid, err := strconv.Atoi(strings.TrimSpace(first)); err == nil && pid > 0 {
+		return pid, nil
 	}
-	return pid, nil
+	return 0, nil
 }

@@ -78,7 +78,7 @@ func (s *Stack) runPostgres(ctx context.Context, bin postgresBinaries, acct *acc
 	deadline := time.Now().Add(lingerWait)
 	taken := 0
 	for {
-		port, err := choosePort(st.Postgres.Port)
+		port, err := choosePort(ctx, st.Postgres.Port)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (s *Stack) runPostgres(ctx context.Context, bin postgresBinaries, acct *acc
 			return err
 		}
 		switch {
-		case !portIsFree(port) && taken < portAttempts:
+		case !portIsFree(ctx, port) && taken < portAttempts:
 			taken++
 			st.Postgres.Port = 0
 		case time.Now().Before(deadline) && logSays(logPath, "is still in use"):

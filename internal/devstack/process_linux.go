@@ -1,6 +1,7 @@
 package devstack
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,7 +17,7 @@ func setParentDeathSignal(attr *syscall.SysProcAttr, sig syscall.Signal) {
 // isOurs reports whether pid is a live process that runs one of programs for dir: named on its
 // command line (PostgreSQL, whose working directory root may not read inside a container) or as
 // its working directory (Redis, which rewrites its command line).
-func isOurs(pid int, programs []string, dir string) bool {
+func isOurs(_ context.Context, pid int, programs []string, dir string) bool {
 	proc := filepath.Join("/proc", strconv.Itoa(pid))
 	comm, err := os.ReadFile(filepath.Join(proc, "comm"))
 	if err != nil || !slices.Contains(programs, strings.TrimSpace(string(comm))) {

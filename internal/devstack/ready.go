@@ -47,26 +47,29 @@ func pause(ctx context.Context, d time.Duration) error {
 // choosePort returns the preferred port when it is free, so that a developer's saved connection
 // keeps working, and any free one otherwise. Somebody may take it before the store does; the
 // callers try again then.
-func choosePort(preferred int) (int, error) {
-	if preferred != 0 && portIsFree(preferred) {
+func choosePort(ctx context.Context, preferred int) (int, error) {
+	if preferred != 0 && portIsFree(ctx, preferred) {
 		return preferred, nil
 	}
-	l, err := listenLoopback(0)
+	l, err := listenLoopback(ctx, 0)
 	if err != nil {
 		return 0, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err := errors.Join(err, l.Close()); err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(port)
 }
 
-func portIsFree(port int) bool {
-	l, err := listenLoopback(port)
+func portIsFree(ctx context.Context, port int) bool {
+	l, err := listenLoopback(ctx, port)
 	return err == nil && l.Close() == nil
 }
 
-func listenLoopback(port int) (net.Listener, error) {
+func listenLoopback(ctx context.Context, port int) (net.Listener, error) {
 	var lc net.ListenConfig
-	return lc.Listen(context.Background(), "tcp4", "127.0.0.1:"+strconv.Itoa(port))
+	return lc.Listen(ctx, "tcp4", "127.0.0.1:"+strconv.Itoa(port))
 }
 
 // tailFile returns the last lines of a log for an error message.

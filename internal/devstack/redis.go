@@ -30,7 +30,7 @@ func (s *Stack) startRedis(ctx context.Context, bins binaries, st *state) error 
 	password := newPassword()
 	if bins.redis == "" {
 		s.opts.Log.Warn("no Redis found and none could be installed: an embedded stand-in serves instead")
-		e, err := startEmbeddedRedis(password)
+		e, err := startEmbeddedRedis(ctx, password)
 		if err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (s *Stack) startRedis(ctx context.Context, bins binaries, st *state) error 
 		return err
 	}
 	for attempt := 1; ; attempt++ {
-		port, err := choosePort(st.Redis.Port)
+		port, err := choosePort(ctx, st.Redis.Port)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (s *Stack) startRedis(ctx context.Context, bins binaries, st *state) error 
 			s.redis, s.RedisVersion, s.RedisURL = r, r.version, redisURL(port, password)
 			return nil
 		}
-		if ctx.Err() != nil || attempt == portAttempts || portIsFree(port) {
+		if ctx.Err() != nil || attempt == portAttempts || portIsFree(ctx, port) {
 			return err
 		}
 		st.Redis.Port = 0

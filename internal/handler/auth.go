@@ -17,9 +17,9 @@ type Auth struct {
 func NewAuth(auth *service.Auth) *Auth { return &Auth{auth: auth} }
 
 type registerInput struct {
-	Email    string       `json:"email" validate:"required,email"`
-	Password string       `json:"password" validate:"required,password"`
-	Role     *domain.Role `json:"role" validate:"omitnil,role"`
+	Email    string  `json:"email" validate:"required,email"`
+	Password string  `json:"password" validate:"required,password"`
+	Role     *string `json:"role" validate:"omitnil,role"`
 }
 
 // loginInput has no rules for what an email or a password is: one that nobody can have is wrong
@@ -40,7 +40,7 @@ func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, maxBody, &in); err != nil {
 		return err
 	}
-	if in.Role != nil && *in.Role != domain.RoleUser {
+	if in.Role != nil && *in.Role != string(domain.RoleUser) {
 		return domain.ErrAdminRegistration
 	}
 	session, err := h.auth.Register(r.Context(), in.Email, in.Password)

@@ -73,6 +73,8 @@ func TestCatalogInput(t *testing.T) {
 		"price too high":         {"POST /shows", `{"event_id":1,"venue_id":1,"price":100000000,` + day + `}`, "validation_failed", "price:"},
 		"start is a number":      {"PUT " + showPath, `{"start_time":1900000000}`, "validation_failed", "start_time:"},
 		"start has no zone":      {"PUT " + showPath, `{"start_time":"2030-05-01T18:00:00"}`, "validation_failed", "start_time:"},
+		"start hour of 1 digit":  {"PUT " + showPath, `{"start_time":"2030-05-01T8:00:00Z"}`, "validation_failed", "start_time:"},
+		"start with a comma":     {"PUT " + showPath, `{"start_time":"2030-05-01T08:00:00,5Z"}`, "validation_failed", "start_time:"},
 		"start is a date":        {"PUT " + showPath, `{"start_time":"2030-05-01"}`, "validation_failed", "start_time:"},
 		"start is an object":     {"PUT " + showPath, `{"start_time":{}}`, "validation_failed", "start_time:"},
 		"end in 9999":            {"PUT " + showPath, `{"end_time":"9999-05-01T18:00:00Z"}`, "validation_failed", "end_time:"},

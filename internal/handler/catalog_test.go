@@ -301,8 +301,10 @@ func TestShows(t *testing.T) {
 		diff(t, refused["details"], `["end_time: must be after start_time"]`)
 	}
 
+	a.wantError("POST", "/shows", body(999, 999, "10:00:00Z", "10:00:00Z"), 400, "validation_failed")
+
 	path := fmt.Sprintf("/shows/%d", id)
-	diff(t, a.call("PUT", path, `{"price":0.01}`, 200), fmt.Sprintf(`{"show":{"show_id":%d,"event_id":%d,"venue_id":%d,
+	diff(t, a.call("PUT", path, `{"price":0.01,"start_time":"2030-05-01T18:00:00.000000999Z"}`, 200), fmt.Sprintf(`{"show":{"show_id":%d,"event_id":%d,"venue_id":%d,
 		"start_time":"2030-05-01T18:00:00Z","end_time":"2030-05-01T20:30:00.123456Z","price":0.01}}`, id, event, venue), "created_at")
 	diff(t, a.call("PUT", path, fmt.Sprintf(`{"event_id":%d,"venue_id":%d,"start_time":"2030-05-01T17:00:00Z","end_time":"2030-05-01T18:00:00Z","price":450}`, other, larger), 200),
 		fmt.Sprintf(`{"show":{"show_id":%d,"event_id":%d,"venue_id":%d,
@@ -311,7 +313,10 @@ func TestShows(t *testing.T) {
 	a.wantError("PUT", path, `{"event_id":999}`, 404, "event_not_found")
 	a.wantError("PUT", path, `{"venue_id":999}`, 404, "venue_not_found")
 	a.wantError("PUT", path, `{"end_time":"2030-05-01T21:00:00Z"}`, 409, "venue_busy")
-	a.wantError("PUT", path, `{"end_time":"2030-05-01T17:00:00Z"}`, 400, "validation_failed")
+	for _, end := range []string{"17:00:00Z", "16:00:00Z", "17:00:00.0000009Z"} {
+		refused := a.wantError("PUT", path, `{"end_time":"2030-05-01T`+end+`"}`, 400, "validation_failed")
+		diff(t, refused["details"], `["end_time: must be after start_time"]`)
+	}
 	a.wantError("PUT", fmt.Sprintf("/shows/%d", back), fmt.Sprintf(`{"venue_id":%d}`, larger), 409, "venue_busy")
 
 	diff(t, a.call("DELETE", path, "", 200), `{"message":"Show deleted successfully"}`)

@@ -1,17 +1,15 @@
 package handler_test
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
@@ -27,24 +25,16 @@ type reading struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
 	routes  http.Handler
-	queries *queryCounter
+	queries *testkit.QueryCount
 }
 
 // setupReading mounts the routes. A request carries the identity that get is given.
 func setupReading(t *testing.T) reading {
 	t.Helper()
 	t.Parallel()
-	pool := testkit.Pool(t)
-	queries := &queryCounter{}
-	config := pool.Config()
-	config.ConnConfig.Tracer = queries
-	counted, err := pgxpool.NewWithConfig(t.Context(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(counted.Close)
-
-	store := repository.New(counted, repository.Options{})
+	pool, queries := testkit.CountingPool(t)
+	// Tests run many at a time on a small machine: patience is not what they are about.
+	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	shows := handler.NewShows(service.NewDiscover(store))
 	bookings := handler.NewMyBookings(service.NewMyBookings(store))
 	adapt := func(h respond.Handler) http.HandlerFunc {
@@ -59,16 +49,6 @@ func setupReading(t *testing.T) reading {
 	r.Get("/user/bookings", adapt(bookings.List))
 	return reading{t: t, pool: pool, routes: r, queries: queries}
 }
-
-// queryCounter counts statements on their way to the database.
-type queryCounter struct{ n atomic.Int64 }
-
-func (c *queryCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
-	c.n.Add(1)
-	return ctx
-}
-
-func (c *queryCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
 // get sends a request with headers given as name, value, name, value.
 func (s reading) get(target string, headers ...string) *http.Response {

@@ -115,8 +115,8 @@ func quality(params string) float64 {
 		return 1
 	}
 	weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-	if err != nil || !strings.EqualFold(strings.TrimSpace(name), "q") || !(weight >= 0 && weight <= 1) {
-		return 0
+	if err == nil && strings.EqualFold(strings.TrimSpace(name), "q") && weight >= 0 && weight <= 1 {
+		return weight
 	}
-	return weight
+	return 0
 }

@@ -141,12 +141,9 @@ var errMoment = errors.New("not a moment of these centuries")
 
 // time gives the moment in UTC, to the microsecond that the database keeps.
 func (m momentInput) time() (time.Time, error) {
-	var text string
-	if err := json.Unmarshal([]byte(m), &text); err != nil {
-		return time.Time{}, err
-	}
-	moment, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	var moment time.Time
+	// Stricter than time.Parse, which takes hours of one digit and commas for RFC 3339.
+	if err := json.Unmarshal([]byte(m), &moment); err != nil {
 		return time.Time{}, err
 	}
 	moment = moment.UTC().Truncate(time.Microsecond)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -213,22 +212,6 @@ func TestDemoClearLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
-	pool, _ := setupDemo(t)
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			if _, err := newDemo(pool).Load(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	if shows, _ := upcoming(t, pool); !slices.Equal(shows, wantShows) {
-		t.Errorf("shows = %q", shows)
-	}
-}
-
 func TestDemoIsRenewed(t *testing.T) {
 	for name, spoil := range map[string]string{
 		"the first has passed":  `UPDATE shows SET start_time = now() - interval '1 minute' WHERE demo_key = 'show-1'`,
@@ -367,34 +350,5 @@ func TestDemoWithoutAFreeDay(t *testing.T) {
 	}
 	if diff := cmp.Diff(before, contents(t, pool, nil)); diff != "" {
 		t.Errorf("rows of a load that failed (-before +after):\n%s", diff)
-	}
-}
-
-func TestDemoClearRacesWithABooking(t *testing.T) {
-	pool, demo := setupDemo(t)
-	store := patient(pool)
-	for range 5 {
-		loaded := loadDemo(t, demo)
-		guest := testkit.NewUser(t, pool)
-		show := loaded.Shows[0].ShowID
-		seats := testkit.SeatIDs(t, pool, show)
-		var group sync.WaitGroup
-		group.Go(func() {
-			if _, err := demo.Clear(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
-		var held error
-		group.Go(func() {
-			_, held = store.HoldSeats(t.Context(), service.NewHold{UserID: guest, ShowID: show, SeatIDs: seats[:2], LockToken: "token", HoldFor: time.Minute})
-		})
-		group.Wait()
-		bookings := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest)
-		if (held == nil) != (bookings == 1) {
-			t.Errorf("the hold said %v, and there are %d bookings", held, bookings)
-		}
-		if held != nil && !errors.Is(held, domain.ErrShowNotFound) {
-			t.Errorf("hold: %v", held)
-		}
 	}
 }

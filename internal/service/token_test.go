@@ -22,7 +22,7 @@ import (
 	"evently/internal/service"
 )
 
-const secret = "a secret of thirty-two bytes, or more"
+const tokenSecret = "a secret of thirty-two bytes, or more"
 
 var (
 	noon = time.Date(2030, 1, 31, 12, 0, 0, 0, time.UTC)
@@ -38,7 +38,7 @@ func newTokens(t testing.TB, now time.Time, secrets ...string) *service.Tokens {
 	return tokens
 }
 
-func issue(t testing.TB, tokens *service.Tokens, user domain.User) string {
+func issueToken(t testing.TB, tokens *service.Tokens, user domain.User) string {
 	t.Helper()
 	token, err := tokens.Issue(user)
 	if err != nil {
@@ -55,7 +55,7 @@ func goodClaims() jwt.MapClaims {
 	}
 }
 
-func sign(t testing.TB, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
+func signToken(t testing.TB, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(method, claims).SignedString(key)
 	if err != nil {
@@ -66,7 +66,7 @@ func sign(t testing.TB, method jwt.SigningMethod, key any, claims jwt.MapClaims)
 
 func TestTokenCarriesTheClaimsOfTheContract(t *testing.T) {
 	t.Parallel()
-	token := issue(t, newTokens(t, noon, secret), jo)
+	token := issueToken(t, newTokens(t, noon, tokenSecret), jo)
 
 	part := strings.Split(token, ".")
 	var header, claims map[string]any
@@ -93,9 +93,9 @@ func TestTokenCarriesTheClaimsOfTheContract(t *testing.T) {
 
 func TestVerifyGivesWhoTheTokenWasIssuedTo(t *testing.T) {
 	t.Parallel()
-	tokens := newTokens(t, noon, secret)
+	tokens := newTokens(t, noon, tokenSecret)
 	for _, user := range []domain.User{jo, {ID: 1<<63 - 1, Email: "root@example.com", Role: domain.RoleAdmin}} {
-		got, err := tokens.Verify(issue(t, tokens, user))
+		got, err := tokens.Verify(issueToken(t, tokens, user))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,13 +108,13 @@ func TestVerifyGivesWhoTheTokenWasIssuedTo(t *testing.T) {
 
 func TestVerifyHonoursTheExpiry(t *testing.T) {
 	t.Parallel()
-	token := issue(t, newTokens(t, noon, secret), jo)
+	token := issueToken(t, newTokens(t, noon, tokenSecret), jo)
 	end := noon.Add(24 * time.Hour)
-	if _, err := newTokens(t, end.Add(-time.Second), secret).Verify(token); err != nil {
+	if _, err := newTokens(t, end.Add(-time.Second), tokenSecret).Verify(token); err != nil {
 		t.Errorf("a second before its end: %v", err)
 	}
 	for _, now := range []time.Time{end, end.Add(time.Second), end.Add(100 * 365 * 24 * time.Hour)} {
-		if _, err := newTokens(t, now, secret).Verify(token); !errors.Is(err, domain.ErrTokenExpired) {
+		if _, err := newTokens(t, now, tokenSecret).Verify(token); !errors.Is(err, domain.ErrTokenExpired) {
 			t.Errorf("%s after its end: %v, want token_expired", now.Sub(end), err)
 		}
 	}
@@ -122,7 +122,7 @@ func TestVerifyHonoursTheExpiry(t *testing.T) {
 
 func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 	t.Parallel()
-	tokens := newTokens(t, noon, secret)
+	tokens := newTokens(t, noon, tokenSecret)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 	with := func(name string, value any) string {
 		claims := goodClaims()
 		claims[name] = value
-		return sign(t, jwt.SigningMethodHS256, []byte(secret), claims)
+		return signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret), claims)
 	}
 	without := func(names ...string) string {
 		claims := goodClaims()
@@ -148,9 +148,9 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 			}
 			return false
 		})
-		return sign(t, jwt.SigningMethodHS256, []byte(secret), claims)
+		return signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret), claims)
 	}
-	good := sign(t, jwt.SigningMethodHS256, []byte(secret), goodClaims())
+	good := signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret), goodClaims())
 	if _, err := tokens.Verify(good); err != nil {
 		t.Fatalf("the token that the bad ones are made from is no good itself: %v", err)
 	}
@@ -158,7 +158,7 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 	payload, signature, _ := strings.Cut(rest, ".")
 	admin := goodClaims()
 	admin["role"] = "admin"
-	_, adminRest, _ := strings.Cut(sign(t, jwt.SigningMethodHS256, []byte("guess"), admin), ".")
+	_, adminRest, _ := strings.Cut(signToken(t, jwt.SigningMethodHS256, []byte("guess"), admin), ".")
 	adminPayload, _, _ := strings.Cut(adminRest, ".")
 	noneHeader := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 
@@ -169,18 +169,18 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 		"two parts":                     header + "." + payload,
 		"four parts":                    good + ".x",
 		"a blank behind":                good + " ",
-		"another secret":                sign(t, jwt.SigningMethodHS256, []byte("another secret of thirty-two bytes"), goodClaims()),
+		"another secret":                signToken(t, jwt.SigningMethodHS256, []byte("another secret of thirty-two bytes"), goodClaims()),
 		"no signature":                  header + "." + payload + ".",
 		"a changed payload":             header + "." + adminPayload + "." + signature,
 		"the last bits of a signature":  good[:len(good)-1] + string(lastBitsFlipped(good[len(good)-1])),
-		"alg none":                      sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, goodClaims()),
+		"alg none":                      signToken(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, goodClaims()),
 		"alg none, our signature":       noneHeader + "." + payload + "." + signature,
 		"alg None":                      base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"None"}`)) + "." + payload + ".",
 		"no alg":                        base64.RawURLEncoding.EncodeToString([]byte(`{}`)) + "." + payload + "." + signature,
-		"HS384":                         sign(t, jwt.SigningMethodHS384, []byte(secret), goodClaims()),
-		"HS512":                         sign(t, jwt.SigningMethodHS512, []byte(secret), goodClaims()),
-		"RS256":                         sign(t, jwt.SigningMethodRS256, rsaKey, goodClaims()),
-		"HS256 with an RSA public key":  sign(t, jwt.SigningMethodHS256, publicPEM, goodClaims()),
+		"HS384":                         signToken(t, jwt.SigningMethodHS384, []byte(tokenSecret), goodClaims()),
+		"HS512":                         signToken(t, jwt.SigningMethodHS512, []byte(tokenSecret), goodClaims()),
+		"RS256":                         signToken(t, jwt.SigningMethodRS256, rsaKey, goodClaims()),
+		"HS256 with an RSA public key":  signToken(t, jwt.SigningMethodHS256, publicPEM, goodClaims()),
 		"another issuer":                with("iss", "eventful"),
 		"another issuer, and expired":   expiredElsewhere(t),
 		"an unknown role":               with("role", "owner"),
@@ -191,8 +191,8 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 		"a user_id of somebody else":    with("user_id", 8),
 		"a user_id that is a string":    with("user_id", "7"),
 		"a fractional user_id":          with("user_id", 7.5),
-		"user_id 0":                     sign(t, jwt.SigningMethodHS256, []byte(secret), replaced(map[string]any{"user_id": 0, "sub": "0"})),
-		"user_id -1":                    sign(t, jwt.SigningMethodHS256, []byte(secret), replaced(map[string]any{"user_id": -1, "sub": "-1"})),
+		"user_id 0":                     signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret), claimsWith(map[string]any{"user_id": 0, "sub": "0"})),
+		"user_id -1":                    signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret), claimsWith(map[string]any{"user_id": -1, "sub": "-1"})),
 		"user_id 2^63":                  with("user_id", json.Number("9223372036854775808")),
 		"an empty email":                with("email", ""),
 		"exp that is a word":            with("exp", "tomorrow"),
@@ -225,7 +225,7 @@ func lastBitsFlipped(letter byte) byte {
 	return alphabet[strings.IndexByte(alphabet, letter)^1]
 }
 
-func replaced(values map[string]any) jwt.MapClaims {
+func claimsWith(values map[string]any) jwt.MapClaims {
 	claims := goodClaims()
 	maps.Copy(claims, values)
 	return claims
@@ -233,18 +233,18 @@ func replaced(values map[string]any) jwt.MapClaims {
 
 func expiredElsewhere(t testing.TB) string {
 	t.Helper()
-	return sign(t, jwt.SigningMethodHS256, []byte(secret),
-		replaced(map[string]any{"iss": "eventful", "exp": noon.Add(-time.Hour).Unix()}))
+	return signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret),
+		claimsWith(map[string]any{"iss": "eventful", "exp": noon.Add(-time.Hour).Unix()}))
 }
 
 // resigned signs any payload with our secret.
 func resigned(header, payload string) string {
 	text := header + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
-	return text + "." + base64.RawURLEncoding.EncodeToString(mac(text))
+	return text + "." + base64.RawURLEncoding.EncodeToString(tokenMAC(text))
 }
 
-func mac(text string) []byte {
-	h := hmac.New(sha256.New, []byte(secret))
+func tokenMAC(text string) []byte {
+	h := hmac.New(sha256.New, []byte(tokenSecret))
 	h.Write([]byte(text))
 	return h.Sum(nil)
 }
@@ -252,10 +252,10 @@ func mac(text string) []byte {
 func TestSecretsRotate(t *testing.T) {
 	t.Parallel()
 	const next = "the secret that comes after it, as long"
-	before := newTokens(t, noon, secret)
-	during := newTokens(t, noon, next, secret)
+	before := newTokens(t, noon, tokenSecret)
+	during := newTokens(t, noon, next, tokenSecret)
 	after := newTokens(t, noon, next)
-	old, renewed := issue(t, before, jo), issue(t, during, jo)
+	old, renewed := issueToken(t, before, jo), issueToken(t, during, jo)
 
 	for name, check := range map[string]struct {
 		tokens *service.Tokens
@@ -276,7 +276,7 @@ func TestSecretsRotate(t *testing.T) {
 
 func TestNewTokensNeedsSecrets(t *testing.T) {
 	t.Parallel()
-	for _, secrets := range [][]string{nil, {""}, {secret, ""}} {
+	for _, secrets := range [][]string{nil, {""}, {tokenSecret, ""}} {
 		if _, err := service.NewTokens(service.TokensConfig{Secrets: secrets}); err == nil {
 			t.Errorf("secrets %q: no error", secrets)
 		}
@@ -284,10 +284,10 @@ func TestNewTokensNeedsSecrets(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
-	tokens := newTokens(f, noon, secret)
-	f.Add(issue(f, tokens, jo))
-	f.Add(sign(f, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, goodClaims()))
-	f.Add(sign(f, jwt.SigningMethodHS512, []byte(secret), goodClaims()))
+	tokens := newTokens(f, noon, tokenSecret)
+	f.Add(issueToken(f, tokens, jo))
+	f.Add(signToken(f, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, goodClaims()))
+	f.Add(signToken(f, jwt.SigningMethodHS512, []byte(tokenSecret), goodClaims()))
 	f.Add(expiredElsewhere(f))
 	f.Add("e30.e30.")
 	f.Add("..")
@@ -301,7 +301,7 @@ func FuzzVerify(f *testing.F) {
 		}
 		text, signature, _ := cutLast(raw)
 		got, err := base64.RawURLEncoding.DecodeString(signature)
-		if err != nil || !hmac.Equal(got, mac(text)) {
+		if err != nil || !hmac.Equal(got, tokenMAC(text)) {
 			t.Fatalf("accepted without our signature: %q", raw)
 		}
 		if identity.UserID <= 0 || !identity.Role.Known() || identity.Email == "" {
@@ -319,8 +319,8 @@ func cutLast(token string) (text, signature string, ok bool) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	tokens := newTokens(b, noon, secret)
-	token := issue(b, tokens, jo)
+	tokens := newTokens(b, noon, tokenSecret)
+	token := issueToken(b, tokens, jo)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := tokens.Verify(token); err != nil {
