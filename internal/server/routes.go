@@ -12,7 +12,6 @@ import (
 	"evently/internal/handler"
 	"evently/internal/middleware"
 	"evently/internal/respond"
-	"evently/internal/service"
 )
 
 // Handlers are all the handlers that the routes lead to.
@@ -31,7 +30,7 @@ type Handlers struct {
 // Options are what the routes need beside their handlers.
 type Options struct {
 	Tokens         middleware.TokenVerifier
-	Idempotency    *service.Idempotency
+	Idempotency    middleware.IdempotencyKeys
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Version        string

@@ -25,7 +25,7 @@ type TokensConfig struct {
 	Secrets []string
 	// TTL is how long a token is good for. 0 means 24 h.
 	TTL time.Duration
-	// Now is the clock. nil means time.Now.
+	// Now is the clock.
 	Now func() time.Time
 }
 
@@ -52,9 +52,6 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 	}
 	if config.TTL <= 0 {
 		config.TTL = defaultTokenTTL
-	}
-	if config.Now == nil {
-		config.Now = time.Now
 	}
 	return &Tokens{
 		signing: []byte(config.Secrets[0]),
