@@ -54,13 +54,11 @@ func (l *lockedBuffer) String() string {
 func configure(t testing.TB, settings ...string) *config.Config {
 	t.Helper()
 	environ := map[string]string{
-		"PORT":           "0",
-		"JWT_SECRET":     "the tests of this package sign with this",
-		"PAYMENT_DELAY":  "0s",
-		"LOG_LEVEL":      "debug",
-		"LOG_FORMAT":     "json",
-		"ADMIN_EMAIL":    "admin@example.com",
-		"ADMIN_PASSWORD": "admin-password",
+		"PORT":          "0",
+		"JWT_SECRET":    "the tests of this package sign with this",
+		"PAYMENT_DELAY": "0s",
+		"LOG_LEVEL":     "debug",
+		"LOG_FORMAT":    "json",
 	}
 	for _, setting := range settings {
 		name, value, _ := strings.Cut(setting, "=")
@@ -226,13 +224,23 @@ func (i *instance) register(t testing.TB, email string) string {
 	return answer.body["token"].(string)
 }
 
-// admin gives the token of the administrator.
-func (i *instance) admin(t testing.TB) string {
+// login gives the token of somebody who is there already.
+func (i *instance) login(t testing.TB, email, password string) string {
 	t.Helper()
 	answer := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/login", body: map[string]any{
-		"email": i.cfg.Auth.AdminEmail, "password": i.cfg.Auth.AdminPassword.Reveal(),
+		"email": email, "password": password,
 	}}).want(t, http.StatusOK, "")
 	return answer.body["token"].(string)
+}
+
+// admin makes an administrator and gives their token.
+func (i *instance) admin(t testing.TB) string {
+	t.Helper()
+	const email, password = "admin@example.com", "admin-password"
+	if err := i.Services().Auth.EnsureAdmin(t.Context(), email, password); err != nil {
+		t.Fatal(err)
+	}
+	return i.login(t, email, password)
 }
 
 // logged gives the lines that the instance has logged so far with this message.
