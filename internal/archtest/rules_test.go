@@ -109,6 +109,12 @@ var rooms = []room{
 		owns: "the OpenAPI document",
 	},
 	{
+		path:       "api/apitest",
+		owns:       "holding answers that tests see against the document",
+		imports:    []string{"api"},
+		importedBy: []string{"internal/testkit"},
+	},
+	{
 		path:       "cmd/evently",
 		owns:       "the subcommands",
 		imports:    []string{anything},
@@ -137,10 +143,10 @@ var libraries = []library{
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app",
-		"internal/testkit", "cmd/evently", "api",
+		"internal/testkit", "cmd/evently", "api", "api/apitest",
 	}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},
-	{path: "testing", exactly: true, in: []string{"internal/testkit"}},
+	{path: "testing", exactly: true, in: []string{"internal/testkit", "api/apitest"}},
 }
 
 // ban forbids a function in some rooms.
@@ -162,6 +168,14 @@ var bans = []ban{
 		pkg: "time", names: []string{"Now", "Since", "Until"},
 		in:  []string{"internal/domain", "internal/service", "internal/repository"},
 		why: "the clock is injected",
+	},
+	{
+		pkg: "context", names: []string{"Background", "TODO"},
+		in: []string{
+			"internal/domain", "internal/service", "internal/repository", "internal/seatlock", "internal/waitingroom",
+			"internal/handler", "internal/middleware", "internal/respond",
+		},
+		why: "the request's context goes all the way, through context.WithoutCancel where work must outlive it",
 	},
 }
 
