@@ -38,7 +38,7 @@ func setupAuth(t *testing.T) authAPI {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{"a secret of thirty-two bytes, or more"}})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{"a secret of thirty-two bytes, or more"}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"evently/internal/domain"
 	"evently/internal/middleware"
@@ -21,7 +22,7 @@ type authFixture struct {
 
 func setupAuth(t *testing.T) authFixture {
 	t.Helper()
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{"a secret of thirty-two bytes, or more"}})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{"a secret of thirty-two bytes, or more"}, Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
