@@ -16,18 +16,18 @@ import (
 )
 
 // keys gives how many idempotency keys there are, and how many of them have an answer.
-func (h house) keys(t testing.TB) (all, answered int) {
+func (c customer) keys(t testing.TB) (all, answered int) {
 	t.Helper()
-	return testkit.Value[int](t, h.pool, `SELECT count(*) FROM idempotency_keys`),
-		testkit.Value[int](t, h.pool, `SELECT count(response_status) FROM idempotency_keys`)
+	return testkit.Value[int](t, c.pool, `SELECT count(*) FROM idempotency_keys`),
+		testkit.Value[int](t, c.pool, `SELECT count(response_status) FROM idempotency_keys`)
 }
 
 // The process dies after the commit and before a byte of the answer is out: the answer was
 // committed with the work, and the repeat gets it.
 func TestACrashAfterTheCommitLosesNoAnswer(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	body, err := json.Marshal(h.lockBody(h.seats[0]))
+	c := newCustomer(t)
+	body, err := json.Marshal(c.lockBody(c.seats[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +37,8 @@ func TestACrashAfterTheCommitLosesNoAnswer(t *testing.T) {
 				t.Error("the handler did not panic")
 			}
 		}()
-		h.behindMiddleware(t, h.user, "/bookings/lock", "k", string(body), func(_ http.ResponseWriter, r *http.Request) {
-			_, err := h.Services().Bookings.Lock(r.Context(), h.user, h.show, h.seats[:1], func(hold domain.Hold) (domain.StoredAnswer, bool) {
+		c.behindMiddleware(t, c.user, "/bookings/lock", "k", string(body), func(_ http.ResponseWriter, r *http.Request) {
+			_, err := c.Services().Bookings.Lock(r.Context(), c.user, c.show, c.seats[:1], func(hold domain.Hold) (domain.StoredAnswer, bool) {
 				return domain.StoredAnswer{Status: http.StatusOK, Body: fmt.Appendf(nil, `{"booking_id":%d}`, hold.ID)}, true
 			})
 			if err != nil {
@@ -47,14 +47,14 @@ func TestACrashAfterTheCommitLosesNoAnswer(t *testing.T) {
 			panic("the process is gone")
 		})
 	}()
-	if all, answered := h.keys(t); all != 1 || answered != 1 {
+	if all, answered := c.keys(t); all != 1 || answered != 1 {
 		t.Fatalf("%d keys, %d answered", all, answered)
 	}
 	// The body stands for the real one, which the document would be held against.
-	again := h.behindMiddleware(t, h.user, "/bookings/lock", "k", string(body), func(http.ResponseWriter, *http.Request) {
+	again := c.behindMiddleware(t, c.user, "/bookings/lock", "k", string(body), func(http.ResponseWriter, *http.Request) {
 		t.Error("the work is done again")
 	})
-	booking := testkit.Value[int64](t, h.pool, `SELECT booking_id FROM bookings`)
+	booking := testkit.Value[int64](t, c.pool, `SELECT booking_id FROM bookings`)
 	if want := fmt.Sprintf(`{"booking_id":%d}`, booking); again.Code != http.StatusOK || again.Body.String() != want {
 		t.Errorf("the repeat is told %d %s, want %s", again.Code, again.Body, want)
 	}
@@ -63,13 +63,13 @@ func TestACrashAfterTheCommitLosesNoAnswer(t *testing.T) {
 // The handler panics before any work was done: the key is free again.
 func TestAPanicBeforeTheWorkFreesTheKey(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	user := testkit.NewUser(t, h.pool)
+	c := newCustomer(t)
+	user := testkit.NewUser(t, c.pool)
 	func() {
 		defer func() { _ = recover() }()
-		h.behindMiddleware(t, user, "/bookings/lock", "k", "{}", func(http.ResponseWriter, *http.Request) { panic("early") })
+		c.behindMiddleware(t, user, "/bookings/lock", "k", "{}", func(http.ResponseWriter, *http.Request) { panic("early") })
 	}()
-	if all, _ := h.keys(t); all != 0 {
+	if all, _ := c.keys(t); all != 0 {
 		t.Errorf("%d keys", all)
 	}
 }
@@ -77,38 +77,38 @@ func TestAPanicBeforeTheWorkFreesTheKey(t *testing.T) {
 // The client goes away while its work waits: the work is undone, and the key free for a repeat.
 func TestAClientThatGoesAwayCanComeBack(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	unlock := h.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, h.seats[0])
+	c := newCustomer(t)
+	unlock := c.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, c.seats[0])
 	ctx, leave := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, h.url+"/api/v1/bookings/lock",
-		strings.NewReader(fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, h.show, h.seats[0])))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.url+"/api/v1/bookings/lock",
+		strings.NewReader(fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, c.show, c.seats[0])))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "Bearer "+h.token)
+	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Idempotency-Key", "k")
 	gone := make(chan error, 1)
 	go func() {
-		resp, err := h.client.Do(req)
+		resp, err := c.client.Do(req)
 		if err == nil {
 			err = resp.Body.Close()
 		}
 		gone <- err
 	}()
-	h.blocked(t, 1)
+	c.blocked(t, 1)
 	leave()
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
 	for all := 1; all > 0; {
-		if all, _ = h.keys(t); t.Context().Err() != nil {
+		if all, _ = c.keys(t); t.Context().Err() != nil {
 			t.Fatal("the key stays claimed")
 		}
 	}
 	unlock()
-	h.post(t, "lock", "k", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, h.show, h.seats[0])).want(t, http.StatusOK, "")
-	if n := testkit.Value[int](t, h.pool, `SELECT count(*) FROM bookings`); n != 1 {
+	c.post(t, "lock", "k", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, c.show, c.seats[0])).want(t, http.StatusOK, "")
+	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings`); n != 1 {
 		t.Errorf("%d bookings", n)
 	}
 }
@@ -117,28 +117,28 @@ func TestAClientThatGoesAwayCanComeBack(t *testing.T) {
 // work; the slow one finds its claim gone, and its own work is undone.
 func TestASlowRequestLosesItsKeyAndItsWork(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	booking := h.hold(t, h.seats[0])
-	h.pay(t, booking, 1)
-	h.post(t, bookingPath(booking, "confirm"), "", nil).want(t, http.StatusOK, "")
+	c := newCustomer(t)
+	booking := c.hold(t, c.seats[0])
+	c.pay(t, booking, 1)
+	c.post(t, bookingPath(booking, "confirm"), "", nil).want(t, http.StatusOK, "")
 
-	unlock := h.lockRow(t, `SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE`, booking)
-	slow := h.inBackground(t, h.posting(bookingPath(booking, "cancel"), "k", nil))
-	h.blocked(t, 1)
-	testkit.Exec(t, h.pool, `UPDATE idempotency_keys SET claimed_until = now()`)
+	unlock := c.lockRow(t, `SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE`, booking)
+	slow := c.inBackground(t, c.posting(bookingPath(booking, "cancel"), "k", nil))
+	c.blocked(t, 1)
+	testkit.Exec(t, c.pool, `UPDATE idempotency_keys SET claimed_until = now()`)
 	// A claim that ran out is still that of its request.
-	h.post(t, bookingPath(booking, "cancel"), "k", map[string]any{"booking_id": booking}).
+	c.post(t, bookingPath(booking, "cancel"), "k", map[string]any{"booking_id": booking}).
 		want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
-	quick := h.inBackground(t, h.posting(bookingPath(booking, "cancel"), "k", nil))
-	h.blocked(t, 2)
+	quick := c.inBackground(t, c.posting(bookingPath(booking, "cancel"), "k", nil))
+	c.blocked(t, 2)
 	unlock()
 	(<-slow).want(t, http.StatusConflict, "idempotency_in_progress")
 	answer := (<-quick).want(t, http.StatusOK, "")
 	if answer.body["refund"] == nil {
 		t.Errorf("the slow one did the work: %s", answer.raw)
 	}
-	same(t, answer, h.post(t, bookingPath(booking, "cancel"), "k", nil))
-	h.audit(t)
+	same(t, answer, c.post(t, bookingPath(booking, "cancel"), "k", nil))
+	c.audit(t)
 }
 
 // An instance stands still while its request is with the payment provider, until its claim runs
@@ -146,42 +146,42 @@ func TestASlowRequestLosesItsKeyAndItsWork(t *testing.T) {
 // lost: it is on record, as refunded.
 func TestAChargeIsOnRecordAlthoughItsClaimIsGone(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	booking := h.hold(t, h.seats[0])
-	unlock := h.lockRow(t, `SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE`, booking)
+	c := newCustomer(t)
+	booking := c.hold(t, c.seats[0])
+	unlock := c.lockRow(t, `SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE`, booking)
 	pay := payBody(booking, 450, "success")
-	slow := h.inBackground(t, h.posting("payments/simulate", "k", pay))
-	h.blocked(t, 1) // the charge is made, and about to be recorded
-	testkit.Exec(t, h.pool, `UPDATE idempotency_keys SET claimed_until = now(), claim_token = 'of a repeat'`)
+	slow := c.inBackground(t, c.posting("payments/simulate", "k", pay))
+	c.blocked(t, 1) // the charge is made, and about to be recorded
+	testkit.Exec(t, c.pool, `UPDATE idempotency_keys SET claimed_until = now(), claim_token = 'of a repeat'`)
 	unlock()
 	(<-slow).want(t, http.StatusConflict, "idempotency_in_progress")
-	if n := testkit.Value[int](t, h.pool, `SELECT count(*) FROM payments`); n != 1 {
+	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM payments`); n != 1 {
 		t.Errorf("%d payments on record, want that of the charge", n)
 	}
-	h.audit(t)
+	c.audit(t)
 }
 
 func TestAnAnswerIsKeptForADay(t *testing.T) {
 	t.Parallel()
-	h := open(t)
+	c := newCustomer(t)
 	age := func(interval string) {
-		testkit.Exec(t, h.pool, `UPDATE idempotency_keys SET created_at = now() - $1::text::interval`, interval)
+		testkit.Exec(t, c.pool, `UPDATE idempotency_keys SET created_at = now() - $1::text::interval`, interval)
 	}
-	first := h.post(t, "lock", "k", h.lockBody(h.seats[0])).want(t, http.StatusOK, "")
+	first := c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
 	age("23 hours 59 minutes")
-	same(t, first, h.post(t, "lock", "k", h.lockBody(h.seats[0])))
-	if n, err := h.Services().Idempotency.Purge(t.Context()); n != 0 || err != nil {
+	same(t, first, c.post(t, "lock", "k", c.lockBody(c.seats[0])))
+	if n, err := c.Services().Idempotency.Purge(t.Context()); n != 0 || err != nil {
 		t.Errorf("purged %d, %v", n, err)
 	}
 	age("24 hours")
 	// Whether or not the purge has run, the key is as good as new, for another request, too.
-	second := h.post(t, "lock", "k", h.lockBody(h.seats[1])).want(t, http.StatusOK, "")
-	same(t, second, h.post(t, "lock", "k", h.lockBody(h.seats[1])))
+	second := c.post(t, "lock", "k", c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
+	same(t, second, c.post(t, "lock", "k", c.lockBody(c.seats[1])))
 	age("24 hours")
-	if n, err := h.Services().Idempotency.Purge(t.Context()); n != 1 || err != nil {
+	if n, err := c.Services().Idempotency.Purge(t.Context()); n != 1 || err != nil {
 		t.Errorf("purged %d, %v", n, err)
 	}
-	if all, _ := h.keys(t); all != 0 {
+	if all, _ := c.keys(t); all != 0 {
 		t.Errorf("%d keys", all)
 	}
 }
@@ -189,19 +189,19 @@ func TestAnAnswerIsKeptForADay(t *testing.T) {
 // What a purge removes is bounded by the statement, not by the run.
 func TestThePurgeGoesOnBatchByBatch(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	testkit.Exec(t, h.pool, `
+	c := newCustomer(t)
+	testkit.Exec(t, c.pool, `
 		INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, claim_token, claimed_until, created_at)
 		SELECT (SELECT min(user_id) FROM users), 'POST /', n::text, '', '', now(), now() - interval '25 hours'
 		FROM generate_series(1, 2500) n`)
-	if n, err := h.Services().Idempotency.Purge(t.Context()); n != 2500 || err != nil {
+	if n, err := c.Services().Idempotency.Purge(t.Context()); n != 2500 || err != nil {
 		t.Errorf("purged %d, %v", n, err)
 	}
 }
 
 func TestKeysHaveBounds(t *testing.T) {
 	t.Parallel()
-	h := open(t)
+	c := newCustomer(t)
 	for name, tt := range map[string]struct {
 		keys []string
 		good bool
@@ -219,13 +219,13 @@ func TestKeysHaveBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/api/v1/bookings/1099511627776/confirm", nil)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.url+"/api/v1/bookings/1099511627776/confirm", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			req.Header.Set("Authorization", "Bearer "+h.token)
+			req.Header.Set("Authorization", "Bearer "+c.token)
 			req.Header["Idempotency-Key"] = tt.keys
-			resp, err := h.client.Do(req)
+			resp, err := c.client.Do(req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,9 +244,9 @@ func TestKeysHaveBounds(t *testing.T) {
 // The repeat needs nothing that the first one used: not the seat locks, and not a show to come.
 func TestARepeatIsAnsweredWithoutRedis(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	first := h.post(t, "lock", "k", h.lockBody(h.seats[0])).want(t, http.StatusOK, "")
-	options, err := redis.ParseURL(h.cfg.Redis.URL.Reveal())
+	c := newCustomer(t)
+	first := c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
+	options, err := redis.ParseURL(c.cfg.Redis.URL.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,6 +255,6 @@ func TestARepeatIsAnsweredWithoutRedis(t *testing.T) {
 	if err := client.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Exec(t, h.pool, `UPDATE shows SET start_time = now() - interval '1 hour'`)
-	same(t, first, h.post(t, "lock", "k", h.lockBody(h.seats[0])))
+	testkit.Exec(t, c.pool, `UPDATE shows SET start_time = now() - interval '1 hour'`)
+	same(t, first, c.post(t, "lock", "k", c.lockBody(c.seats[0])))
 }

@@ -36,83 +36,82 @@ func same(t *testing.T, first, again response) {
 
 func TestARepeatIsToldTheSameByteForByte(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	lock := h.lockBody(h.seats[:2]...)
-	first := h.post(t, "lock", "l", lock).want(t, http.StatusOK, "")
-	same(t, first, h.post(t, "lock", "l", lock))
+	c := newCustomer(t)
+	lock := c.lockBody(c.seats[:2]...)
+	first := c.post(t, "lock", "l", lock).want(t, http.StatusOK, "")
+	same(t, first, c.post(t, "lock", "l", lock))
 	booking := bookingOf(first)
 
 	pay := payBody(booking, 900, "")
-	first = h.post(t, "payments/simulate", "p", payBody(booking, 900, "success")).want(t, http.StatusOK, "")
-	same(t, first, h.post(t, "payments/simulate", "p", payBody(booking, 900, "success")))
-	h.post(t, "payments/simulate", "p", pay).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
+	first = c.post(t, "payments/simulate", "p", payBody(booking, 900, "success")).want(t, http.StatusOK, "")
+	same(t, first, c.post(t, "payments/simulate", "p", payBody(booking, 900, "success")))
+	c.post(t, "payments/simulate", "p", pay).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
 
-	first = h.post(t, bookingPath(booking, "confirm"), "c", nil).want(t, http.StatusOK, "")
-	same(t, first, h.post(t, bookingPath(booking, "confirm"), "c", nil))
+	first = c.post(t, bookingPath(booking, "confirm"), "c", nil).want(t, http.StatusOK, "")
+	same(t, first, c.post(t, bookingPath(booking, "confirm"), "c", nil))
 
-	first = h.post(t, bookingPath(booking, "cancel"), "c", nil).want(t, http.StatusOK, "")
+	first = c.post(t, bookingPath(booking, "cancel"), "c", nil).want(t, http.StatusOK, "")
 	if first.body["refund"] == nil {
 		t.Errorf("no refund in %s", first.raw)
 	}
-	same(t, first, h.post(t, bookingPath(booking, "cancel"), "c", nil))
+	same(t, first, c.post(t, bookingPath(booking, "cancel"), "c", nil))
 	// The seats are somebody else's by now, and still the repeat is told what it was told first.
-	same(t, h.post(t, "lock", "l2", lock).want(t, http.StatusOK, ""), h.post(t, "lock", "l2", lock))
-	if n := testkit.Value[int](t, h.pool, `SELECT count(*) FROM bookings`); n != 2 {
+	same(t, c.post(t, "lock", "l2", lock).want(t, http.StatusOK, ""), c.post(t, "lock", "l2", lock))
+	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings`); n != 2 {
 		t.Errorf("%d bookings, want 2", n)
 	}
-	h.audit(t)
+	c.audit(t)
 }
 
 func TestAKeyIsOfOneUserRouteAndRequest(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	other := h
-	_, other.token = h.newUser(t)
+	c := newCustomer(t)
+		other := c.customer(t)
 	const key = "the same key"
 
-	first := h.post(t, "lock", key, h.lockBody(h.seats[0])).want(t, http.StatusOK, "")
+	first := c.post(t, "lock", key, c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
 	// Another user's is another key.
-	second := other.post(t, "lock", key, h.lockBody(h.seats[1])).want(t, http.StatusOK, "")
+	second := other.post(t, "lock", key, c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
 	if bookingOf(first) == bookingOf(second) {
 		t.Error("two users were given one booking")
 	}
 	// The same request in other words is another request: only the bytes tell.
-	h.post(t, "lock", key, h.lockBody(h.seats[2])).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
-	h.post(t, "lock", key, fmt.Sprintf(`{"seat_ids":[%d], "show_id":%d}`, h.seats[0], h.show)).
+	c.post(t, "lock", key, c.lockBody(c.seats[2])).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
+	c.post(t, "lock", key, fmt.Sprintf(`{"seat_ids":[%d], "show_id":%d}`, c.seats[0], c.show)).
 		want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
 	// Another route's is another key.
 	booking := bookingOf(first)
-	h.post(t, "payments/simulate", key, payBody(booking, 450, "success")).want(t, http.StatusOK, "")
-	h.post(t, bookingPath(booking, "confirm"), key, nil).want(t, http.StatusOK, "")
-	h.post(t, bookingPath(booking, "cancel"), key, nil).want(t, http.StatusOK, "")
+	c.post(t, "payments/simulate", key, payBody(booking, 450, "success")).want(t, http.StatusOK, "")
+	c.post(t, bookingPath(booking, "confirm"), key, nil).want(t, http.StatusOK, "")
+	c.post(t, bookingPath(booking, "cancel"), key, nil).want(t, http.StatusOK, "")
 	// Another booking is another path of the same route.
-	third := h.hold(t, h.seats[3])
-	h.post(t, bookingPath(third, "cancel"), key, nil).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
-	h.audit(t)
+	third := c.hold(t, c.seats[3])
+	c.post(t, bookingPath(third, "cancel"), key, nil).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
+	c.audit(t)
 }
 
 func TestWhileTheFirstRunsARepeatIsInProgress(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	unlock := h.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, h.seats[0])
-	first := h.inBackground(t, h.posting("lock", "k", h.lockBody(h.seats[0])))
-	h.blocked(t, 1)
-	answer := h.post(t, "lock", "k", h.lockBody(h.seats[0])).want(t, http.StatusConflict, "idempotency_in_progress")
+	c := newCustomer(t)
+	unlock := c.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, c.seats[0])
+	first := c.inBackground(t, c.posting("lock", "k", c.lockBody(c.seats[0])))
+	c.blocked(t, 1)
+	answer := c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusConflict, "idempotency_in_progress")
 	if answer.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
-	h.post(t, "lock", "k", h.lockBody(h.seats[1])).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
+	c.post(t, "lock", "k", c.lockBody(c.seats[1])).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
 	unlock()
-	same(t, (<-first).want(t, http.StatusOK, ""), h.post(t, "lock", "k", h.lockBody(h.seats[0])))
+	same(t, (<-first).want(t, http.StatusOK, ""), c.post(t, "lock", "k", c.lockBody(c.seats[0])))
 }
 
 func TestTwentyAtOnceWithOneKeyAreOneBooking(t *testing.T) {
 	t.Parallel()
-	h := open(t)
+	c := newCustomer(t)
 	const n = 20
 	var answers [n]<-chan response
 	for i := range answers {
-		answers[i] = h.inBackground(t, h.posting("lock", "k", h.lockBody(h.seats[0])))
+		answers[i] = c.inBackground(t, c.posting("lock", "k", c.lockBody(c.seats[0])))
 	}
 	told := map[string]bool{}
 	first := 0
@@ -129,7 +128,7 @@ func TestTwentyAtOnceWithOneKeyAreOneBooking(t *testing.T) {
 	if len(told) != 1 || first != 1 {
 		t.Errorf("%d different answers, %d of them first", len(told), first)
 	}
-	if n := testkit.Value[int](t, h.pool, `SELECT count(*) FROM bookings`); n != 1 {
+	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings`); n != 1 {
 		t.Errorf("%d bookings", n)
 	}
 }
@@ -137,9 +136,9 @@ func TestTwentyAtOnceWithOneKeyAreOneBooking(t *testing.T) {
 // Errors that another try would get again are kept, even when the state has moved on.
 func TestErrorsThatAreFinalAreKept(t *testing.T) {
 	t.Parallel()
-	h := open(t)
-	unpaid, held, over := h.hold(t, h.seats[0]), h.hold(t, h.seats[1]), h.hold(t, h.seats[2])
-	testkit.Expire(t, h.pool, over)
+	c := newCustomer(t)
+	unpaid, held, over := c.hold(t, c.seats[0]), c.hold(t, c.seats[1]), c.hold(t, c.seats[2])
+	testkit.Expire(t, c.pool, over)
 	tests := []struct {
 		name, path string
 		body       any
@@ -156,43 +155,43 @@ func TestErrorsThatAreFinalAreKept(t *testing.T) {
 	}
 	answers := make([]response, len(tests))
 	for i, tt := range tests {
-		answers[i] = h.post(t, tt.path, tt.name, tt.body).want(t, tt.status, tt.code)
+		answers[i] = c.post(t, tt.path, tt.name, tt.body).want(t, tt.status, tt.code)
 	}
-	h.pay(t, unpaid, 1)
-	h.pay(t, held, 1)
+	c.pay(t, unpaid, 1)
+	c.pay(t, held, 1)
 	for i, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { same(t, answers[i], h.post(t, tt.path, tt.name, tt.body)) })
+		t.Run(tt.name, func(t *testing.T) { same(t, answers[i], c.post(t, tt.path, tt.name, tt.body)) })
 	}
-	h.audit(t)
+	c.audit(t)
 }
 
 func TestWhatIsNotFinalIsNotKept(t *testing.T) {
 	t.Parallel()
-	h := open(t, "DATABASE_QUERY_TIMEOUT=1s")
+	c := newCustomer(t, "DATABASE_QUERY_TIMEOUT=1s")
 	t.Run("seats_unavailable", func(t *testing.T) {
 		t.Parallel()
-		taken := h.hold(t, h.seats[0])
-		h.post(t, "lock", "taken", h.lockBody(h.seats[0])).want(t, http.StatusConflict, "seats_unavailable")
-		h.post(t, bookingPath(taken, "cancel"), "", nil).want(t, http.StatusOK, "")
-		answer := h.post(t, "lock", "taken", h.lockBody(h.seats[0])).want(t, http.StatusOK, "")
+		taken := c.hold(t, c.seats[0])
+		c.post(t, "lock", "taken", c.lockBody(c.seats[0])).want(t, http.StatusConflict, "seats_unavailable")
+		c.post(t, bookingPath(taken, "cancel"), "", nil).want(t, http.StatusOK, "")
+		answer := c.post(t, "lock", "taken", c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
 		if answer.header.Get(replayed) != "" {
 			t.Error("replayed")
 		}
 	})
 	t.Run("5xx", func(t *testing.T) {
 		t.Parallel()
-		unlock := h.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, h.seats[1])
-		h.post(t, "lock", "slow", h.lockBody(h.seats[1])).want(t, http.StatusServiceUnavailable, "database_unavailable")
+		unlock := c.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, c.seats[1])
+		c.post(t, "lock", "slow", c.lockBody(c.seats[1])).want(t, http.StatusServiceUnavailable, "database_unavailable")
 		unlock()
-		h.post(t, "lock", "slow", h.lockBody(h.seats[1])).want(t, http.StatusOK, "")
+		c.post(t, "lock", "slow", c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
 	})
 	// Nothing behind these routes is rate limited by itself: the middleware is asked alone.
 	for _, status := range []int{http.StatusTooManyRequests, http.StatusInternalServerError} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
-			user := testkit.NewUser(t, h.pool)
+			user := testkit.NewUser(t, c.pool)
 			for range 2 {
-				w := h.behindMiddleware(t, user, "/bookings/lock", "k", "{}", func(w http.ResponseWriter, _ *http.Request) {
+				w := c.behindMiddleware(t, user, "/bookings/lock", "k", "{}", func(w http.ResponseWriter, _ *http.Request) {
 					respond.Raw(w, status, []byte(`{}`))
 				})
 				if w.Code != status || w.Header().Get(replayed) != "" {
@@ -205,11 +204,11 @@ func TestWhatIsNotFinalIsNotKept(t *testing.T) {
 
 // behindMiddleware posts to a handler of the test's own that stands behind the middleware and over
 // the use cases of the instance.
-func (h house) behindMiddleware(t *testing.T, user int64, path, key, body string, handler http.HandlerFunc) *httptest.ResponseRecorder {
+func (c customer) behindMiddleware(t *testing.T, user int64, path, key, body string, handler http.HandlerFunc) *httptest.ResponseRecorder {
 	t.Helper()
 	router := chi.NewRouter()
 	router.Route("/api/v1", func(r chi.Router) {
-		r.With(middleware.Idempotent(h.Services().Idempotency, slog.New(slog.DiscardHandler))).Post(path, handler)
+		r.With(middleware.Idempotent(c.Services().Idempotency, slog.New(slog.DiscardHandler))).Post(path, handler)
 	})
 	r := httptest.NewRequest(http.MethodPost, "/api/v1"+path, strings.NewReader(body))
 	r.Header.Set("Idempotency-Key", key)
