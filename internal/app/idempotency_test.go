@@ -66,7 +66,7 @@ func TestARepeatIsToldTheSameByteForByte(t *testing.T) {
 func TestAKeyIsOfOneUserRouteAndRequest(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)
-		other := c.customer(t)
+	other := c.customer(t)
 	const key = "the same key"
 
 	first := c.post(t, "lock", key, c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
