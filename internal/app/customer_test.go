@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"evently/internal/domain"
 	"evently/internal/testkit"
@@ -78,22 +79,35 @@ func bookingOf(r response) int64 {
 func bookingPath(booking int64, what string) string { return fmt.Sprintf("%d/%s", booking, what) }
 
 // blocked returns when n statements in the database wait for a lock.
-func (c customer) blocked(t testing.TB, n int) {
+func (b *boxOffice) blocked(t testing.TB, n int) {
 	t.Helper()
-	for testkit.Value[int](t, c.pool, `
-		SELECT count(*)
-		FROM pg_stat_activity
-		WHERE datname = current_database() AND wait_event_type = 'Lock'`) < n {
-		if t.Context().Err() != nil {
-			t.Fatal("nothing waits for a lock")
+	eventually(t, "statements wait for a lock", func() bool {
+		return testkit.Value[int](t, b.pool, `
+			SELECT count(*)
+			FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`) >= n
+	})
+}
+
+// eventually returns when true() is, which it asks again and again.
+func eventually(t testing.TB, what string, isTrue func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !isTrue() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
 		}
 	}
 }
 
 // lockRow locks what a SELECT … FOR UPDATE finds, until the function that it gives is called.
-func (c customer) lockRow(t testing.TB, sql string, args ...any) (unlock func()) {
+func (b *boxOffice) lockRow(t testing.TB, sql string, args ...any) (unlock func()) {
 	t.Helper()
-	tx, err := c.pool.Begin(t.Context())
+	tx, err := b.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ type Services struct {
 func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
+		MaxWaiting:     cfg.Database.MaxWaiting,
 		QueryTimeout:   cfg.Database.QueryTimeout,
 	})
 	secrets := make([]string, len(cfg.Auth.JWTSecrets))
