@@ -3,7 +3,6 @@ package handler_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,7 +46,7 @@ func setupAuth(t *testing.T) authAPI {
 		Tokens:    tokens,
 		Passwords: passwords,
 	}))
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
 	router.Post("/auth/register", respond.Adapt(log, auth.Register))
 	router.Post("/auth/login", respond.Adapt(log, auth.Login))
