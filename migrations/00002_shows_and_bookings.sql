@@ -62,15 +62,15 @@ CREATE TABLE bookings (
 );
 COMMENT ON COLUMN bookings.lock_token IS 'The value of this hold''s Redis seat locks: any instance can release them, and only them.';
 
--- A user's bookings, newest first; also the count behind the per-user limit.
+-- A user's bookings, newest first.
 CREATE INDEX bookings_user_idx ON bookings (user_id, booking_id DESC);
 -- The expiry sweep walks this one and finds nothing else in it.
 CREATE INDEX bookings_pending_expiry_idx ON bookings (expires_at, booking_id) WHERE status = 'PENDING';
 -- Seats taken per show, read without touching show_seats.
 CREATE INDEX bookings_live_by_show_idx ON bookings (show_id) INCLUDE (status, expires_at, seat_count)
     WHERE status <> 'CANCELLED';
--- Whether a show was ever booked, and analytics by show.
-CREATE INDEX bookings_show_idx ON bookings (show_id, booking_id);
+-- A user's seats of one show, which the per-user limit counts; and whether a show was ever booked.
+CREATE INDEX bookings_show_user_idx ON bookings (show_id, user_id);
 CREATE INDEX bookings_created_at_idx ON bookings (created_at);
 
 -- The hot table. Room on every page and no index on a column that a lock changes keep the
@@ -91,7 +91,9 @@ CREATE TABLE show_seats (
     )
 ) WITH (fillfactor = 50);
 
-CREATE INDEX show_seats_seat_idx ON show_seats (seat_id);
+-- For the deletion of seats. The second column makes it as good as the key for a seat of one show,
+-- whichever of the two the planner picks.
+CREATE INDEX show_seats_seat_idx ON show_seats (seat_id, show_id);
 
 -- What a booking took and at what price: the history survives a cancel.
 CREATE TABLE booking_seats (

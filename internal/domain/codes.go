@@ -60,6 +60,12 @@ var (
 	ErrHoldExpired       = &Error{Kind: KindGone, Code: "hold_expired", Message: "The time to complete this booking is over"}
 )
 
+// Repeating a request with an idempotency key.
+var (
+	ErrIdempotencyKeyReused  = &Error{Kind: KindUnprocessable, Code: "idempotency_key_reused", Message: "This Idempotency-Key was used for another request"}
+	ErrIdempotencyInProgress = &Error{Kind: KindConflict, Code: "idempotency_in_progress", Message: "The first request with this Idempotency-Key is still running", RetryAfter: time.Second}
+)
+
 // A store that does not answer, or too much at once.
 var (
 	ErrInternal            = &Error{Kind: KindInternal, Code: "internal", Message: "Something went wrong on our side"}

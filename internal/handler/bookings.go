@@ -2,6 +2,7 @@ package handler
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -12,10 +13,10 @@ import (
 
 // BookingService is the use cases behind the booking routes.
 type BookingService interface {
-	Lock(ctx context.Context, userID, showID int64, seatIDs []int64) (domain.Hold, error)
-	Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome service.PaymentOutcome) (domain.Payment, error)
-	Confirm(ctx context.Context, userID, bookingID int64) (service.SettledBooking, error)
-	Cancel(ctx context.Context, userID, bookingID int64) (service.SettledBooking, error)
+	Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer service.Answer[domain.Hold]) (domain.Hold, error)
+	Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome service.PaymentOutcome, answer service.Answer[domain.Payment]) (domain.Payment, error)
+	Confirm(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error)
+	Cancel(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error)
 	HoldFor() time.Duration
 }
 
@@ -64,18 +65,23 @@ func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
 	}
-	hold, err := h.bookings.Lock(r.Context(), user.UserID, body.ShowID, body.SeatIDs)
+	hold, err := h.bookings.Lock(r.Context(), user.UserID, body.ShowID, body.SeatIDs,
+		keep(always, h.locked))
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, lockResponse{
+	return respond.JSON(w, http.StatusOK, h.locked(hold))
+}
+
+func (h *Bookings) locked(hold domain.Hold) lockResponse {
+	return lockResponse{
 		Message:     "Seats locked successfully",
 		BookingID:   hold.ID,
 		LockedSeats: mapSlice(hold.Seats, toLockedSeat),
 		ExpiresIn:   int64(h.bookings.HoldFor() / time.Second),
 		ExpiresAt:   utc(hold.ExpiresAt),
 		Amount:      moneyOutput(hold.Amount),
-	})
+	}
 }
 
 type payRequest struct {
@@ -104,15 +110,20 @@ func (h *Bookings) Pay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return domain.ErrValidation.WithCause(err)
 	}
-	payment, err := h.bookings.Pay(r.Context(), user.UserID, body.BookingID, amount, service.PaymentOutcome(body.Outcome))
+	payment, err := h.bookings.Pay(r.Context(), user.UserID, body.BookingID, amount,
+		service.PaymentOutcome(body.Outcome), keep(always, paid))
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, payResponse{
+	return respond.JSON(w, http.StatusOK, paid(payment))
+}
+
+func paid(payment domain.Payment) payResponse {
+	return payResponse{
 		Message:       "Payment successful",
 		TransactionID: payment.TransactionID,
 		Amount:        moneyOutput(payment.Amount),
-	})
+	}
 }
 
 type bookingRef struct {
@@ -131,15 +142,20 @@ func (h *Bookings) Confirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Confirm(r.Context(), user.UserID, bookingID)
+	booking, err := h.bookings.Confirm(r.Context(), user.UserID, bookingID,
+		keep(service.SettledBooking.Confirmed, confirmed))
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, confirmResponse{
+	return respond.JSON(w, http.StatusOK, confirmed(booking))
+}
+
+func confirmed(booking service.SettledBooking) confirmResponse {
+	return confirmResponse{
 		Message:        "Booking confirmed successfully",
 		BookingID:      booking.ID,
 		ConfirmedSeats: mapSlice(booking.Seats, toLockedSeat),
-	})
+	}
 }
 
 type refundDTO struct {
@@ -160,10 +176,15 @@ func (h *Bookings) Cancel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Cancel(r.Context(), user.UserID, bookingID)
+	booking, err := h.bookings.Cancel(r.Context(), user.UserID, bookingID,
+		keep(service.SettledBooking.JustChanged, cancelled))
 	if err != nil {
 		return err
 	}
+	return respond.JSON(w, http.StatusOK, cancelled(booking))
+}
+
+func cancelled(booking service.SettledBooking) cancelResponse {
 	answer := cancelResponse{
 		Message:        "Booking cancelled successfully",
 		BookingID:      booking.ID,
@@ -175,8 +196,23 @@ func (h *Bookings) Cancel(w http.ResponseWriter, r *http.Request) error {
 			Amount:        moneyOutput(booking.Refund.Amount),
 		}
 	}
-	return respond.JSON(w, http.StatusOK, answer)
+	return answer
 }
+
+// keep makes the answer that an idempotency key keeps of a success: the very bytes that
+// respond.JSON writes.
+func keep[T, D any](success func(T) bool, dto func(T) D) service.Answer[T] {
+	return func(result T) (domain.StoredAnswer, bool) {
+		if !success(result) {
+			return domain.StoredAnswer{}, false
+		}
+		body, err := json.Marshal(dto(result))
+		return domain.StoredAnswer{Status: http.StatusOK, Body: body}, err == nil
+	}
+}
+
+// always is the success of a use case that fails by its error alone.
+func always[T any](T) bool { return true }
 
 // userAndBooking reads who asks and which booking is meant. A body is optional; the booking that
 // it names must be that of the path.

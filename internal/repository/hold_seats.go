@@ -28,17 +28,20 @@ const (
 		WHERE show_id = $1
 		FOR KEY SHARE`
 
-	// Holds whose time is over and that stand in our way: we end them below.
-	lockOverdue = `
+	// Holds whose time is over and that stand in our way: we end them below. The array and the CASE
+	// leave the planner one way, by booking_id: the index of pending bookings looks cheaper while
+	// it is small, and a plan made then would walk every overdue hold there is after a rush.
+	overdue = `
 		SELECT booking_id
 		FROM bookings
-		WHERE booking_id IN (
+		WHERE booking_id = ANY (ARRAY(
 		        SELECT booking_id
 		        FROM show_seats
 		        WHERE show_id = $1 AND seat_id = ANY ($2::bigint[]) AND status = 'LOCKED'
-		      )
-		  AND status = 'PENDING'
-		  AND expires_at <= now()
+		      ))
+		  AND CASE status WHEN 'PENDING' THEN expires_at <= now() ELSE false END`
+
+	lockOverdue = overdue + `
 		ORDER BY booking_id
 		FOR UPDATE`
 
@@ -47,16 +50,7 @@ const (
 			SELECT show_id, price, start_time <= now() AS started
 			FROM shows
 			WHERE show_id = $1 AND deleted_at IS NULL
-		), overdue AS MATERIALIZED (
-			SELECT booking_id
-			FROM bookings
-			WHERE booking_id IN (
-			        SELECT booking_id
-			        FROM show_seats
-			        WHERE show_id = $1 AND seat_id = ANY ($2::bigint[]) AND status = 'LOCKED'
-			      )
-			  AND status = 'PENDING'
-			  AND expires_at <= now()
+		), overdue AS MATERIALIZED (` + overdue + `
 		), locked AS MATERIALIZED (
 			SELECT seat_id, status, booking_id
 			FROM show_seats
@@ -78,8 +72,8 @@ const (
 		), mine AS (
 			SELECT coalesce(sum(seat_count), 0) AS seats
 			FROM bookings
-			WHERE user_id = $3 AND show_id = $1
-			  AND (status = 'CONFIRMED' OR (status = 'PENDING' AND expires_at > now()))
+			WHERE $6::int > 0 AND user_id = $3 AND show_id = $1
+			  AND CASE status WHEN 'CONFIRMED' THEN true WHEN 'PENDING' THEN expires_at > now() ELSE false END
 		), held AS (
 			INSERT INTO bookings (user_id, show_id, seat_count, amount, lock_token, expires_at)
 			SELECT $3, show_id, cardinality($2::bigint[]), price * cardinality($2::bigint[]), $4, now() + $5::interval
@@ -100,8 +94,8 @@ const (
 		), lapsed AS (
 			UPDATE bookings
 			SET status = 'CANCELLED', cancel_reason = 'expired', cancelled_at = now()
-			FROM held
-			WHERE bookings.booking_id IN (SELECT booking_id FROM overdue) AND status = 'PENDING'
+			FROM held, overdue
+			WHERE bookings.booking_id = overdue.booking_id
 			RETURNING bookings.booking_id
 		), freed AS (
 			UPDATE show_seats
@@ -170,7 +164,9 @@ func (s *Store) HoldSeats(ctx context.Context, hold service.NewHold) (domain.Hol
 					&row.bookingID, &row.amount, &row.createdAt, &row.expiresAt,
 					&row.seatIDs, &row.venueIDs, &row.seatRows, &row.seatNumbers, &row.free)
 			})
-		return q.SendBatch(ctx, batch).Close()
+		err := q.SendBatch(ctx, batch).Close()
+		// The token is good and its user is gone.
+		return onConstraint(err, map[string]*domain.Error{"bookings_user_fkey": domain.ErrUnauthorized})
 	})
 	if err != nil {
 		return domain.Hold{}, err

@@ -28,6 +28,12 @@ type BookingStore interface {
 	ExpireBooking(ctx context.Context, bookingID int64) ([]domain.SeatLock, error)
 	// ExpireBookings ends up to limit holds whose time is over.
 	ExpireBookings(ctx context.Context, limit int) ([]domain.SeatLock, error)
+
+	// InTx runs fn in one transaction: what it does through the store happens together or not at all.
+	InTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// RecordAnswer stores what a request with an idempotency key is told. It fails with
+	// domain.ErrIdempotencyInProgress when the claim has passed to another request meanwhile.
+	RecordAnswer(ctx context.Context, claim *domain.Claim, answer domain.StoredAnswer) error
 }
 
 // SeatLocker is the fast gate in front of the store. Its failure is never a reason to fail.
@@ -91,6 +97,12 @@ type SettledBooking struct {
 	Lock    domain.SeatLock
 }
 
+// Confirmed reports whether the booking is confirmed, by this call or before.
+func (b SettledBooking) Confirmed() bool { return b.Status == domain.BookingConfirmed }
+
+// JustChanged reports whether this call brought the booking into its state.
+func (b SettledBooking) JustChanged() bool { return b.Changed }
+
 // BookingRules are the numbers that govern bookings.
 type BookingRules struct {
 	HoldFor            time.Duration // how long locked seats are held
@@ -117,7 +129,7 @@ func NewBookings(store BookingStore, locks SeatLocker, payments PaymentProvider,
 // Lock holds seats of a show for the user: all of them or none. It fails with
 // domain.ErrSeatsUnavailable (failed_seats), ErrInvalidSeats (invalid_seats), ErrDuplicateSeats,
 // ErrShowNotFound, ErrShowStarted or ErrSeatLimit.
-func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64) (domain.Hold, error) {
+func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer Answer[domain.Hold]) (domain.Hold, error) {
 	seats := slices.Sorted(slices.Values(seatIDs))
 	if len(seats) == 0 || len(seats) > b.rules.MaxSeatsPerBooking {
 		return domain.Hold{}, domain.ErrValidation.WithDetails(
@@ -132,13 +144,15 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 	if taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor); err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
 	}
-	hold, err := b.store.HoldSeats(ctx, NewHold{
-		UserID:    userID,
-		ShowID:    showID,
-		SeatIDs:   seats,
-		LockToken: lock.Token,
-		HoldFor:   b.rules.HoldFor,
-		UserLimit: b.rules.MaxSeatsPerUser,
+	hold, err := recorded(ctx, b.store, answer, func(ctx context.Context) (domain.Hold, error) {
+		return b.store.HoldSeats(ctx, NewHold{
+			UserID:    userID,
+			ShowID:    showID,
+			SeatIDs:   seats,
+			LockToken: lock.Token,
+			HoldFor:   b.rules.HoldFor,
+			UserLimit: b.rules.MaxSeatsPerUser,
+		})
 	})
 	if err != nil {
 		b.release(ctx, lock)
@@ -153,13 +167,15 @@ func (b *Bookings) HoldFor() time.Duration { return b.rules.HoldFor }
 // Confirm makes a paid hold a booking for good. Confirming it again gives the same answer. It
 // fails with domain.ErrBookingNotFound, ErrPaymentRequired, ErrBookingNotPending or, with
 // expired_seats, ErrHoldExpired; then what was paid is given back.
-func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64) (SettledBooking, error) {
-	booking, err := b.store.ConfirmBooking(ctx, userID, bookingID)
+func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer Answer[SettledBooking]) (SettledBooking, error) {
+	booking, err := recorded(ctx, b.store, answer, func(ctx context.Context) (SettledBooking, error) {
+		return b.store.ConfirmBooking(ctx, userID, bookingID)
+	})
 	if err != nil {
 		return SettledBooking{}, err
 	}
 	switch {
-	case booking.Status == domain.BookingConfirmed:
+	case booking.Confirmed():
 		b.release(ctx, booking.Lock)
 		return booking, nil
 	case expired(booking.Booking, booking.Overdue):
@@ -173,8 +189,10 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64) (Settle
 
 // Cancel gives the seats of a held or confirmed booking back, and the money that was paid. It
 // fails with domain.ErrBookingNotFound, ErrBookingCancelled or ErrShowStarted.
-func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64) (SettledBooking, error) {
-	booking, err := b.store.CancelBooking(ctx, userID, bookingID)
+func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer Answer[SettledBooking]) (SettledBooking, error) {
+	booking, err := recorded(ctx, b.store, answer, func(ctx context.Context) (SettledBooking, error) {
+		return b.store.CancelBooking(ctx, userID, bookingID)
+	})
 	if err != nil {
 		return SettledBooking{}, err
 	}

@@ -16,7 +16,7 @@ import (
 // fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired, ErrAmountMismatch
 // (expected_amount) or ErrPaymentDeclined. No database connection is held while the provider
 // works; a charge that comes too late is refunded.
-func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome PaymentOutcome) (domain.Payment, error) {
+func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome PaymentOutcome, answer Answer[domain.Payment]) (domain.Payment, error) {
 	booking, err := b.store.BookingForPayment(ctx, userID, bookingID)
 	if err != nil {
 		return domain.Payment{}, err
@@ -42,7 +42,9 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 	// The money has moved: that is recorded even if the client has gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 	defer cancel()
-	booking, err = b.store.RecordPayment(ctx, userID, bookingID, transactionID)
+	booking, err = recorded(ctx, b.store, ofPayment(answer), func(ctx context.Context) (PayableBooking, error) {
+		return b.store.RecordPayment(ctx, userID, bookingID, transactionID)
+	})
 	if err != nil {
 		return domain.Payment{}, err
 	}
@@ -50,6 +52,16 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 		return domain.Payment{}, err
 	}
 	return *booking.Paid, nil
+}
+
+// ofPayment answers a recorded charge if it counts.
+func ofPayment(answer Answer[domain.Payment]) Answer[PayableBooking] {
+	return func(booking PayableBooking) (domain.StoredAnswer, bool) {
+		if booking.Paid == nil {
+			return domain.StoredAnswer{}, false
+		}
+		return answer(*booking.Paid)
+	}
 }
 
 // payable gives the error of a booking that takes no payment. A confirmed one was paid and

@@ -1,0 +1,63 @@
+# Evently. Needs Go, make, and for `make test` a C compiler, which it installs when missing.
+# `make help` lists what there is.
+
+GOLANGCI_VERSION    := v2.15.0
+GOVULNCHECK_VERSION := v1.9.0
+
+# Tools carry their version in their name: another version is another file, and is installed.
+TOOLS       := $(CURDIR)/.bin
+GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+
+# What `evently version` tells. The date is the commit's, so that the same commit builds the same
+# binary, and a second `make run` has nothing to link. All three work without git, too.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+DATE    ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
+
+TEST_FLAGS ?=
+PACKAGES   ?= ./...
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Serve on :3000 with a private PostgreSQL and Redis and demo data; Ctrl-C ends all of it
+	@exec bin/evently dev
+
+.PHONY: build
+build: ## Build bin/evently, static, with version, commit and date
+	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/evently ./cmd/evently
+
+.PHONY: test
+test: ## Run all tests with the race detector, against real stores that they start themselves
+	@.ci/ensure-cc
+	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: lint
+lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
+	$(GOLANGCI) run
+	@.ci/vulncheck $(GOVULNCHECK)
+
+.PHONY: fmt
+fmt: $(GOLANGCI) ## Format the code
+	$(GOLANGCI) fmt
+
+.PHONY: clean
+clean: ## Delete what was built; tools, and the data of `make run`, stay
+	rm -rf bin artifacts
+	go clean -testcache
+
+$(GOLANGCI):
+	@echo "Installing golangci-lint $(GOLANGCI_VERSION); this takes some minutes, once"
+	@GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	@mv $(TOOLS)/golangci-lint $@
+
+$(GOVULNCHECK):
+	@echo "Installing govulncheck $(GOVULNCHECK_VERSION)"
+	@GOBIN=$(TOOLS) go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	@mv $(TOOLS)/govulncheck $@

@@ -1,0 +1,172 @@
+// Package archtest holds the rules of the architecture as tests: which package may import which,
+// and what may be done where. The tables in this file are the rules; check_test.go reads them.
+package archtest
+
+// anything lets a room import every other one.
+const anything = "*"
+
+// room is one package of the module.
+type room struct {
+	path string
+	owns string
+	// imports are the rooms that it may import.
+	imports []string
+	// importedBy, when set, are the only rooms that may import it. Tests may import every room.
+	importedBy []string
+}
+
+// rooms are all packages there are. One that is not in here fails the test: decide first what it
+// owns and what it may import.
+var rooms = []room{
+	{
+		path: "internal/domain",
+		owns: "entities, value types, state transitions, coded errors",
+	},
+	{
+		path:    "internal/service",
+		owns:    "use cases, authorisation, transaction boundaries, the ports it needs",
+		imports: []string{"internal/domain"},
+	},
+	{
+		path:    "internal/repository",
+		owns:    "all SQL; SQLSTATE and constraint name to domain errors",
+		imports: []string{"internal/domain", "internal/service"},
+	},
+	{
+		path:    "internal/seatlock",
+		owns:    "Redis seat locks",
+		imports: []string{"internal/domain"},
+	},
+	{
+		path:    "internal/waitingroom",
+		owns:    "the queue in Redis, the task and worker that admit from it",
+		imports: []string{"internal/domain"},
+	},
+	{
+		path:    "internal/handler",
+		owns:    "HTTP handlers, DTOs, strict decoding, validation",
+		imports: []string{"internal/domain", "internal/service", "internal/respond"},
+	},
+	{
+		path:    "internal/middleware",
+		owns:    "request id, access log, recover, auth, rate limit, waiting-room gate, idempotency key",
+		imports: []string{"internal/domain", "internal/service", "internal/waitingroom", "internal/respond"},
+	},
+	{
+		path:    "internal/respond",
+		owns:    "writing JSON; the one place where an error becomes a status",
+		imports: []string{"internal/domain"},
+	},
+	{
+		path:    "internal/server",
+		owns:    "the route table, http.Server, drain",
+		imports: []string{"internal/handler", "internal/middleware", "internal/respond", "api"},
+	},
+	{
+		path:    "internal/schedule",
+		owns:    "the cron table",
+		imports: []string{"internal/service"},
+	},
+	{
+		path: "internal/config",
+		owns: "environment to a documented, validated struct",
+	},
+	{
+		path:       "internal/schema",
+		owns:       "running migrations, and telling when database and binary disagree",
+		imports:    []string{"migrations"},
+		importedBy: []string{"internal/app", "cmd/evently", "internal/testkit"},
+	},
+	{
+		path:       "internal/app",
+		owns:       "composition root: New, Run, ordered shutdown",
+		imports:    []string{anything},
+		importedBy: []string{"cmd/evently"},
+	},
+	{
+		path:       "internal/devstack",
+		owns:       "a private PostgreSQL and Redis",
+		importedBy: []string{"cmd/evently", "internal/testkit"},
+	},
+	{
+		path:       "internal/testkit",
+		owns:       "stores, rows and a client for tests",
+		imports:    []string{anything},
+		importedBy: []string{}, // tests only
+	},
+	{
+		path:       "internal/archtest",
+		owns:       "these rules",
+		importedBy: []string{},
+	},
+	{
+		path:       "migrations",
+		owns:       "the SQL files",
+		importedBy: []string{"internal/schema"},
+	},
+	{
+		path: "api",
+		owns: "the OpenAPI document",
+	},
+	{
+		path:       "cmd/evently",
+		owns:       "the subcommands",
+		imports:    []string{anything},
+		importedBy: []string{},
+	},
+}
+
+// library is an import from outside of the module that only some rooms may have.
+type library struct {
+	path string // and everything below it
+	in   []string
+	// exactly leaves out what is below path.
+	exactly bool
+}
+
+var libraries = []library{
+	{path: "github.com/jackc/pgx", in: []string{
+		"internal/repository", "internal/schema", "internal/app", "internal/devstack", "internal/testkit", "cmd/evently",
+	}},
+	{path: "database/sql", in: []string{"internal/schema"}},
+	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
+	{path: "github.com/redis/go-redis", in: []string{
+		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/testkit", "cmd/evently",
+	}},
+	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
+	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
+	{path: "net/http", in: []string{
+		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app",
+		"internal/testkit", "cmd/evently", "api",
+	}},
+	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},
+	{path: "testing", exactly: true, in: []string{"internal/testkit"}},
+}
+
+// ban forbids a function in some rooms.
+type ban struct {
+	pkg   string
+	names []string
+	// in are the rooms where it is forbidden; anything means all but those in except.
+	in, except []string
+	why        string
+}
+
+var bans = []ban{
+	{
+		pkg: "os", names: []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"},
+		in: []string{anything}, except: []string{"internal/config", "internal/devstack", "internal/testkit"},
+		why: "configuration is a struct that is passed down",
+	},
+	{
+		pkg: "time", names: []string{"Now", "Since", "Until"},
+		in:  []string{"internal/domain", "internal/service", "internal/repository"},
+		why: "the clock is injected",
+	},
+}
+
+// maxLines is how long a Go file may be, its tests excepted. The aim is about 400.
+const maxLines = 450
+
+// shorter are files with a limit of their own.
+var shorter = map[string]int{"cmd/evently/main.go": 70}

@@ -1,0 +1,70 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// unlockedGrace is how old a folder without a lock file must be before it counts as abandoned:
+// one that was just made is about to be locked.
+const unlockedGrace = time.Hour
+
+// RemoveStale deletes what crashed runs of ephemeral stacks left in parent, in folders of our own
+// whose names begin with prefix: orphaned processes first, then the data. A folder whose stack
+// lives is not touched; its lock tells. One folder's failure does not keep the others.
+func RemoveStale(ctx context.Context, parent, prefix string, log *slog.Logger) error {
+	dirs, err := filepath.Glob(filepath.Join(parent, prefix+"*"))
+	if err != nil {
+		return fmt.Errorf("devstack: %w", err)
+	}
+	var errs []error
+	for _, dir := range dirs {
+		if err := removeStale(ctx, dir, log); err != nil {
+			errs = append(errs, fmt.Errorf("devstack: remove stale %s: %w", dir, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func removeStale(ctx context.Context, dir string, log *slog.Logger) (err error) {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its owner was faster
+	}
+	if err != nil {
+		return err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || !info.IsDir() || int(stat.Uid) != os.Geteuid() {
+		return nil
+	}
+	lock, err := lockExisting(filepath.Join(dir, lockName))
+	switch {
+	case errors.Is(err, errLocked):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if time.Since(info.ModTime()) < unlockedGrace {
+			return nil
+		}
+		return removeData(dir)
+	case err != nil:
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.release()) }()
+	st, err := loadState(filepath.Join(dir, stateName))
+	if err != nil {
+		return err
+	}
+	if err := stopOrphans(ctx, st, log); err != nil {
+		return err
+	}
+	log.Info("removing what a crashed run left behind", "dir", dir)
+	return removeData(dir)
+}

@@ -1,0 +1,7 @@
+package domain
+
+// Violation is one broken promise that an audit found.
+type Violation struct {
+	Check  string // the promise, in a stable word
+	Detail string // which rows break it
+}

@@ -1,0 +1,137 @@
+package repository
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"evently/internal/domain"
+)
+
+// auditCheck finds what breaks one promise. Its query gives one line of text per violation and
+// takes $1, the number of lines at most, and where it says so $2, how long an overdue hold may wait.
+type auditCheck struct {
+	name  string
+	query string
+	grace bool
+}
+
+var auditChecks = []auditCheck{
+	{name: "seat_holder_alive", query: `
+		SELECT format('show %s seat %s is %s by booking %s, which is %s',
+		              show_seats.show_id, show_seats.seat_id, show_seats.status, booking_id, bookings.status)
+		FROM show_seats
+		LEFT JOIN bookings USING (booking_id)
+		WHERE show_seats.status <> 'AVAILABLE'
+		  AND bookings.status IS DISTINCT FROM
+		      (CASE show_seats.status WHEN 'LOCKED' THEN 'PENDING' ELSE 'CONFIRMED' END)::booking_status
+		LIMIT $1`},
+	{name: "status_agrees_with_holder", query: `
+		SELECT format('show %s seat %s is %s with booking %s', show_id, seat_id, status, coalesce(booking_id::text, 'none'))
+		FROM show_seats
+		WHERE (status = 'AVAILABLE') <> (booking_id IS NULL)
+		LIMIT $1`},
+	{name: "seat_sold_once", query: `
+		SELECT format('show %s seat %s is claimed by bookings %s',
+		              show_id, seat_id, array_agg(booking_id ORDER BY booking_id))
+		FROM bookings
+		JOIN booking_seats USING (booking_id)
+		WHERE status = 'CONFIRMED' OR (status = 'PENDING' AND expires_at > now())
+		GROUP BY show_id, seat_id
+		HAVING count(*) > 1
+		LIMIT $1`},
+	{name: "booking_holds_its_seats", query: `
+		SELECT format('booking %s is %s and holds %s of its %s seats',
+		              bookings.booking_id, bookings.status, count(show_seats.seat_id), bookings.seat_count)
+		FROM bookings
+		LEFT JOIN booking_seats USING (booking_id)
+		LEFT JOIN show_seats ON show_seats.show_id = bookings.show_id
+		  AND show_seats.seat_id = booking_seats.seat_id
+		  AND show_seats.booking_id = bookings.booking_id
+		WHERE bookings.status <> 'CANCELLED'
+		GROUP BY bookings.booking_id
+		HAVING count(show_seats.seat_id) <> bookings.seat_count
+		LIMIT $1`},
+	{name: "amount_is_sum_of_seats", query: `
+		SELECT format('booking %s is for %s and its %s seats cost %s',
+		              booking_id, amount, count(booking_seats.seat_id), coalesce(sum(price), 0))
+		FROM bookings
+		LEFT JOIN booking_seats USING (booking_id)
+		GROUP BY bookings.booking_id
+		HAVING coalesce(sum(price), 0) <> amount OR count(booking_seats.seat_id) <> seat_count
+		LIMIT $1`},
+	{name: "confirmed_is_paid", query: `
+		SELECT format('booking %s is CONFIRMED for %s and was paid %s',
+		              booking_id, bookings.amount, coalesce(sum(payments.amount), 0))
+		FROM bookings
+		LEFT JOIN payments USING (booking_id)
+		WHERE bookings.status = 'CONFIRMED' AND coalesce(payments.status, 'succeeded') = 'succeeded'
+		GROUP BY bookings.booking_id
+		HAVING coalesce(sum(payments.amount), 0) <> bookings.amount
+		LIMIT $1`},
+	{name: "cancelled_is_refunded", query: `
+		SELECT format('booking %s is CANCELLED and payment %s of %s was not refunded',
+		              booking_id, transaction_id, payments.amount)
+		FROM bookings
+		JOIN payments USING (booking_id)
+		WHERE bookings.status = 'CANCELLED' AND payments.status = 'succeeded'
+		LIMIT $1`},
+	{name: "holds_end_in_time", grace: true, query: `
+		SELECT format('booking %s is PENDING and was to end at %s', booking_id, expires_at)
+		FROM bookings
+		WHERE status = 'PENDING' AND expires_at < now() - $2::interval
+		ORDER BY expires_at
+		LIMIT $1`},
+	{name: "show_has_every_seat", query: `
+		SELECT format('show %s says %s seats, has %s, and its venue %s',
+		              show_id, total_seats, has.seats, venue.seats)
+		FROM shows
+		CROSS JOIN LATERAL (SELECT count(*) AS seats FROM show_seats WHERE show_seats.show_id = shows.show_id) AS has
+		CROSS JOIN LATERAL (SELECT count(*) AS seats FROM seats WHERE seats.venue_id = shows.venue_id) AS venue
+		WHERE deleted_at IS NULL
+		  AND (total_seats <> has.seats OR (start_time > now() AND has.seats <> venue.seats))
+		LIMIT $1`},
+}
+
+// auditTimeout bounds a whole audit: it reads whole tables.
+const auditTimeout = 10 * time.Minute
+
+// Audit checks every promise that the database can show, in one read-only snapshot, and gives up
+// to limit violations of each. A hold may be overdue by grace before that counts as one.
+func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int) ([]domain.Violation, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
+	defer cancel()
+	var violations []domain.Violation
+	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
+		for _, check := range auditChecks {
+			args := []any{limit}
+			if check.grace {
+				args = append(args, grace)
+			}
+			rows, err := tx.Query(ctx, check.query, args...)
+			if err != nil {
+				return err
+			}
+			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+			if err != nil {
+				return err
+			}
+			for _, line := range lines {
+				violations = append(violations, domain.Violation{Check: check.name, Detail: line})
+			}
+		}
+		return nil
+	})
+	return violations, s.translate(ctx, err)
+}
+
+// AuditChecks gives the names of the promises that Audit checks.
+func AuditChecks() []string {
+	names := make([]string, len(auditChecks))
+	for i, check := range auditChecks {
+		names[i] = check.name
+	}
+	return names
+}

@@ -1,0 +1,133 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"evently/internal/domain"
+	"evently/internal/service"
+)
+
+func TestSimulatedPayments(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	never := service.NewSimulatedPayments(0, 0)
+	always := service.NewSimulatedPayments(0, 1)
+	slow := service.NewSimulatedPayments(time.Hour, 1)
+	charge := service.Charge{Key: "booking-1", Amount: 45000}
+
+	first, err := always.Charge(ctx, charge)
+	if err != nil || first == "" {
+		t.Fatalf("%q, %v", first, err)
+	}
+	if again, err := always.Charge(ctx, charge); err != nil || again != first {
+		t.Errorf("the same charge made twice is %q and %q, %v", first, again, err)
+	}
+	if other, _ := always.Charge(ctx, service.Charge{Key: "booking-2", Amount: 45000}); other == first {
+		t.Error("two bookings have one transaction")
+	}
+	if _, err := never.Charge(ctx, charge); !errors.Is(err, domain.ErrPaymentDeclined) {
+		t.Errorf("got %v", err)
+	}
+	charge.Outcome = service.OutcomeDecline
+	if _, err := slow.Charge(ctx, charge); !errors.Is(err, domain.ErrPaymentDeclined) {
+		t.Errorf("got %v", err)
+	}
+	charge.Outcome = service.OutcomeSuccess
+	if _, err := slow.Charge(ctx, charge); err != nil {
+		t.Errorf("an outcome that is asked for takes no time and no luck: %v", err)
+	}
+	gone, cancel := context.WithCancel(ctx)
+	cancel()
+	charge.Outcome = service.OutcomeByChance
+	if _, err := slow.Charge(gone, charge); !errors.Is(err, context.Canceled) {
+		t.Errorf("a client that went away waits: %v", err)
+	}
+}
+
+// gate is a seat locker that remembers what it was asked. A real one stands behind the tests
+// over HTTP; this one shows what happens in which order when it or the store fails.
+type gate struct {
+	taken    []int64
+	err      error
+	released []domain.SeatLock
+}
+
+func (g *gate) Acquire(context.Context, domain.SeatLock, time.Duration) ([]int64, error) {
+	return g.taken, g.err
+}
+
+func (g *gate) Release(ctx context.Context, locks ...domain.SeatLock) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	g.released = append(g.released, locks...)
+	return g.err
+}
+
+// store answers HoldSeats alone: any other call is a nil dereference and fails the test.
+type store struct {
+	service.BookingStore
+	asked int
+	err   error
+}
+
+func (s *store) HoldSeats(_ context.Context, hold service.NewHold) (domain.Hold, error) {
+	s.asked++
+	return domain.Hold{Booking: domain.Booking{ID: 1, ShowID: hold.ShowID}}, s.err
+}
+
+func bookings(s *store, g *gate) *service.Bookings {
+	rules := service.BookingRules{HoldFor: time.Minute, MaxSeatsPerBooking: 3, CleanupBatch: 10, RecordTimeout: time.Second}
+	return service.NewBookings(s, g, nil, rules, slog.New(slog.DiscardHandler))
+}
+
+func TestLockStopsAtTheGate(t *testing.T) {
+	t.Parallel()
+	s, g := &store{}, &gate{taken: []int64{2}}
+	_, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil)
+	if !errors.Is(err, domain.ErrSeatsUnavailable) || s.asked != 0 {
+		t.Errorf("got %v after %d questions to the store", err, s.asked)
+	}
+}
+
+func TestLockGoesOnWithoutTheGate(t *testing.T) {
+	t.Parallel()
+	s, g := &store{}, &gate{err: errors.New("down")}
+	if _, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil); err != nil || s.asked != 1 {
+		t.Errorf("got %v after %d questions to the store", err, s.asked)
+	}
+}
+
+func TestLockReleasesWhatTheStoreRefused(t *testing.T) {
+	t.Parallel()
+	s, g := &store{err: domain.ErrSeatLimit}, &gate{}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // the client has gone: its locks are released all the same
+	if _, err := bookings(s, g).Lock(ctx, 1, 7, []int64{2, 1}, nil); !errors.Is(err, domain.ErrSeatLimit) {
+		t.Fatalf("got %v", err)
+	}
+	if len(g.released) != 1 || g.released[0].ShowID != 7 || len(g.released[0].SeatIDs) != 2 || g.released[0].Token == "" {
+		t.Errorf("released %+v", g.released)
+	}
+}
+
+func TestLockRefusesBadSeatLists(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		seats []int64
+		want  error
+	}{
+		"none":      {nil, domain.ErrValidation},
+		"too many":  {[]int64{1, 2, 3, 4}, domain.ErrValidation},
+		"duplicate": {[]int64{1, 2, 1}, domain.ErrDuplicateSeats},
+	} {
+		s, g := &store{}, &gate{}
+		if _, err := bookings(s, g).Lock(context.Background(), 1, 7, c.seats, nil); !errors.Is(err, c.want) || s.asked != 0 {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,200 @@
+package testkit
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
+
+	"evently/internal/schema"
+)
+
+func TestMain(m *testing.M) { Main(m) }
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestDatabasesAreMigratedAndSeparate(t *testing.T) {
+	t.Parallel()
+	one, other := Pool(t), Pool(t)
+	check(t, schema.Verify(t.Context(), one))
+	NewUser(t, one)
+	if n := Value[int](t, other, `SELECT count(*)::int FROM users`); n != 0 {
+		t.Errorf("the other database has %d users", n)
+	}
+}
+
+func TestEmptyDatabaseHasNoSchema(t *testing.T) {
+	t.Parallel()
+	pool := Connect(t, EmptyDatabaseURL(t))
+	if v, err := schema.Applied(t.Context(), pool); v != 0 || err != nil {
+		t.Errorf("version %d, %v", v, err)
+	}
+}
+
+func TestDatabaseIsDroppedAfterItsTestEvenWhileConnected(t *testing.T) {
+	t.Parallel()
+	var url string
+	t.Run("inner", func(t *testing.T) { url = DatabaseURL(t) })
+	if conn, err := pgx.Connect(t.Context(), url); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("the database is still there")
+	}
+	t.Run("connected", func(t *testing.T) {
+		url = DatabaseURL(t)
+		conn, err := pgx.Connect(t.Context(), url)
+		check(t, err)
+		_ = conn // left open on purpose: the drop ends it
+	})
+	if conn, err := pgx.Connect(t.Context(), url); err == nil {
+		_ = conn.Close(t.Context())
+		t.Error("the database with a connection is still there")
+	}
+}
+
+func TestRedisDatabasesAreSeparateAndComeEmpty(t *testing.T) {
+	t.Parallel()
+	one, other := Redis(t), Redis(t)
+	check(t, one.Set(t.Context(), "k", "v", 0).Err())
+	if err := other.Get(t.Context(), "k").Err(); !errors.Is(err, redis.Nil) {
+		t.Errorf("the other database: %v", err)
+	}
+	var number int
+	t.Run("inner", func(t *testing.T) {
+		client := Redis(t)
+		number = client.Options().DB
+		check(t, client.Set(t.Context(), "k", "v", 0).Err())
+	})
+	if n, err := shared.redis.admin.Do(t.Context(), "DBSIZE").Int(); err != nil || n != 0 {
+		t.Errorf("database 0 holds %d keys (%v)", n, err)
+	}
+	options := *shared.redis.admin.Options()
+	options.DB = number
+	client := redis.NewClient(&options)
+	defer func() { check(t, client.Close()) }()
+	if n, err := client.DBSize(t.Context()).Result(); err != nil || n != 0 {
+		t.Errorf("database %d holds %d keys after its test (%v)", number, n, err)
+	}
+}
+
+// serverWith makes an allocator as another process would have it, on the server of this one, that
+// knows only the databases from first to last.
+func serverWith(t *testing.T, owner string, first, last int) *redisNumbers {
+	t.Helper()
+	stack := shared.get(t)
+	r := &redisNumbers{}
+	r.init(stack.RedisURL, true, owner)
+	check(t, r.initErr)
+	t.Cleanup(func() { check(t, r.close()) })
+	r.free = make(chan int, last-first+1)
+	for n := first; n <= last; n++ {
+		r.free <- n
+	}
+	return r
+}
+
+func TestProcessesOnOneRedisNeverShareANumber(t *testing.T) {
+	// Numbers at the end, where this process's own allocator does not get to.
+	const first, last, processes, each = 1000, 1009, 3, 3
+	type claim struct {
+		by *redisNumbers
+		n  int
+	}
+	claims := make(chan claim, processes*each)
+	var wg sync.WaitGroup
+	for p := range processes {
+		r := serverWith(t, "process-"+strconv.Itoa(p), first, last)
+		for range each {
+			wg.Go(func() {
+				n, err := r.claim(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				claims <- claim{r, n}
+			})
+		}
+	}
+	wg.Wait()
+	close(claims)
+	holder := map[int]string{}
+	for c := range claims { // all of them are held at this point
+		if other, taken := holder[c.n]; taken {
+			t.Errorf("%s was given %d, which %s has", c.by.owner, c.n, other)
+		}
+		holder[c.n] = c.by.owner
+		check(t, c.by.release(t.Context(), c.n))
+	}
+	for n := first; n <= last; n++ {
+		if left, err := shared.redis.admin.Exists(t.Context(), claimKey(n)).Result(); err != nil || left != 0 {
+			t.Errorf("the claim of %d is left (%v)", n, err)
+		}
+	}
+}
+
+func TestAClaimThatRanOutIsNotTakenFromItsNewHolder(t *testing.T) {
+	const number = 1010
+	late, next := serverWith(t, "late", number, number), serverWith(t, "next", number, number)
+	_, err := late.claim(t.Context())
+	check(t, err)
+	check(t, shared.redis.admin.Del(t.Context(), claimKey(number)).Err()) // as if its time were over
+	_, err = next.claim(t.Context())
+	check(t, err)
+	check(t, late.release(t.Context(), number))
+	owner, err := shared.redis.admin.Get(t.Context(), claimKey(number)).Result()
+	if err != nil || owner != "next" {
+		t.Errorf("the claim belongs to %q (%v)", owner, err)
+	}
+	check(t, next.release(t.Context(), number))
+}
+
+func TestWaitingForANumberEndsWithTheContext(t *testing.T) {
+	const number = 1011
+	one, other := serverWith(t, "one", number, number), serverWith(t, "other", number, number)
+	_, err := one.claim(t.Context())
+	check(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if n, err := other.claim(ctx); err == nil {
+		t.Errorf("got %d, which is taken", n)
+	}
+	check(t, one.release(t.Context(), number))
+}
+
+func TestURLsKeepTheirOptions(t *testing.T) {
+	t.Parallel()
+	r := &redisNumbers{serverURL: "rediss://:p%40ss@cache:6380/3?dial_timeout=3s"}
+	if got, err := r.urlOf(7); err != nil || got != "rediss://:p%40ss@cache:6380/7?dial_timeout=3s" {
+		t.Errorf("Redis: %q, %v", got, err)
+	}
+	d := &databases{serverURL: "postgres://me:p%40ss@db:5433/postgres?sslmode=require"}
+	if got, err := d.urlOf("x"); err != nil || got != "postgres://me:p%40ss@db:5433/x?sslmode=require" {
+		t.Errorf("PostgreSQL: %q, %v", got, err)
+	}
+	d.serverURL = "host=db user=me"
+	if got, err := d.urlOf("x"); err == nil {
+		t.Errorf("a key and value list became %q", got)
+	}
+}
+
+func TestClockMovesOnlyWhenMoved(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2030, 1, 2, 3, 4, 5, 0, time.FixedZone("", 3600))
+	clock := NewClock(start)
+	if got := clock.Now(); !got.Equal(start) || got.Location() != time.UTC {
+		t.Errorf("shows %v", got)
+	}
+	clock.Advance(90 * time.Second)
+	if got := clock.Now().Sub(start); got != 90*time.Second {
+		t.Errorf("moved by %v", got)
+	}
+}
