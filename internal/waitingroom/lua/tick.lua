@@ -56,11 +56,13 @@ while room_for > let_in and budget > 0 do
   end
   if #passed > 0 then
     redis.call('ZADD', active, unpack(passing))
+    redis.call('PEXPIRE', active, idle)
     redis.call('ZREM', queue, unpack(passed))
     redis.call('ZREM', seen, unpack(passed))
   end
   if #left > 0 then
     redis.call('ZADD', away, unpack(leaving))
+    redis.call('PEXPIRE', away, idle)
     redis.call('ZREM', queue, unpack(left))
   end
   budget = budget - #passed - #left
@@ -100,7 +102,7 @@ else
   redis.call('HSET', room, 'rate', rate)
 end
 
-if holders > 0 or state[1] then
+if holders > 0 or let_in > 0 or state[1] then
   redis.call('HSET', room, 'start', start, 'done', done + let_in, 'tick', now)
   if holders > 0 then
     redis.call('HSET', room, 'due', start + interval) -- the caller schedules it
