@@ -32,7 +32,7 @@ type lockRequest struct {
 	ShowID int64 `json:"show_id" validate:"required,gt=0"`
 	// The number of seats that one booking may have is a rule of the service, which is
 	// configured; this bound is that of any configuration.
-	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=1000,dive,gt=0"`
+	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=100,dive,gt=0"`
 }
 
 type lockedSeatDTO struct {

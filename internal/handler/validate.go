@@ -23,9 +23,14 @@ func newValidation() *validator.Validate {
 		return name
 	})
 	for tag, check := range map[string]validator.Func{
-		"text":  func(f validator.FieldLevel) bool { return isText(f.Field().String()) },
-		"money": func(f validator.FieldLevel) bool { return isPrice(f.Field().String()) },
-		"bytes": func(f validator.FieldLevel) bool { return len(f.Field().String()) <= maxPassword },
+		"text":   func(f validator.FieldLevel) bool { return isText(f.Field().String()) },
+		"lines":  func(f validator.FieldLevel) bool { return isLines(f.Field().String()) },
+		"moment": func(f validator.FieldLevel) bool { return isMoment(f.Field().String()) },
+		"money":  func(f validator.FieldLevel) bool { return isPrice(f.Field().String()) },
+		"email":  func(f validator.FieldLevel) bool { return domain.ValidEmail(f.Field().String()) },
+		// in bytes, whereas min and max count characters
+		"password": func(f validator.FieldLevel) bool { return domain.ValidPassword(f.Field().String()) },
+		"role":     func(f validator.FieldLevel) bool { return domain.Role(f.Field().String()).Known() },
 	} {
 		if err := v.RegisterValidation(tag, check); err != nil {
 			panic(err) // a misspelt tag name above: no request can cause it
@@ -34,9 +39,6 @@ func newValidation() *validator.Validate {
 	return v
 }
 
-// maxPassword is what bcrypt takes, in bytes.
-const maxPassword = 72
-
 // isText reports whether s is something that people can read: not blank, and without control
 // characters (PostgreSQL, besides, cannot store NUL).
 func isText(s string) bool {
@@ -44,6 +46,17 @@ func isText(s string) bool {
 		return false
 	}
 	return !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// isLines is isText for what may have several lines.
+func isLines(s string) bool {
+	return isText(strings.NewReplacer("\r\n", " ", "\n", " ").Replace(s))
+}
+
+// isMoment reports whether s is a quoted RFC 3339 time in the years that shows are planned for.
+func isMoment(s string) bool {
+	_, err := momentInput(s).time()
+	return err == nil
 }
 
 // isPrice reports whether s is an amount above zero that the database can hold.
@@ -100,10 +113,16 @@ func why(fault validator.FieldError) string {
 		return "must be one of: " + fault.Param()
 	case "text":
 		return "must not be blank or hold control characters"
+	case "lines":
+		return "must not be blank or hold control characters other than line breaks"
+	case "moment":
+		return "must be an RFC 3339 time from 2000 to 2199, such as 2030-01-31T19:30:00Z"
 	case "money":
 		return "must be a number above 0 with at most two decimals"
-	case "bytes":
-		return fmt.Sprintf("must have at most %d bytes", maxPassword)
+	case "password":
+		return fmt.Sprintf("must have %d to %d bytes", domain.MinPassword, domain.MaxPassword)
+	case "role":
+		return "must be: " + string(domain.RoleUser)
 	default:
 		return "is not valid"
 	}

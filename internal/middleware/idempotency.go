@@ -15,7 +15,6 @@ import (
 
 	"evently/internal/domain"
 	"evently/internal/respond"
-	"evently/internal/service"
 )
 
 // The headers of repeatable requests.
@@ -31,6 +30,13 @@ const (
 	idempotencyTimeout = 5 * time.Second // for storing an answer after the client has gone
 )
 
+// IdempotencyKeys is the use cases of idempotency keys.
+type IdempotencyKeys interface {
+	Begin(ctx context.Context, userID int64, route, key string, requestHash []byte) (*domain.Claim, *domain.StoredAnswer, error)
+	Keep(ctx context.Context, claim *domain.Claim, answer domain.StoredAnswer) error
+	Release(ctx context.Context, claim *domain.Claim) error
+}
+
 // Idempotent lets a client send a POST again without its work being done again: a request with
 // an Idempotency-Key gets the answer that the first one with that key got. It stands in front of
 // everything that may refuse a request for its time or number, so that a repeat is answered even
@@ -38,7 +44,7 @@ const (
 //
 // A success is stored by the service, in the transaction of the work. Here, behind the handler,
 // other final answers are stored, and the key is given back after those that are not final.
-func Idempotent(keys *service.Idempotency, log *slog.Logger) func(http.Handler) http.Handler {
+func Idempotent(keys IdempotencyKeys, log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 			key, err := idempotencyKey(r)
@@ -72,7 +78,7 @@ func Idempotent(keys *service.Idempotency, log *slog.Logger) func(http.Handler) 
 
 // serveClaimed runs the request and sees to it that its key ends up answered or free, also when
 // the handler panics or the client has gone.
-func serveClaimed(w http.ResponseWriter, r *http.Request, next http.Handler, keys *service.Idempotency, claim *domain.Claim, log *slog.Logger) {
+func serveClaimed(w http.ResponseWriter, r *http.Request, next http.Handler, keys IdempotencyKeys, claim *domain.Claim, log *slog.Logger) {
 	seen := &recording{ResponseWriter: w}
 	defer func() {
 		if claim.Recorded {

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"evently/internal/domain"
+	"evently/internal/service"
+)
+
+// newAdminCommand gives `evently admin`. open gives the service to work with and what to call
+// when done with it.
+func newAdminCommand(open func(context.Context) (*service.Auth, func(), error)) *cobra.Command {
+	admin := &cobra.Command{
+		Use:   "admin",
+		Short: "Manage administrators",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	var email string
+	create := &cobra.Command{
+		Use:   "create --email ADDRESS",
+		Short: "Create an administrator",
+		Long: "Create an administrator. The password is asked for twice on a terminal; otherwise it is\n" +
+			"the first line of the standard input. It is never an argument: those are seen by others.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return createAdmin(cmd, open, email)
+		},
+	}
+	create.Flags().StringVar(&email, "email", "", "email address of the administrator")
+	if err := create.MarkFlagRequired("email"); err != nil {
+		panic(err) // a misspelt flag in the line above
+	}
+	admin.AddCommand(create)
+	return admin
+}
+
+func createAdmin(cmd *cobra.Command, open func(context.Context) (*service.Auth, func(), error), email string) error {
+	ctx := cmd.Context()
+	password, err := readNewPassword(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	auth, closeStores, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeStores()
+	user, err := auth.CreateAdmin(ctx, email, password)
+	if errors.Is(err, domain.ErrEmailTaken) {
+		return fmt.Errorf("%s already has an account; nothing was changed", email)
+	}
+	if err != nil {
+		return fmt.Errorf("create the admin %s: %w", email, err)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created the admin %s (user_id %d)\n", user.Email, user.ID)
+	return err
+}
+
+// maxPasswordLine is more than any password may have, in bytes.
+const maxPasswordLine = 1 << 10
+
+// readNewPassword asks for a password on a terminal, twice and without echo, and otherwise
+// reads one line of in.
+func readNewPassword(ctx context.Context, in io.Reader, prompts io.Writer) (string, error) {
+	if file, ok := in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return askTwice(prompts, func() ([]byte, error) { return readHidden(ctx, int(file.Fd())) })
+	}
+	return readLine(in)
+}
+
+// askTwice reads a password by ask, which shows nothing of it, until it ends or was given
+// the same way again.
+func askTwice(prompts io.Writer, ask func() ([]byte, error)) (string, error) {
+	var answers [2][]byte
+	for i, prompt := range []string{"Password: ", "Password again: "} {
+		if _, err := io.WriteString(prompts, prompt); err != nil {
+			return "", err
+		}
+		answer, err := ask()
+		// The line break that was typed was not shown either.
+		if _, printErr := io.WriteString(prompts, "\n"); err == nil {
+			err = printErr
+		}
+		if err != nil {
+			return "", fmt.Errorf("read the password: %w", err)
+		}
+		answers[i] = answer
+	}
+	switch {
+	case len(answers[0]) == 0:
+		return "", errors.New("the password is empty")
+	case !bytes.Equal(answers[0], answers[1]):
+		return "", errors.New("the passwords are not the same")
+	}
+	return string(answers[0]), nil
+}
+
+// readHidden reads a line of the terminal fd without echo. An interrupt gives the terminal its
+// echo back: otherwise the shell would go on without it.
+func readHidden(ctx context.Context, fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	type line struct {
+		text []byte
+		err  error
+	}
+	read := make(chan line, 1)
+	// A read of a terminal cannot be broken off; after an interrupt the process ends with it.
+	go func() {
+		text, err := term.ReadPassword(fd)
+		read <- line{text, err}
+	}()
+	select {
+	case l := <-read:
+		return l.text, l.err
+	case <-ctx.Done():
+		return nil, errors.Join(context.Cause(ctx), term.Restore(fd, before))
+	}
+}
+
+// readLine reads the first line of in, without what ends it.
+func readLine(in io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(in, maxPasswordLine)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	password := strings.TrimRight(line, "\r\n")
+	if password == "" {
+		return "", errors.New("there is no password in the first line of the standard input")
+	}
+	return password, nil
+}

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"evently/internal/domain"
+	"evently/internal/repository"
+	"evently/internal/service"
+	"evently/internal/testkit"
+)
+
+func TestReadLine(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"correct horse\n":           "correct horse",
+		"correct horse":             "correct horse",
+		"correct horse\r\n":         "correct horse",
+		" blanks count \n":          " blanks count ",
+		"first line\nsecond line\n": "first line",
+		"":                          "",
+		"\n":                        "",
+		"\nsecond line\n":           "",
+	} {
+		got, err := readLine(strings.NewReader(in))
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("readLine(%q) = %q, %v; want %q", in, got, err, want)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := readLine(io.MultiReader(strings.NewReader("half"), errReader{broken})); !errors.Is(err, broken) {
+		t.Errorf("a broken input: %v", err)
+	}
+}
+
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
+
+func TestAskTwice(t *testing.T) {
+	t.Parallel()
+	interrupted := errors.New("interrupted")
+	for name, tt := range map[string]struct {
+		answers []string
+		want    string
+	}{
+		"the same":     {[]string{"correct horse", "correct horse"}, "correct horse"},
+		"not the same": {[]string{"correct horse", "correct house"}, ""},
+		"empty":        {[]string{"", ""}, ""},
+		"interrupted":  {[]string{"correct horse"}, ""},
+	} {
+		var prompts bytes.Buffer
+		got, err := askTwice(&prompts, func() ([]byte, error) {
+			if len(tt.answers) == 0 {
+				return nil, interrupted
+			}
+			answer := tt.answers[0]
+			tt.answers = tt.answers[1:]
+			return []byte(answer), nil
+		})
+		if got != tt.want || (err == nil) != (tt.want != "") {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, tt.want)
+		}
+		if prompts.String() != "Password: \nPassword again: \n" {
+			t.Errorf("%s: prompts %q", name, prompts.String())
+		}
+	}
+}
+
+func TestAdminCreate(t *testing.T) {
+	t.Parallel()
+	passwords, err := service.NewPasswords(service.PasswordsConfig{Cost: bcrypt.MinCost})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{"a secret of thirty-two bytes, or more"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	auth := service.NewAuth(service.AuthDeps{
+		Users:     repository.New(testkit.Pool(t), repository.Options{}),
+		Tokens:    tokens,
+		Passwords: passwords,
+	})
+	run := func(stdin string, args ...string) (string, error) {
+		opened, closed := 0, 0
+		command := newAdminCommand(func(context.Context) (*service.Auth, func(), error) {
+			opened++
+			return auth, func() { closed++ }, nil
+		})
+		var out bytes.Buffer
+		command.SetArgs(args)
+		command.SetIn(strings.NewReader(stdin))
+		command.SetOut(&out)
+		command.SetErr(&out)
+		err := command.ExecuteContext(t.Context())
+		if opened != closed {
+			t.Errorf("%v: opened %d times, closed %d times", args, opened, closed)
+		}
+		return out.String(), err
+	}
+
+	out, err := run("correct horse\n", "create", "--email", "root@example.com")
+	if err != nil || !strings.Contains(out, "Created the admin root@example.com") || strings.Contains(out, "horse") {
+		t.Fatalf("%q, %v", out, err)
+	}
+	session, err := auth.Login(t.Context(), "root@example.com", "correct horse")
+	if err != nil || session.User.Role != domain.RoleAdmin {
+		t.Errorf("login: %+v, %v", session.User, err)
+	}
+	for name, tt := range map[string]struct {
+		stdin string
+		args  []string
+		says  string
+	}{
+		"taken":            {"another horse\n", []string{"create", "--email", "Root@example.com"}, "already has an account"},
+		"short":            {"short\n", []string{"create", "--email", "al@example.com"}, "8 to 72 bytes"},
+		"no email":         {"correct horse\n", []string{"create"}, `"email" not set`},
+		"not an email":     {"correct horse\n", []string{"create", "--email", "al"}, "must be an email address"},
+		"no password":      {"", []string{"create", "--email", "al@example.com"}, "no password"},
+		"password in argv": {"", []string{"create", "--email", "al@example.com", "correct horse"}, "unknown command"},
+		"password flag":    {"", []string{"create", "--email", "al@example.com", "--password", "correct horse"}, "unknown flag"},
+	} {
+		if _, err := run(tt.stdin, tt.args...); err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want an error that says %q", name, err, tt.says)
+		}
+	}
+}

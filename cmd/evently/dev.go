@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"evently/internal/app"
+	"evently/internal/config"
+	"evently/internal/devstack"
+	"evently/internal/server"
+	"evently/internal/service"
+)
+
+// The administrator of `evently dev`, unless ADMIN_EMAIL names another: known to everybody, and
+// good for a database that only this machine can reach.
+const (
+	devAdminEmail    = "admin@evently.example"
+	devAdminPassword = "admin-password-123" //nolint:gosec // public on purpose, see above
+)
+
+// devStackDir is where the private stores keep their data.
+const devStackDir = ".devstack"
+
+// newDevCommand gives `evently dev`.
+func newDevCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "dev",
+		Short: "Try Evently out: private stores, demo data, everything on this machine",
+		Long: "Start a private PostgreSQL and Redis in ./" + devStackDir + ", migrate, load the demo data and serve on PORT\n" +
+			"(3000). With DATABASE_URL or REDIS_URL set, those stores are used instead. Ctrl-C ends all of it.",
+		Example: "  evently dev\n  PORT=8080 evently dev",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, log, err := settings(0, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if cfg.IsProduction() {
+				return errors.New("APP_ENV is production: dev makes accounts whose passwords everybody knows")
+			}
+			return dev(cmd.Context(), cfg, log, cmd.OutOrStdout())
+		},
+	}
+}
+
+// dev takes the port first: when that is taken, nothing needs to be started.
+func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (err error) {
+	listener, err := server.Listen(ctx, cfg.HTTP.Port)
+	if err != nil {
+		return err
+	}
+	stack, err := devstack.Start(ctx, devstack.Options{
+		Dir:         devStackDir,
+		DatabaseURL: cfg.Database.URL.Reveal(),
+		RedisURL:    cfg.Redis.URL.Reveal(),
+		Install:     true,
+		Log:         log,
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, stack.Stop(context.WithoutCancel(ctx))) }()
+
+	ownDatabase := cfg.Database.URL == ""
+	cfg.Database.URL, cfg.Redis.URL = config.URL(stack.DatabaseURL), config.URL(stack.RedisURL)
+	if ownDatabase && cfg.Auth.AdminEmail == "" {
+		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
+	}
+	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Listener: listener})
+	if err != nil {
+		return err
+	}
+	loaded, err := a.Services().Demo.Load(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("load the demo data: %w", err), a.Close(ctx))
+	}
+	if err := printWelcome(out, a.Addr(), cfg, loaded); err != nil {
+		return errors.Join(err, a.Close(ctx))
+	}
+	return a.Run(ctx)
+}
+
+// printWelcome tells a newcomer where things are and what to do first.
+func printWelcome(out io.Writer, addr net.Addr, cfg *config.Config, loaded service.DemoLoaded) error {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return err
+	}
+	base := "http://localhost:" + port
+	admin := "set ADMIN_EMAIL and ADMIN_PASSWORD, or run `evently admin create`"
+	switch {
+	case cfg.Auth.AdminEmail == devAdminEmail:
+		admin = devAdminEmail + " / " + devAdminPassword
+	case cfg.Auth.AdminEmail != "":
+		admin = cfg.Auth.AdminEmail + " / the ADMIN_PASSWORD that is set"
+	}
+	user := service.DemoEmail + " / " + service.DemoPassword
+	if loaded.EmailTaken {
+		user = "none: a real user has " + service.DemoEmail
+	}
+	_, err = fmt.Fprintf(out, `
+Evently is ready.
+
+  API     %[1]s/api/v1
+  Docs    %[1]s/api-docs/
+  Health  %[1]s/health
+  Admin   %[2]s
+  User    %[3]s
+
+Paste this into another terminal:
+
+  curl -s %[1]s/api/v1/shows
+
+  curl -s %[1]s/api/v1/auth/login -H 'Content-Type: application/json' \
+    -d '{"email":"%[4]s","password":"%[5]s"}'
+
+Ctrl-C stops everything.
+
+`, base, admin, user, service.DemoEmail, service.DemoPassword)
+	return err
+}

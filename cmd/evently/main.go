@@ -1,0 +1,58 @@
+// Command evently serves the seat booking API, and does what has to be done around it.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Set by the linker: -ldflags "-X main.version=1.2.3 -X main.commit=… -X main.date=…".
+var (
+	version = "dev"
+	commit  = "unknown"
+	date    = "unknown"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	// The first signal asks the work to end in order. It also gives the signals back to the
+	// system, so that a second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	// What go-redis prints by itself is not in our form, and its callers get the errors anyway.
+	redis.SetLogger(discardRedisLog{})
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run runs one command line and gives the exit code.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
+	usage := true // until the command line turns out to be one
+	root := newRootCommand(&usage)
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
+		return exitOK
+	case usage:
+		_, _ = fmt.Fprintf(errOut, "evently: %v\nSee `%s --help`.\n", err, cmd.CommandPath())
+		return exitUsage
+	default:
+		_, _ = fmt.Fprintln(errOut, "evently:", err)
+		return exitFailure
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"evently/internal/config"
+	"evently/internal/schema"
+)
+
+// newMigrateCommand gives `evently migrate`.
+func newMigrateCommand() *cobra.Command {
+	migrate := &cobra.Command{
+		Use:   "migrate",
+		Short: "Change the schema of the database",
+		Long: "Change the schema of the database in DATABASE_URL. Instances and commands that do so at the same\n" +
+			"time take turns. The URL must not lead through a pooler in transaction mode.",
+		Example: "  evently migrate up\n  evently migrate status\n  evently migrate reset --yes",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	migrate.AddCommand(
+		newMigrationCommand("up", "Apply all migrations that are missing", schema.Up),
+		newMigrationCommand("down", "Take back the last migration, with the data in what it made", schema.Down),
+		newMigrateStatusCommand(),
+		newMigrateResetCommand(),
+	)
+	return migrate
+}
+
+func newMigrationCommand(use, short string, do func(context.Context, string, *slog.Logger) error) *cobra.Command {
+	return &cobra.Command{
+		Use:   use,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, log, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return do(cmd.Context(), cfg.Database.URL.Reveal(), log)
+		},
+	}
+}
+
+func newMigrateStatusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "List the migrations and when each was applied",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			list, err := schema.Status(cmd.Context(), cfg.Database.URL.Reveal())
+			if err != nil {
+				return err
+			}
+			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			for _, m := range list {
+				applied := "pending"
+				if !m.AppliedAt.IsZero() {
+					applied = m.AppliedAt.Format(time.RFC3339)
+				}
+				_, _ = fmt.Fprintf(table, "%s\t%s\n", applied, m.Name) // Flush tells
+			}
+			return table.Flush()
+		},
+	}
+}
+
+func newMigrateResetCommand() *cobra.Command {
+	var yes bool
+	reset := newMigrationCommand("reset", "Take back all migrations: every row is lost", schema.Reset)
+	reset.Flags().BoolVar(&yes, "yes", false, "confirm that every row may be lost")
+	do := reset.RunE
+	reset.RunE = func(cmd *cobra.Command, args []string) error {
+		if !yes {
+			return errors.New("this deletes every row of the database: say so with --yes")
+		}
+		return do(cmd, args)
+	}
+	return reset
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"evently/internal/app"
+	"evently/internal/config"
+)
+
+// newServeCommand gives `evently serve`.
+func newServeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the API (the default)",
+		Long: "Serve the API on PORT, over the stores in DATABASE_URL and REDIS_URL, until SIGINT or SIGTERM:\n" +
+			"requests that run are finished then. A second signal ends the process at once.",
+		Example: "  DATABASE_URL=postgres://evently:secret@localhost/evently REDIS_URL=redis://localhost:6379 evently serve",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, log, err := settings(config.NeedServe, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			log.InfoContext(cmd.Context(), "starting", "version", version, "commit", commit)
+			log.DebugContext(cmd.Context(), "configuration", "config", cfg)
+			return serve(cmd.Context(), app.Options{Config: cfg, Log: log, Version: version})
+		},
+	}
+}
+
+// serve runs an App until ctx is done.
+func serve(ctx context.Context, o app.Options) error {
+	a, err := app.New(ctx, o)
+	if err != nil {
+		return err
+	}
+	return a.Run(ctx)
+}

@@ -1,0 +1,206 @@
+package app_test
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/go-cmp/cmp"
+
+	"evently/api/apitest"
+)
+
+func TestTheRouterAndTheDocumentHaveTheSameRoutes(t *testing.T) {
+	t.Parallel()
+	var routes []string
+	router, ok := start(t).Handler().(chi.Routes)
+	if !ok {
+		t.Fatal("the handler is no router")
+	}
+	if err := chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		routes = append(routes, method+" "+route)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(routes)
+	if diff := cmp.Diff(apitest.Routes(), routes); diff != "" {
+		t.Errorf("(-document +router):\n%s", diff)
+	}
+}
+
+func TestWhatIsNoRoute(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	tests := []struct {
+		method, path string
+		status       int
+		allow        string
+	}{
+		{"GET", "/nope", 404, ""},
+		{"GET", "/api", 404, ""},
+		{"GET", "/api/v1", 404, ""},
+		{"GET", "/api/v1/", 404, ""},
+		{"GET", "/api/v1/shows/", 404, ""},
+		{"GET", "/api/v1//shows", 404, ""},
+		{"GET", "//api/v1/shows", 404, ""},
+		{"GET", "/api/v1/SHOWS", 404, ""},
+		{"GET", "/api/v1/admin/nope", 404, ""},
+		{"GET", "/health/", 404, ""},
+		{"GET", "/%2e%2e/etc/passwd", 404, ""},
+		{"GET", "/api/v1/shows%2f1", 404, ""},
+		{"GET", "/%00", 404, ""},
+		{"GET", "/%ff%fe", 404, ""},
+		{"GET", "/" + strings.Repeat("a/", 4000), 404, ""},
+		{"BREW", "/nope", 404, ""},
+		{"BREW", "/api/v1/shows", 405, "GET, HEAD"},
+		{"POST", "/api/v1/shows", 405, "GET, HEAD"},
+		{"PATCH", "/api/v1/shows/1", 405, "GET, HEAD"},
+		{"GET", "/api/v1/auth/login", 405, "POST"},
+		{"HEAD", "/api/v1/auth/login", 405, "POST"},
+		{"OPTIONS", "/api/v1/shows", 405, "GET, HEAD"},
+		{"PATCH", "/api/v1/admin/venues/1", 405, "GET, HEAD, PUT, DELETE"},
+		{"POST", "/health", 405, "GET, HEAD"},
+		{"DELETE", "/", 405, "GET, HEAD"},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%s %.40s", tt.method, tt.path), func(t *testing.T) {
+			t.Parallel()
+			answer := i.send(t, request{method: tt.method, path: tt.path})
+			code := map[int]string{404: "route_not_found", 405: "method_not_allowed"}[tt.status]
+			if tt.method == http.MethodHead {
+				code = "" // no body
+			}
+			answer.want(t, tt.status, code)
+			if got := answer.header.Get("Allow"); got != tt.allow {
+				t.Errorf("Allow: %q, want %q", got, tt.allow)
+			}
+		})
+	}
+}
+
+// An odd id is a bad parameter and never more than that.
+func TestOddPathsAreTheClientsFault(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	for _, id := range []string{"0", "-1", "1.5", "9223372036854775808", "%00", "%ff", "a%2fb", "1%20", "%25", "'", "1;--", "%F0%9F%8E%AD"} {
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			i.send(t, request{path: "/api/v1/shows/" + id}).want(t, http.StatusBadRequest, "invalid_parameter")
+		})
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	for _, path := range []string{"/", "/health/live", "/api/v1/shows", "/api-docs/openapi.json"} {
+		get := i.send(t, request{path: path}).want(t, http.StatusOK, "")
+		head := i.send(t, request{method: http.MethodHead, path: path}).want(t, http.StatusOK, "")
+		if len(head.raw) != 0 || head.header.Get("Content-Length") != get.header.Get("Content-Length") {
+			t.Errorf("%s: %d bytes, Content-Length %s, want that of GET: %s", path, len(head.raw),
+				head.header.Get("Content-Length"), get.header.Get("Content-Length"))
+		}
+	}
+}
+
+func TestWelcome(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	answer := i.send(t, request{path: "/"}).want(t, http.StatusOK, "")
+	for name, link := range answer.body["links"].(map[string]any) {
+		if got := i.send(t, request{path: link.(string)}).status; got != http.StatusOK {
+			t.Errorf("the link %s to %s gives %d", name, link, got)
+		}
+	}
+}
+
+func TestRequestIDsTieAnswersToTheLog(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	answer := i.send(t, request{path: "/api/v1/shows/1", header: map[string]string{"X-Request-ID": "abc-123"}}).
+		want(t, http.StatusNotFound, "show_not_found")
+	if answer.header.Get("X-Request-ID") != "abc-123" || answer.body["request_id"] != "abc-123" {
+		t.Errorf("header %q, body %q", answer.header.Get("X-Request-ID"), answer.body["request_id"])
+	}
+	answer = i.send(t, request{path: "/api/v1/shows/1", header: map[string]string{"X-Request-ID": "not safe"}})
+	if id := answer.header.Get("X-Request-ID"); id == "not safe" || id != answer.body["request_id"] {
+		t.Errorf("header %q, body %q", id, answer.body["request_id"])
+	}
+	found := 0
+	for _, line := range i.logged(t, "request") {
+		if line["request_id"] == "abc-123" {
+			found++
+			if line["route"] != "/api/v1/shows/{show_id}" || line["status"] != 404.0 || line["client_ip"] != "127.0.0.1" {
+				t.Errorf("logged %v", line)
+			}
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d lines of the request, want 1", found)
+	}
+}
+
+func TestTheAccessLogKnowsTheUser(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	token := i.register(t, "user@example.com")
+	answer := i.send(t, request{path: "/api/v1/user/bookings", token: token}).want(t, http.StatusOK, "")
+	if got := answer.header.Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control: %q on an answer that is one user's", got)
+	}
+	lines := i.logged(t, "request")
+	if id, ok := lines[len(lines)-1]["user_id"].(float64); !ok || id < 1 {
+		t.Errorf("logged %v", lines[len(lines)-1])
+	}
+	if strings.Contains(i.log.String(), token) || strings.Contains(i.log.String(), "password of") {
+		t.Error("a secret is in the log")
+	}
+}
+
+func TestBodiesAreLimited(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	big := func(size int) string { return `{"email":"` + strings.Repeat("a", size) + `"}` }
+	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: big(64 << 10)}).
+		want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: big(60 << 10)}).
+		want(t, http.StatusBadRequest, "validation_failed")
+	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: `{"email":"a@b.example","password":"x"}`,
+		header: map[string]string{"Content-Type": "text/plain"}}).
+		want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+	i.send(t, request{path: "/", header: map[string]string{"X-Request-ID": "still-there"}}).want(t, http.StatusOK, "")
+}
+
+func TestHeadersAreLimited(t *testing.T) {
+	t.Parallel()
+	i := start(t, "HTTP_MAX_HEADER_BYTES=4096")
+	conn, err := net.Dial("tcp", strings.TrimPrefix(i.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Big: %s\r\n\r\n", strings.Repeat("a", 16<<10)); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil || !strings.Contains(line, "431") {
+		t.Errorf("%q, %v, want 431", line, err)
+	}
+}
+
+func TestCORSIsForTheOriginsNamed(t *testing.T) {
+	t.Parallel()
+	i := start(t, "CORS_ALLOWED_ORIGINS=https://app.example.com")
+	for origin, want := range map[string]string{"https://app.example.com": "https://app.example.com", "https://evil.example": ""} {
+		answer := i.send(t, request{path: "/api/v1/shows", header: map[string]string{"Origin": origin}})
+		if got := answer.header.Get("Access-Control-Allow-Origin"); got != want {
+			t.Errorf("%s: allowed %q, want %q", origin, got, want)
+		}
+	}
+}

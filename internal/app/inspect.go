@@ -1,0 +1,32 @@
+package app
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"evently/internal/schema"
+	"evently/internal/service"
+)
+
+// schemaInspector looks at the schema for the health routes.
+type schemaInspector struct{ pool *pgxpool.Pool }
+
+// InspectSchema compares version and objects. With an error, only the expected version is known.
+func (s schemaInspector) InspectSchema(ctx context.Context) (service.SchemaState, error) {
+	state := service.SchemaState{Expected: schema.Expected()}
+	applied, err := schema.Applied(ctx, s.pool)
+	if err != nil {
+		return state, err
+	}
+	missing, err := schema.FindMissing(ctx, s.pool)
+	if err != nil {
+		return state, err
+	}
+	state.Applied = applied
+	state.MissingTables = missing.Tables
+	state.MissingTypes = missing.Types
+	state.MissingIndexes = missing.Indexes
+	state.MissingConstraints = missing.Constraints
+	return state, nil
+}

@@ -1,0 +1,109 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"evently/internal/config"
+	"evently/internal/schema"
+)
+
+const (
+	// connLifetime and its jitter let connections move to another server, some at a time.
+	connLifetime       = 30 * time.Minute
+	connLifetimeJitter = 5 * time.Minute
+	connIdleTime       = 5 * time.Minute
+
+	// cancelGrace is how long a statement that was cancelled may take to say so, before its
+	// connection is given up.
+	cancelGrace = 300 * time.Millisecond
+
+	// databaseWait is how long a start waits for its database: as long as the two usually need
+	// when they start together, and short enough for a wrong address to be noticed.
+	databaseWait  = 10 * time.Second
+	databaseRetry = 250 * time.Millisecond
+)
+
+// OpenPostgres gives a pool on the database of cfg. It does not connect yet, and fails only on a
+// URL that cannot be read.
+//
+// Statements are prepared and cached on each connection. A pooler in transaction mode cannot
+// have that: there the URL says default_query_exec_mode=exec.
+func OpenPostgres(ctx context.Context, cfg config.Database) (*pgxpool.Pool, error) {
+	c, err := pgxpool.ParseConfig(cfg.URL.Reveal())
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err) // pgx leaves the password out of it
+	}
+	c.MaxConns = cfg.Pool()
+	c.MinIdleConns = 1
+	c.MaxConnLifetime = connLifetime
+	c.MaxConnLifetimeJitter = connLifetimeJitter
+	c.MaxConnIdleTime = connIdleTime
+	c.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
+	c.ConnConfig.RuntimeParams["application_name"] = "evently"
+	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	// By default pgx closes the connection of a request that is cancelled. Under load, that is
+	// when clients give up, new connections would then be the last straw.
+	c.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
+	}
+	return pgxpool.NewWithConfig(ctx, c)
+}
+
+// awaitDatabase waits until the database answers. A refusal that will not change by itself, such
+// as a wrong password, is an error at once; anything else is one after databaseWait.
+func awaitDatabase(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, databaseWait)
+	defer cancel()
+	for attempt := 1; ; attempt++ {
+		err := pool.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if refused(err) {
+			return fmt.Errorf("connect to the database: %w", err)
+		}
+		if attempt == 1 {
+			log.WarnContext(ctx, "waiting for the database", "at_most", databaseWait, "error", err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the database did not answer within %s: %w", databaseWait, err)
+		case <-time.After(databaseRetry):
+		}
+	}
+}
+
+// refused reports the SQLSTATE classes of a wrong user or password (28) and of a database that
+// does not exist (3D).
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || strings.HasPrefix(pg.Code, "3D"))
+}
+
+// prepareSchema migrates if it is asked to, and refuses a database that this binary is too new
+// for. One that is newer is not refused: that is what an instance finds that starts again while
+// the next release is being rolled out, and migrations keep to what the last one needs.
+func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool, log *slog.Logger) error {
+	if cfg.MigrateOnStart {
+		if err := schema.Up(ctx, cfg.URL.Reveal(), log); err != nil {
+			return fmt.Errorf("migrate: %w", err)
+		}
+		// Connections that were there before do not know the types that are new.
+		pool.Reset()
+	}
+	err := schema.Verify(ctx, pool)
+	if errors.Is(err, schema.ErrDatabaseAhead) {
+		log.WarnContext(ctx, "the database is newer than this binary", "error", err.Error())
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,122 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"evently/internal/config"
+	"evently/internal/handler"
+	"evently/internal/repository"
+	"evently/internal/seatlock"
+	"evently/internal/server"
+	"evently/internal/service"
+)
+
+// recordTimeout bounds work that must be recorded although its client has gone.
+const recordTimeout = 5 * time.Second
+
+const (
+	// idempotencyClaim is how long a request that crashed keeps its key from being tried again. It is
+	// longer than the server lets any request run.
+	idempotencyClaim = time.Minute
+	// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
+	idempotencyAge = 24 * time.Hour
+)
+
+// Services are the use cases, put together.
+type Services struct {
+	Store       *repository.Store
+	Tokens      *service.Tokens
+	Auth        *service.Auth
+	Bookings    *service.Bookings
+	Idempotency *service.Idempotency
+	MyBookings  *service.MyBookings
+	Discover    *service.Discover
+	Catalog     *service.Catalog
+	Analytics   *service.Analytics
+	Demo        *service.Demo
+}
+
+// NewServices puts the use cases together over stores that the caller keeps and closes. Without a
+// Redis client, for commands that book nothing, there are no Bookings.
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, log *slog.Logger) (*Services, error) {
+	store := repository.New(pool, repository.Options{
+		AcquireTimeout: cfg.Database.AcquireTimeout,
+		QueryTimeout:   cfg.Database.QueryTimeout,
+	})
+	secrets := make([]string, len(cfg.Auth.JWTSecrets))
+	for i, secret := range cfg.Auth.JWTSecrets {
+		secrets[i] = secret.Reveal()
+	}
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: time.Now})
+	if err != nil {
+		return nil, err
+	}
+	passwords, err := service.NewPasswords(service.PasswordsConfig{})
+	if err != nil {
+		return nil, err
+	}
+	s := &Services{
+		Store:       store,
+		Tokens:      tokens,
+		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		Idempotency: service.NewIdempotency(store, idempotencyClaim, idempotencyAge),
+		MyBookings:  service.NewMyBookings(store),
+		Discover:    service.NewDiscover(store),
+		Catalog:     service.NewCatalog(store),
+		Analytics:   service.NewAnalytics(store),
+		Demo: service.NewDemo(store, func(password string) (string, error) {
+			return passwords.Hash(context.Background(), password)
+		}),
+	}
+	if client != nil {
+		s.Bookings = newBookings(cfg, store, client, log)
+	}
+	return s, nil
+}
+
+func newBookings(cfg *config.Config, store *repository.Store, client redis.UniversalClient, log *slog.Logger) *service.Bookings {
+	locks := seatlock.New(client, seatlock.Options{
+		Timeout: cfg.Redis.Timeout,
+		OnStateChange: func(from, to string) {
+			log.Warn("the way to the seat locks in Redis has changed", "from", from, "to", to)
+		},
+	})
+	return service.NewBookings(store, locks,
+		service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
+		service.BookingRules{
+			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
+			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
+			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
+			CleanupBatch:       cfg.Booking.CleanupBatch,
+			RecordTimeout:      recordTimeout,
+		}, log)
+}
+
+// routes gives the route table over the services.
+func (a *App) routes(version string) (http.Handler, error) {
+	s := a.services
+	return server.Routes(server.Handlers{
+		Auth:       handler.NewAuth(s.Auth),
+		Shows:      handler.NewShows(s.Discover),
+		Bookings:   handler.NewBookings(s.Bookings),
+		MyBookings: handler.NewMyBookings(s.MyBookings),
+		Venues:     handler.NewVenues(s.Catalog),
+		Events:     handler.NewEvents(s.Catalog),
+		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
+		Analytics:  handler.NewAnalytics(s.Analytics),
+		Health:     handler.NewHealth(a.health),
+	}, server.Options{
+		Tokens:         s.Tokens,
+		Idempotency:    s.Idempotency,
+		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
+		TrustedProxies: a.cfg.HTTP.TrustedProxies,
+		Version:        version,
+		Log:            a.log,
+	})
+}

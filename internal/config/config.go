@@ -1,0 +1,108 @@
+// Package config reads the settings of Evently from the environment into one documented and
+// validated struct, which is then passed down: nothing else reads the environment.
+package config
+
+import (
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// The environments of APP_ENV.
+const (
+	Development = "development"
+	Production  = "production"
+)
+
+// Config is every setting of Evently. The tags of its fields are the source of .env.example and
+// of docs/configuration.md: `doc` is the meaning, `min` and `max` are bounds, both inclusive,
+// `oneof` lists the values that exist and `example` is what the examples show.
+type Config struct {
+	Service  Service  `doc:"Service"`
+	HTTP     HTTP     `doc:"HTTP"`
+	Database Database `doc:"PostgreSQL"`
+	Redis    Redis    `doc:"Redis"`
+	Auth     Auth     `doc:"Accounts and tokens"`
+	Booking  Booking  `doc:"Booking"`
+	Payment  Payment  `doc:"Simulated payments"`
+}
+
+// Service is how the process starts, logs and stops.
+type Service struct {
+	Env             string        `env:"APP_ENV" envDefault:"development" oneof:"development,production" doc:"production logs JSON and refuses weak secrets."`
+	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
+	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
+	DrainDelay      time.Duration `env:"DRAIN_DELAY" envDefault:"0s" min:"0s" max:"5m" doc:"How long the process answers not ready, and still serves, before it closes its listener: the time that a load balancer takes to notice."`
+}
+
+// HTTP is the listener and who may talk to it.
+type HTTP struct {
+	Port              int           `env:"PORT" envDefault:"3000" min:"0" max:"65535" doc:"TCP port to listen on; 0 takes a free one."`
+	ReadHeaderTimeout time.Duration `env:"HTTP_READ_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"10m" doc:"Time a client has to send its request headers."`
+	ReadTimeout       time.Duration `env:"HTTP_READ_TIMEOUT" envDefault:"15s" min:"100ms" max:"10m" doc:"Time a client has to send a whole request."`
+	WriteTimeout      time.Duration `env:"HTTP_WRITE_TIMEOUT" envDefault:"30s" min:"100ms" max:"10m" doc:"Time from the end of the request headers to the end of the answer."`
+	IdleTimeout       time.Duration `env:"HTTP_IDLE_TIMEOUT" envDefault:"90s" min:"100ms" max:"1h" doc:"How long a connection without a request stays open. Keep it above that of the proxy in front."`
+	MaxHeaderBytes    int           `env:"HTTP_MAX_HEADER_BYTES" envDefault:"65536" min:"4096" max:"1048576" doc:"Largest request line and headers, in bytes."`
+	AllowedOrigins    Origins       `env:"CORS_ALLOWED_ORIGINS" example:"https://app.example.com,https://*.example.com" doc:"Comma list of origins whose pages may call the API: scheme://host[:port] without a trailing slash, a leading *. for every subdomain, or * alone for everybody. Empty: no CORS."`
+	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is believed. Empty: nobody's."`
+}
+
+// Database is PostgreSQL.
+type Database struct {
+	URL            URL           `env:"DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"postgres:// URL. Behind PgBouncer in transaction mode add ?default_query_exec_mode=exec, because prepared statements do not survive there."`
+	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"0" min:"0" max:"1000" doc:"Largest number of connections of this instance; 0 is four for each CPU and at least 4. Instances times this must stay under the server's max_connections (or PgBouncer's max_client_conn)."`
+	AcquireTimeout time.Duration `env:"DATABASE_ACQUIRE_TIMEOUT" envDefault:"800ms" min:"10ms" max:"30s" doc:"How long a request waits for a free connection before it is told 503."`
+	QueryTimeout   time.Duration `env:"DATABASE_QUERY_TIMEOUT" envDefault:"5s" min:"10ms" max:"5m" doc:"Longest time of one operation on the database."`
+	ConnectTimeout time.Duration `env:"DATABASE_CONNECT_TIMEOUT" envDefault:"2s" min:"10ms" max:"1m" doc:"Longest time to open a connection."`
+	MigrateOnStart bool          `env:"MIGRATE_ON_START" envDefault:"true" doc:"Bring the schema up to date at start. With false, a schema that does not fit stops the start."`
+}
+
+// Pool gives the largest number of connections of this instance.
+func (d Database) Pool() int32 {
+	if d.MaxConns > 0 {
+		return d.MaxConns
+	}
+	return int32(max(4, 4*runtime.NumCPU()))
+}
+
+// Redis is the store of what may be lost.
+type Redis struct {
+	URL     URL           `env:"REDIS_URL" example:"redis://localhost:6379/0" doc:"redis:// or rediss:// (TLS) URL; a comma list of them is a cluster."`
+	Timeout time.Duration `env:"REDIS_TIMEOUT" envDefault:"250ms" min:"10ms" max:"10s" doc:"Longest time to connect, to write a command and to read its answer, each. Redis is never worth a long wait."`
+}
+
+// Auth is who may sign in and for how long.
+type Auth struct {
+	JWTSecrets    Secrets       `env:"JWT_SECRET" example:"change-me-to-the-output-of-openssl-rand-base64-48" doc:"Key of the access tokens, at least 32 bytes in production. A comma list rotates keys: the first signs, all verify. Development makes one at each start if it is empty."`
+	TokenTTL      time.Duration `env:"JWT_TTL" envDefault:"24h" min:"1m" max:"720h" doc:"How long an access token is valid."`
+	AdminEmail    string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator to make sure of at start; together with ADMIN_PASSWORD."`
+	AdminPassword Secret        `env:"ADMIN_PASSWORD" example:"" doc:"Their password, 8 to 72 bytes."`
+
+	// Generated tells that no JWT_SECRET was set and that this start made one of its own: its
+	// tokens end with the process.
+	Generated bool
+}
+
+// Booking is holds and limits.
+type Booking struct {
+	SeatLockTimeout Seconds `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
+	CleanupSchedule string  `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are tidied away: five cron fields, or @every 30s. Seats are free again without it."`
+	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"500" min:"1" max:"10000" doc:"Most bookings that one cleanup transaction takes."`
+	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"1000" doc:"Most seats of one booking."`
+	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+}
+
+// Payment is the simulated provider.
+type Payment struct {
+	SuccessRate float64       `env:"PAYMENT_SUCCESS_RATE" envDefault:"0.9" min:"0" max:"1" doc:"Share of payments that succeed, 0 to 1, where the request does not say."`
+	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
+}
+
+// IsProduction reports whether APP_ENV is production.
+func (c *Config) IsProduction() bool { return c.Service.Env == Production }
+
+// LogJSON reports whether log lines are JSON.
+func (c *Config) LogJSON() bool {
+	return c.Service.LogFormat == "json" || c.Service.LogFormat == "auto" && c.IsProduction()
+}

@@ -1,0 +1,41 @@
+package domain
+
+import "time"
+
+// ErrEndNotAfterStart refuses a show that would be over before it starts.
+var ErrEndNotAfterStart = ErrValidation.WithDetails("end_time: must be after start_time")
+
+// VenueChange is what to change of a venue. What is nil stays as it is.
+type VenueChange struct {
+	Name    *string
+	Address *string
+}
+
+// ShowChange is what to change of a show. What is nil stays as it is.
+type ShowChange struct {
+	EventID   *int64
+	VenueID   *int64
+	StartTime *time.Time
+	EndTime   *time.Time
+	Price     *Money // per seat
+}
+
+// Apply gives the show as it will be.
+func (c ShowChange) Apply(s Show) Show {
+	if c.EventID != nil {
+		s.EventID = *c.EventID
+	}
+	if c.VenueID != nil {
+		s.VenueID = *c.VenueID
+	}
+	if c.StartTime != nil {
+		s.StartTime = *c.StartTime
+	}
+	if c.EndTime != nil {
+		s.EndTime = *c.EndTime
+	}
+	if c.Price != nil {
+		s.Price = *c.Price
+	}
+	return s
+}

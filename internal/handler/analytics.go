@@ -1,0 +1,123 @@
+package handler
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+	"evently/internal/service"
+)
+
+// Bounds of the days that a report covers.
+const (
+	defaultDays = 30
+	maxDays     = 365
+)
+
+// Analytics answers the admin route for figures.
+type Analytics struct {
+	analytics *service.Analytics
+}
+
+// NewAnalytics gives an Analytics over analytics.
+func NewAnalytics(analytics *service.Analytics) *Analytics {
+	return &Analytics{analytics: analytics}
+}
+
+type analyticsResponse struct {
+	MostBookedEvents  []eventBookingsDTO     `json:"most_booked_events"`
+	CancellationRates []showCancellationsDTO `json:"cancellation_rates"`
+	DailyBookingStats []dayBookingsDTO       `json:"daily_booking_stats"`
+	GeneratedAt       time.Time              `json:"generated_at"`
+}
+
+type eventBookingsDTO struct {
+	EventID             int64       `json:"event_id"`
+	Title               string      `json:"title"`
+	TotalBookings       int         `json:"total_bookings"`
+	TotalRevenue        moneyOutput `json:"total_revenue"`
+	AverageBookingValue moneyOutput `json:"average_booking_value"`
+}
+
+type showCancellationsDTO struct {
+	ShowID            int64         `json:"show_id"`
+	EventTitle        string        `json:"event_title"`
+	VenueName         string        `json:"venue_name"`
+	TotalBookings     int           `json:"total_bookings"`
+	CancelledBookings int           `json:"cancelled_bookings"`
+	CancellationRate  percentOutput `json:"cancellation_rate"`
+}
+
+type dayBookingsDTO struct {
+	Date                string      `json:"date"`
+	TotalBookings       int         `json:"total_bookings"`
+	ConfirmedBookings   int         `json:"confirmed_bookings"`
+	CancelledBookings   int         `json:"cancelled_bookings"`
+	PendingBookings     int         `json:"pending_bookings"`
+	TotalRevenue        moneyOutput `json:"total_revenue"`
+	AverageBookingValue moneyOutput `json:"average_booking_value"`
+}
+
+// percentOutput is hundredths of a percent in an answer: a JSON number with at most two decimals.
+type percentOutput int64
+
+// MarshalJSON writes the shortest exact decimal, as an amount has it.
+func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).MarshalJSON() }
+
+// Get answers GET /admin/analytics.
+func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
+	days, err := queryDays(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	report, err := h.analytics.Report(r.Context(), days)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, toAnalytics(report))
+}
+
+// queryDays reads `days`, the number of days that a report covers.
+func queryDays(query url.Values) (int, error) {
+	if !query.Has("days") {
+		return defaultDays, nil
+	}
+	days, err := strconv.Atoi(query.Get("days"))
+	if err != nil || days < 1 || days > maxDays {
+		return 0, domain.ErrInvalidParameter.WithDetails(fmt.Sprintf("days: must be a whole number from 1 to %d", maxDays))
+	}
+	return days, nil
+}
+
+func toAnalytics(report domain.BookingReport) analyticsResponse {
+	return analyticsResponse{
+		MostBookedEvents: mapSlice(report.MostBookedEvents, func(e domain.EventBookings) eventBookingsDTO {
+			return eventBookingsDTO{
+				EventID: e.EventID, Title: e.Title, TotalBookings: e.TotalBookings,
+				TotalRevenue:        moneyOutput(e.Revenue),
+				AverageBookingValue: moneyOutput(e.AverageBookingValue),
+			}
+		}),
+		CancellationRates: mapSlice(report.CancellationRates, func(s domain.ShowCancellations) showCancellationsDTO {
+			return showCancellationsDTO{
+				ShowID: s.ShowID, EventTitle: s.EventTitle, VenueName: s.VenueName,
+				TotalBookings: s.TotalBookings, CancelledBookings: s.CancelledBookings,
+				CancellationRate: percentOutput(s.CancellationRate),
+			}
+		}),
+		DailyBookingStats: mapSlice(report.Daily, func(d domain.DayBookings) dayBookingsDTO {
+			return dayBookingsDTO{
+				Date:          d.Date.Format(time.DateOnly),
+				TotalBookings: d.TotalBookings, ConfirmedBookings: d.ConfirmedBookings,
+				CancelledBookings: d.CancelledBookings, PendingBookings: d.PendingBookings,
+				TotalRevenue:        moneyOutput(d.Revenue),
+				AverageBookingValue: moneyOutput(d.AverageBookingValue),
+			}
+		}),
+		GeneratedAt: utc(report.GeneratedAt),
+	}
+}

@@ -1,0 +1,191 @@
+package handler
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"net/url"
+	"reflect"
+	"testing"
+	"testing/quick"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evently/internal/domain"
+)
+
+// seatStatusDTO is what encodeSeatMap writes by hand, in the words of encoding/json.
+type seatStatusDTO struct {
+	seatDTO
+	Status domain.SeatStatus `json:"status"`
+}
+
+func TestSeatMapIsWhatEncodingJSONWouldWrite(t *testing.T) {
+	t.Parallel()
+	rows := []string{"A", "B", "AA", "", `"`, `\`, "<&>", "Ż", "\u2028", "\x7f", "\t", "日本", "\xff"}
+	statuses := []domain.SeatStatus{domain.SeatAvailable, domain.SeatLocked, domain.SeatBooked}
+	same := func(seats []domain.ShowSeat) bool {
+		for i := range seats { // some rows of several seats, some names that need escaping
+			seats[i].Status = statuses[rand.IntN(len(statuses))]
+			if rand.IntN(3) > 0 {
+				seats[i].Row = rows[rand.IntN(len(rows))]
+			}
+		}
+		want, err := json.Marshal(struct {
+			Seats []seatStatusDTO `json:"seats"`
+		}{mapSlice(seats, func(s domain.ShowSeat) seatStatusDTO { return seatStatusDTO{toSeat(s.Seat), s.Status} })})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := encodeSeatMap(seats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return cmp.Diff(string(want), string(got)) == ""
+	}
+	if !same(nil) {
+		t.Error("no seats")
+	}
+	if err := quick.Check(same, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkEncodeSeatMap(b *testing.B) {
+	seats := make([]domain.ShowSeat, 20_000)
+	for i := range seats {
+		seats[i] = domain.ShowSeat{
+			Seat:   domain.Seat{ID: int64(i), VenueID: 3, Row: string(rune('A' + i/1000)), Number: int32(i % 1000)},
+			Status: domain.SeatAvailable,
+		}
+	}
+	for b.Loop() {
+		if _, err := encodeSeatMap(seats); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func TestAcceptsGzip(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		lines []string
+		want  bool
+	}{
+		{nil, false},
+		{[]string{""}, false},
+		{[]string{"gzip"}, true},
+		{[]string{"GZIP"}, true},
+		{[]string{"x-gzip"}, true},
+		{[]string{"deflate, gzip;q=1.0, *;q=0.5"}, true},
+		{[]string{"deflate", "gzip"}, true},
+		{[]string{"gzip;q=0"}, false},
+		{[]string{"gzip; q=0.000"}, false},
+		{[]string{"gzip;Q=0.1"}, true},
+		{[]string{"*"}, true},
+		{[]string{"*;q=0"}, false},
+		{[]string{"gzip;q=0, *"}, false},
+		{[]string{"identity"}, false},
+		{[]string{"identity;q=0.5, gzip;q=1"}, true},
+		{[]string{"identity, gzip;q=0.5"}, false},
+		{[]string{"identity;q=0, gzip;q=0.1"}, true},
+		{[]string{"gzip;q=nonsense"}, false},
+		{[]string{"gzip;q=NaN"}, false},
+		{[]string{"gzip;q=2"}, false},
+		{[]string{"br, zstd"}, false},
+		{[]string{"gzipped"}, false},
+	} {
+		if got := acceptsGzip(tt.lines); got != tt.want {
+			t.Errorf("acceptsGzip(%q) = %v", tt.lines, got)
+		}
+	}
+}
+
+func TestMatchesTag(t *testing.T) {
+	t.Parallel()
+	const tag = `W/"abc"`
+	for _, tt := range []struct {
+		lines []string
+		want  bool
+	}{
+		{nil, false},
+		{[]string{`W/"abc"`}, true},
+		{[]string{`"abc"`}, true},
+		{[]string{"*"}, true},
+		{[]string{`"x", W/"abc"`}, true},
+		{[]string{`"x"`, `"abc"`}, true},
+		{[]string{`"x,\"`, `W/"abc"`}, true},
+		{[]string{`"abcd"`}, false},
+		{[]string{"abc"}, false},
+		{[]string{`"abc`}, false},
+		{[]string{`w/"abc"`}, false},
+		{[]string{`nonsense, "abc"`}, false},
+	} {
+		if got := matchesTag(tt.lines, tag); got != tt.want {
+			t.Errorf("matchesTag(%q) = %v", tt.lines, got)
+		}
+	}
+}
+
+func FuzzTimeRange(f *testing.F) {
+	for _, seed := range []string{"", ",", "2030-01-01,", ",2030-01-31T19:30:00Z", "2030-01-01T00:00:00.123456789+02:00,2031-01-01",
+		"9999-12-31T23:59:59.9999999Z,", "0000-01-01T00:00:00+23:59,", "2030-01-01T00:00:00 02:00,", "2030-02-30,", "a,b,c"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		from, until, why := parseTimeRange(text)
+		if why != "" {
+			if from != nil || until != nil {
+				t.Errorf("%q: bounds beside %q", text, why)
+			}
+			return
+		}
+		if from != nil && until != nil && from.After(*until) {
+			t.Errorf("%q: %v is after %v", text, from, until)
+		}
+		for _, bound := range []*time.Time{from, until} {
+			// What PostgreSQL can hold, and more.
+			if bound != nil && (bound.Year() < -1 || bound.Year() > 10_000) {
+				t.Errorf("%q: %v", text, bound)
+			}
+		}
+		// What was read, written again, reads the same.
+		again := ","
+		if from != nil {
+			again = from.Format(time.RFC3339Nano) + again
+		}
+		if until != nil {
+			again += until.Format(time.RFC3339Nano)
+		}
+		outside := func(t *time.Time) bool { return t != nil && (t.Year() < 0 || t.Year() > 9999) }
+		if outside(from) || outside(until) {
+			return // an offset moved it to a year that RFC 3339 cannot write
+		}
+		from2, until2, why := parseTimeRange(again)
+		if why != "" || !reflect.DeepEqual(from, from2) || !reflect.DeepEqual(until, until2) {
+			t.Errorf("%q reads as %q, which reads as %v to %v (%s)", text, again, from2, until2, why)
+		}
+	})
+}
+
+func FuzzQueryCursor(f *testing.F) {
+	f.Add("", int64(1), int64(1))
+	f.Add("c2hvd3M6MTox", int64(-1), int64(0))
+	f.Add(*encodeCursor(showsCursor, 1, 2), int64(1)<<62, int64(-1)<<63)
+	f.Fuzz(func(t *testing.T, text string, a, b int64) {
+		query := url.Values{"cursor": {text}}
+		if key, err := queryCursor(query, showsCursor, 2); err == nil && len(key) != 2 {
+			t.Errorf("%q: %v", text, key)
+		}
+		if _, after, err := showsPage(query); err == nil && (after == nil || after.ShowID < 1) {
+			t.Errorf("%q: %v", text, after)
+		}
+		if _, after, err := bookingsPage(query); err == nil && after < 1 {
+			t.Errorf("%q: %v", text, after)
+		}
+		key, err := queryCursor(url.Values{"cursor": {*encodeCursor(showsCursor, a, b)}}, showsCursor, 2)
+		if err != nil || key[0] != a || key[1] != b {
+			t.Errorf("%d, %d came back as %v (%v)", a, b, key, err)
+		}
+	})
+}

@@ -1,0 +1,137 @@
+package handler
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+	"evently/internal/service"
+)
+
+// MyBookings answers the routes on which users see their own bookings.
+type MyBookings struct {
+	bookings *service.MyBookings
+}
+
+// NewMyBookings gives the handlers over bookings.
+func NewMyBookings(bookings *service.MyBookings) *MyBookings { return &MyBookings{bookings: bookings} }
+
+type pricedSeatDTO struct {
+	seatDTO
+	Price moneyOutput `json:"price"`
+}
+
+type bookingDTO struct {
+	BookingID    int64                `json:"booking_id"`
+	UserID       int64                `json:"user_id"`
+	ShowID       int64                `json:"show_id"`
+	Status       domain.BookingStatus `json:"status"`
+	CancelReason *domain.CancelReason `json:"cancel_reason"`
+	Amount       moneyOutput          `json:"amount"`
+	CreatedAt    time.Time            `json:"created_at"`
+	ExpiresAt    time.Time            `json:"expires_at"`
+	Show         showDetailsDTO       `json:"show"`
+	Seats        []pricedSeatDTO      `json:"seats"`
+}
+
+func toBooking(b domain.BookingDetails) bookingDTO {
+	dto := bookingDTO{
+		BookingID: b.ID, UserID: b.UserID, ShowID: b.ShowID,
+		Status: b.Status, Amount: moneyOutput(b.Amount),
+		CreatedAt: utc(b.CreatedAt), ExpiresAt: utc(b.ExpiresAt),
+		Show: toShowDetails(b.Show),
+		Seats: mapSlice(b.Seats, func(s domain.BookedSeat) pricedSeatDTO {
+			return pricedSeatDTO{seatDTO: toSeat(s.Seat), Price: moneyOutput(s.Price)}
+		}),
+	}
+	if b.CancelReason != "" {
+		dto.CancelReason = &b.CancelReason
+	}
+	return dto
+}
+
+type bookingResponse struct {
+	Booking bookingDTO `json:"booking"`
+}
+
+type bookingsResponse struct {
+	Bookings   []bookingDTO `json:"bookings"`
+	NextCursor *string      `json:"next_cursor"`
+}
+
+// Get answers GET /bookings/{booking_id}.
+func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
+	user, err := identity(r)
+	if err != nil {
+		return err
+	}
+	id, err := pathID(r, "booking_id")
+	if err != nil {
+		return err
+	}
+	booking, err := h.bookings.Booking(r.Context(), user.UserID, id)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, bookingResponse{Booking: toBooking(booking)})
+}
+
+// List answers GET /user/bookings: the user's bookings, newest first.
+func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
+	user, err := identity(r)
+	if err != nil {
+		return err
+	}
+	query, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	status, err := queryBookingStatus(query)
+	if err != nil {
+		return err
+	}
+	limit, after, err := bookingsPage(query)
+	if err != nil {
+		return err
+	}
+	bookings, more, err := h.bookings.List(r.Context(), user.UserID, status, limit, after)
+	if err != nil {
+		return err
+	}
+	response := bookingsResponse{Bookings: mapSlice(bookings, toBooking)}
+	if more {
+		response.NextCursor = encodeCursor(bookingsCursor, bookings[len(bookings)-1].ID)
+	}
+	return respond.JSON(w, http.StatusOK, response)
+}
+
+// queryBookingStatus reads `status`; nil is any.
+func queryBookingStatus(query url.Values) (*domain.BookingStatus, error) {
+	word, err := queryOneOf(query, "status",
+		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
+	if err != nil || word == "" {
+		return nil, err
+	}
+	status := domain.BookingStatus(word)
+	return &status, nil
+}
+
+// bookingsCursor is the kind of the cursors of a user's bookings: the id.
+const bookingsCursor = "bookings"
+
+// bookingsPage reads the limit and the place of a list of bookings; 0 is its head.
+func bookingsPage(query url.Values) (limit int, after int64, err error) {
+	if limit, err = queryLimit(query); err != nil {
+		return 0, 0, err
+	}
+	key, err := queryCursor(query, bookingsCursor, 1)
+	if err != nil || key == nil {
+		return limit, 0, err
+	}
+	if key[0] < 1 {
+		return 0, 0, domain.ErrInvalidCursor
+	}
+	return limit, key[0], nil
+}

@@ -1,0 +1,122 @@
+package handler
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+)
+
+// writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body
+// already. The tag is weak: it stands for the content, whatever coding it travels in, so that
+// one tag serves the plain and the compressed answer (RFC 9110, 8.8.1).
+func writeRevalidated(w http.ResponseWriter, r *http.Request, body []byte) error {
+	tag := contentTag(body)
+	header := w.Header()
+	header.Set("ETag", tag)
+	header.Set("Cache-Control", "no-cache") // keep it, but ask before each use
+	header.Add("Vary", "Accept-Encoding")
+	if matchesTag(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		compressed, err := compress(body)
+		if err != nil {
+			return domain.ErrInternal.WithCause(err)
+		}
+		header.Set("Content-Encoding", "gzip")
+		body = compressed
+	}
+	respond.Raw(w, http.StatusOK, body)
+	return nil
+}
+
+// contentTag gives the entity tag of a body.
+func contentTag(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
+}
+
+// compress gives body in gzip. It favours speed: seat maps repeat themselves so much that the
+// higher levels gain little.
+func compress(body []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := z.Write(body); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// matchesTag reports whether the lines of If-None-Match name tag, by weak comparison, or are *.
+// A tag may hold commas, so the list is read tag by tag; what follows a fault is not read.
+func matchesTag(lines []string, tag string) bool {
+	opaque := strings.TrimPrefix(tag, "W/")
+	rest := strings.TrimSpace(strings.Join(lines, ","))
+	if rest == "*" {
+		return true
+	}
+	for {
+		rest = strings.TrimPrefix(strings.TrimLeft(rest, ", \t"), "W/")
+		if !strings.HasPrefix(rest, `"`) {
+			return false
+		}
+		end := strings.IndexByte(rest[1:], '"')
+		if end < 0 {
+			return false
+		}
+		if rest[:end+2] == opaque {
+			return true
+		}
+		rest = rest[end+2:]
+	}
+}
+
+// acceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the
+// plain form (RFC 9110, 12.5.3). Not named at all, the plain form is the last choice.
+func acceptsGzip(lines []string) bool {
+	const unnamed = -1
+	gzipped, plain, others := float64(unnamed), float64(unnamed), float64(unnamed)
+	for _, item := range strings.Split(strings.Join(lines, ","), ",") {
+		coding, params, _ := strings.Cut(item, ";")
+		switch weight := quality(params); strings.ToLower(strings.TrimSpace(coding)) {
+		case "gzip", "x-gzip":
+			gzipped = max(gzipped, weight)
+		case "identity":
+			plain = weight
+		case "*":
+			others = weight
+		}
+	}
+	if gzipped == unnamed {
+		gzipped = others
+	}
+	return gzipped > 0 && gzipped >= plain
+}
+
+// quality reads the weight in the parameters of a coding. None is 1; one that cannot be read is
+// 0: a client that we do not understand gets what every client can read.
+func quality(params string) float64 {
+	name, value, found := strings.Cut(strings.TrimSpace(params), "=")
+	if !found && name == "" {
+		return 1
+	}
+	weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+	if err == nil && strings.EqualFold(strings.TrimSpace(name), "q") && weight >= 0 && weight <= 1 {
+		return weight
+	}
+	return 0
+}

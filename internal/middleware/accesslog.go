@@ -1,0 +1,62 @@
+package middleware
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+)
+
+// AccessLog writes one line for each request, behind Identify. It names the pattern of the route
+// and not the path: a path can hold what nobody should read in a log, and a pattern can be
+// counted. The probes of a load balancer are logged at debug.
+func AccessLog(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() {
+				logRequest(log, r, wrapped, time.Since(start))
+			}()
+			next.ServeHTTP(wrapped, r)
+		})
+	}
+}
+
+func logRequest(log *slog.Logger, r *http.Request, w chimiddleware.WrapResponseWriter, took time.Duration) {
+	route := "none"
+	if routing := chi.RouteContext(r.Context()); routing != nil && routing.RoutePattern() != "" {
+		route = routing.RoutePattern()
+	}
+	status := w.Status()
+	if status == 0 {
+		status = http.StatusOK // nothing was written: that is what net/http then sends
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method),
+		slog.String("route", route),
+		slog.Int("status", status),
+		slog.Int("bytes", w.BytesWritten()),
+		slog.Duration("duration", took),
+	}
+	if info := requestFrom(r.Context()); info != nil {
+		if info.clientIP.IsValid() {
+			attrs = append(attrs, slog.String("client_ip", info.clientIP.String()))
+		}
+		if info.userID != 0 {
+			attrs = append(attrs, slog.Int64("user_id", info.userID))
+		}
+	}
+	level := slog.LevelInfo
+	if isProbe(route) && status < http.StatusBadRequest {
+		level = slog.LevelDebug
+	}
+	log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// isProbe reports the routes that load balancers ask every few seconds.
+func isProbe(route string) bool {
+	return route == "/health" || route == "/health/live" || route == "/health/ready"
+}

@@ -1,0 +1,42 @@
+package middleware
+
+import (
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+)
+
+// Recover turns a panic into an answer of the standard shape and logs it once, with its stack.
+// When part of another answer is out already, the connection is broken off instead: the client
+// must not take the half for the whole. http.ErrAbortHandler asks for just that, and passes.
+func Recover(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() {
+				cause := recover()
+				switch {
+				case cause == nil:
+					return
+				case cause == http.ErrAbortHandler: //nolint:errorlint // the sentinel itself is the protocol of net/http
+					panic(cause)
+				}
+				log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
+				if wrapped.Status() != 0 {
+					panic(http.ErrAbortHandler)
+				}
+				// What the handler said about the answer that never came.
+				for _, name := range []string{"Content-Encoding", "ETag", "Cache-Control", "Last-Modified"} {
+					wrapped.Header().Del(name)
+				}
+				respond.Error(wrapped, r, slog.New(slog.DiscardHandler), domain.ErrInternal)
+			}()
+			next.ServeHTTP(wrapped, r)
+		})
+	}
+}

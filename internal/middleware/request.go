@@ -1,0 +1,116 @@
+package middleware
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+)
+
+// requestKey is the context key of the request's own facts.
+type requestKey struct{}
+
+// request is what is known of a request beyond its identity. One goroutine serves a request, so
+// it needs no lock; it is filled in on the way in and read by the access log on the way out.
+type request struct {
+	id       string
+	clientIP netip.Addr
+	userID   int64
+}
+
+func requestFrom(ctx context.Context) *request {
+	r, _ := ctx.Value(requestKey{}).(*request)
+	return r
+}
+
+// RequestID gives the id of the request that ctx belongs to, or "".
+func RequestID(ctx context.Context) string {
+	if r := requestFrom(ctx); r != nil {
+		return r.id
+	}
+	return ""
+}
+
+// ClientIP gives the address of the client whose request ctx belongs to. It is not valid when
+// that is unknown.
+func ClientIP(ctx context.Context) netip.Addr {
+	if r := requestFrom(ctx); r != nil {
+		return r.clientIP
+	}
+	return netip.Addr{}
+}
+
+// maxRequestID bounds the ids that clients choose, in bytes.
+const maxRequestID = 128
+
+// Identify gives every request an id and finds out where it comes from. The id is the client's
+// X-Request-ID if that is short and harmless, and otherwise a new one; the answer carries it,
+// as does every line that is logged with the request's context. The address is the peer's
+// unless the peer is one of the proxies, which tell it in X-Forwarded-For.
+func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id := r.Header.Get(respond.RequestIDHeader)
+			if !safeRequestID(id) {
+				id = rand.Text()
+			}
+			w.Header().Set(respond.RequestIDHeader, id)
+			info := &request{id: id, clientIP: clientIP(r, proxies)}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
+		})
+	}
+}
+
+// safeRequestID reports whether a client's id can be logged and sent back as it is.
+func safeRequestID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
+		case c == '-', c == '_', c == '.', c == ':', c == '/', c == '+', c == '=':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// NoteUser tells the access log, behind Authenticate, who is asking.
+func NoteUser(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, ok := domain.IdentityFrom(r.Context()); ok {
+			if info := requestFrom(r.Context()); info != nil {
+				info.userID = id.UserID
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// LogHandler adds the request id to every line that is logged with the context of a request.
+type LogHandler struct{ slog.Handler }
+
+// Handle adds the request id and passes the line on.
+func (h LogHandler) Handle(ctx context.Context, record slog.Record) error {
+	if id := RequestID(ctx); id != "" {
+		record = record.Clone()
+		record.AddAttrs(slog.String("request_id", id))
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+// WithAttrs keeps the request id on what is derived from h.
+func (h LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return LogHandler{h.Handler.WithAttrs(attrs)}
+}
+
+// WithGroup keeps the request id on what is derived from h.
+func (h LogHandler) WithGroup(name string) slog.Handler {
+	return LogHandler{h.Handler.WithGroup(name)}
+}

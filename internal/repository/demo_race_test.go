@@ -1,0 +1,131 @@
+package repository_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"evently/internal/domain"
+	"evently/internal/service"
+	"evently/internal/testkit"
+)
+
+func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
+	pool, _ := setupDemo(t)
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			if _, err := newDemo(pool).Load(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if shows, _ := upcoming(t, pool); !slices.Equal(shows, wantShows) {
+		t.Errorf("shows = %q", shows)
+	}
+}
+
+func TestDemoClearRacesWithABooking(t *testing.T) {
+	pool, demo := setupDemo(t)
+	store := patient(pool)
+	for range 5 {
+		loaded := loadDemo(t, demo)
+		guest := testkit.NewUser(t, pool)
+		show := loaded.Shows[0].ShowID
+		seats := testkit.SeatIDs(t, pool, show)
+		var group sync.WaitGroup
+		group.Go(func() {
+			if _, err := demo.Clear(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		var held error
+		group.Go(func() {
+			_, held = store.HoldSeats(t.Context(), service.NewHold{UserID: guest, ShowID: show, SeatIDs: seats[:2], LockToken: "token", HoldFor: time.Minute})
+		})
+		group.Wait()
+		bookings := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest)
+		if (held == nil) != (bookings == 1) {
+			t.Errorf("the hold said %v, and there are %d bookings", held, bookings)
+		}
+		if held != nil && !errors.Is(held, domain.ErrShowNotFound) {
+			t.Errorf("hold: %v", held)
+		}
+	}
+}
+
+// waits gives control back when call waits for a lock in the database, or fails the test when it
+// returns instead. What it gives is the call's error, once it has returned.
+func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- call() }()
+	for testkit.Value[int](t, pool, `
+		SELECT count(*) FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+		select {
+		case err := <-done:
+			t.Fatalf("did not wait: %v", err)
+		default:
+		}
+	}
+	return done
+}
+
+func TestDemoLoadWaitsForAnother(t *testing.T) {
+	pool, demo := setupDemo(t)
+	var done <-chan error
+	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
+		if err := patient(pool).LockDemo(ctx); err != nil {
+			return err
+		}
+		done = waits(t, pool, func() error {
+			_, err := demo.Load(t.Context())
+			return err
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDemoClearWaitsForABookingUnderWay(t *testing.T) {
+	pool, demo := setupDemo(t)
+	show := loadDemo(t, demo).Shows[0].ShowID
+	guest := testkit.NewUser(t, pool)
+	seat := testkit.SeatIDs(t, pool, show)[0]
+	var done <-chan error
+	var cleared service.DemoCleared
+	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
+		_, err := patient(pool).HoldSeats(ctx, service.NewHold{
+			UserID: guest, ShowID: show, SeatIDs: []int64{seat}, LockToken: "token", HoldFor: time.Minute,
+		})
+		if err != nil {
+			return err
+		}
+		done = waits(t, pool, func() (err error) {
+			cleared, err = demo.Clear(t.Context())
+			return err
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if n := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest); n != 1 || cleared.Shows != 4 {
+		t.Errorf("%d bookings, cleared %+v", n, cleared)
+	}
+}

@@ -1,0 +1,90 @@
+package repository
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"evently/internal/domain"
+)
+
+// InsertEvent inserts an event.
+func (s *Store) InsertEvent(ctx context.Context, title string) (domain.Event, error) {
+	return s.oneEvent(ctx, `
+		INSERT INTO events (title)
+		VALUES ($1)
+		RETURNING event_id, title, created_at`, title)
+}
+
+// ListEvents gives at most limit events whose id is above afterID, by id.
+func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, err error) {
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, `
+			SELECT event_id, title, created_at
+			FROM events
+			WHERE event_id > $1
+			ORDER BY event_id
+			LIMIT $2`, afterID, limit)
+		if err != nil {
+			return err
+		}
+		events, err = pgx.CollectRows(rows, eventRow)
+		return err
+	})
+	return events, err
+}
+
+// Event gives an event, or ErrEventNotFound.
+func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
+	return s.oneEvent(ctx, `
+		SELECT event_id, title, created_at
+		FROM events
+		WHERE event_id = $1`, id)
+}
+
+// UpdateEvent gives an event another title, or ErrEventNotFound.
+func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
+	return s.oneEvent(ctx, `
+		UPDATE events
+		SET title = $2
+		WHERE event_id = $1
+		RETURNING event_id, title, created_at`, id, title)
+}
+
+// DeleteEvent deletes an event. ErrEventNotFound; ErrEventHasShows when a show, hidden or not,
+// refers to it.
+func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
+	return s.run(ctx, func(ctx context.Context, q querier) error {
+		tag, err := q.Exec(ctx, `
+			DELETE FROM events
+			WHERE event_id = $1`, id)
+		if err != nil {
+			return onConstraint(err, map[string]*domain.Error{
+				"shows_event_fkey": domain.ErrEventHasShows,
+			})
+		}
+		if tag.RowsAffected() == 0 {
+			return domain.ErrEventNotFound
+		}
+		return nil
+	})
+}
+
+// oneEvent runs a statement that gives one event, or ErrEventNotFound.
+func (s *Store) oneEvent(ctx context.Context, sql string, args ...any) (event domain.Event, err error) {
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, sql, args...)
+		if err != nil {
+			return err
+		}
+		event, err = pgx.CollectExactlyOneRow(rows, eventRow)
+		return notFound(err, domain.ErrEventNotFound)
+	})
+	return event, err
+}
+
+// eventRow reads event_id, title, created_at.
+func eventRow(row pgx.CollectableRow) (e domain.Event, err error) {
+	err = row.Scan(&e.ID, &e.Title, &e.CreatedAt)
+	return e, err
+}

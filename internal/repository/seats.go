@@ -1,0 +1,128 @@
+package repository
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"evently/internal/domain"
+)
+
+// VenueSeats gives the seats of a venue by row, A to Z before AA, and number.
+func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.Seat, err error) {
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, `
+			SELECT seat_id, venue_id, seat_row, seat_number
+			FROM seats
+			WHERE venue_id = $1
+			ORDER BY length(seat_row), seat_row, seat_number`, venueID)
+		if err != nil {
+			return err
+		}
+		seats, err = pgx.CollectRows(rows, seatRow)
+		return err
+	})
+	return seats, err
+}
+
+// InsertSeats adds those of the places that the venue lacks, to the venue and to each of its
+// shows that has not started, and gives their number. The caller has locked the venue.
+//
+// The shows are taken from what the UPDATE gives back, not from a SELECT: only it looks again
+// at a show that somebody is moving or deleting at this moment.
+func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
+	seatRows, numbers := placeColumns(places)
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		err := q.QueryRow(ctx, `
+			WITH added AS (
+				INSERT INTO seats (venue_id, seat_row, seat_number)
+				SELECT DISTINCT $1::bigint, place.seat_row, place.seat_number
+				FROM unnest($2::text[], $3::integer[]) AS place (seat_row, seat_number)
+				ORDER BY place.seat_row, place.seat_number
+				ON CONFLICT ON CONSTRAINT seats_venue_row_number_key DO NOTHING
+				RETURNING seat_id
+			), grown AS (
+				UPDATE shows
+				SET total_seats = total_seats + (SELECT count(*) FROM added)
+				WHERE venue_id = $1
+				  AND start_time > now()
+				  AND deleted_at IS NULL
+				  AND EXISTS (SELECT FROM added)
+				RETURNING show_id
+			), spread AS (
+				INSERT INTO show_seats (show_id, seat_id)
+				SELECT grown.show_id, added.seat_id
+				FROM grown
+				CROSS JOIN added
+			)
+			SELECT count(*)
+			FROM added`, venueID, seatRows, numbers).Scan(&added)
+		return onConstraint(err, map[string]*domain.Error{
+			"seats_venue_fkey": domain.ErrVenueNotFound,
+		})
+	})
+	return added, err
+}
+
+// DeleteSeats deletes those of the places that the venue has, and gives them by row and number;
+// or it deletes nothing and gives those that a show or the history of a booking refers to. The
+// caller has locked the venue. ErrSeatsInUse when a reference appears in spite of that.
+func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
+	seatRows, numbers := placeColumns(places)
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		deleted, inUse = nil, nil
+		rows, err := q.Query(ctx, `
+			WITH matched AS MATERIALIZED (
+				SELECT seat_id, venue_id, seat_row, seat_number,
+				       EXISTS (SELECT FROM show_seats WHERE show_seats.seat_id = seats.seat_id)
+				       OR EXISTS (SELECT FROM booking_seats WHERE booking_seats.seat_id = seats.seat_id) AS in_use
+				FROM seats
+				WHERE venue_id = $1
+				  AND (seat_row, seat_number) IN (SELECT * FROM unnest($2::text[], $3::integer[]))
+			), gone AS (
+				DELETE FROM seats
+				USING matched
+				WHERE seats.seat_id = matched.seat_id
+				  AND NOT EXISTS (SELECT FROM matched WHERE in_use)
+			)
+			SELECT seat_id, venue_id, seat_row, seat_number, in_use
+			FROM matched
+			ORDER BY length(seat_row), seat_row, seat_number`, venueID, seatRows, numbers)
+		if err != nil {
+			return err
+		}
+		var seat domain.Seat
+		var used bool
+		_, err = pgx.ForEachRow(rows, []any{&seat.ID, &seat.VenueID, &seat.Row, &seat.Number, &used}, func() error {
+			if used {
+				inUse = append(inUse, seat)
+			} else {
+				deleted = append(deleted, seat)
+			}
+			return nil
+		})
+		if len(inUse) > 0 {
+			deleted = nil
+		}
+		return onConstraint(err, map[string]*domain.Error{
+			"show_seats_seat_fkey":    domain.ErrSeatsInUse,
+			"booking_seats_seat_fkey": domain.ErrSeatsInUse,
+		})
+	})
+	return deleted, inUse, err
+}
+
+// placeColumns turns places into the two arrays that unnest takes.
+func placeColumns(places []domain.SeatPlace) (rows []string, numbers []int32) {
+	rows, numbers = make([]string, len(places)), make([]int32, len(places))
+	for i, place := range places {
+		rows[i], numbers[i] = place.Row, place.Number
+	}
+	return rows, numbers
+}
+
+// seatRow reads seat_id, venue_id, seat_row, seat_number.
+func seatRow(row pgx.CollectableRow) (s domain.Seat, err error) {
+	err = row.Scan(&s.ID, &s.VenueID, &s.Row, &s.Number)
+	return s, err
+}

@@ -1,0 +1,95 @@
+package schema
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// expectedObjects is what the migrations make, a line "kind name" each. A test writes it with
+// -update, and holds it against a database that was just migrated.
+//
+//go:embed objects.txt
+var expectedObjects string
+
+// Missing names what the migrations make and the database does not have.
+type Missing struct {
+	Tables      []string
+	Types       []string
+	Indexes     []string // also those that are there and not valid
+	Constraints []string // as table.constraint; also those that were never validated
+}
+
+// FindMissing compares the objects of the database with those that this binary expects. A
+// version alone does not tell of an index that somebody dropped.
+func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
+	present, err := objects(ctx, pool)
+	if err != nil {
+		return Missing{}, err
+	}
+	has := make(map[string]bool, len(present))
+	for _, object := range present {
+		has[object] = true
+	}
+	var missing Missing
+	for object := range strings.Lines(expectedObjects) {
+		object = strings.TrimSpace(object)
+		if has[object] {
+			continue
+		}
+		switch kind, name, _ := strings.Cut(object, " "); kind {
+		case "table":
+			missing.Tables = append(missing.Tables, name)
+		case "type":
+			missing.Types = append(missing.Types, name)
+		case "index":
+			missing.Indexes = append(missing.Indexes, name)
+		case "constraint":
+			missing.Constraints = append(missing.Constraints, name)
+		}
+	}
+	return missing, nil
+}
+
+// objects lists what the database has, as expectedObjects does. The table of the migrations
+// themselves is not one of ours.
+func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
+	rows, err := pool.Query(ctx, `
+		WITH ours AS (
+			SELECT c.oid, c.relname
+			FROM pg_class c
+			WHERE c.relnamespace = current_schema()::regnamespace
+			  AND c.relkind IN ('r', 'p')
+			  AND c.relname <> 'goose_db_version'
+		)
+		SELECT 'table ' || o.relname
+		FROM ours o
+		UNION ALL
+		SELECT 'type ' || t.typname
+		FROM pg_type t
+		WHERE t.typnamespace = current_schema()::regnamespace AND t.typtype = 'e'
+		UNION ALL
+		SELECT 'index ' || c.relname
+		FROM ours o
+		JOIN pg_index i ON i.indrelid = o.oid AND i.indisvalid
+		JOIN pg_class c ON c.oid = i.indexrelid
+		UNION ALL
+		SELECT 'constraint ' || o.relname || '.' || c.conname
+		FROM ours o
+		JOIN pg_constraint c ON c.conrelid = o.oid AND c.convalidated
+		-- NOT NULL has a row here since PostgreSQL 18 and is left out: the list fits every version.
+		WHERE c.contype IN ('c', 'f', 'p', 'u', 'x')
+		ORDER BY 1`)
+	if err != nil {
+		return nil, fmt.Errorf("schema: list the objects: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("schema: list the objects: %w", err)
+	}
+	return list, nil
+}

@@ -1,0 +1,64 @@
+package schema_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evently/internal/schema"
+	"evently/internal/testkit"
+)
+
+var update = flag.Bool("update", false, "write objects.txt anew")
+
+func TestTheExpectedObjectsAreThoseOfTheMigrations(t *testing.T) {
+	t.Parallel()
+	list, err := schema.Objects(t.Context(), testkit.Pool(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(list, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile("objects.txt", []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("objects.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("objects.txt is not what the migrations make; go test ./internal/schema -update writes it (-want +got):\n%s", diff)
+	}
+}
+
+func TestWhatIsDroppedIsMissing(t *testing.T) {
+	t.Parallel()
+	pool := testkit.Pool(t)
+	missing, err := schema.FindMissing(t.Context(), pool)
+	if diff := cmp.Diff(schema.Missing{}, missing); err != nil || diff != "" {
+		t.Fatalf("on a fresh database: %v (-want +got):\n%s", err, diff)
+	}
+	testkit.Exec(t, pool, `DROP INDEX bookings_user_idx`)
+	testkit.Exec(t, pool, `ALTER TABLE shows DROP CONSTRAINT shows_venue_busy`)
+	testkit.Exec(t, pool, `DROP TABLE idempotency_keys`)
+	testkit.Exec(t, pool, `ALTER TYPE seat_status RENAME TO seat_state`)
+
+	missing, err = schema.FindMissing(t.Context(), pool)
+	want := schema.Missing{
+		Tables:  []string{"idempotency_keys"},
+		Types:   []string{"seat_status"},
+		Indexes: []string{"bookings_user_idx", "idempotency_keys_created_at_idx", "idempotency_keys_pkey", "shows_venue_busy"},
+		Constraints: []string{
+			"idempotency_keys.idempotency_keys_key_length", "idempotency_keys.idempotency_keys_pkey",
+			"idempotency_keys.idempotency_keys_response_whole", "idempotency_keys.idempotency_keys_user_fkey",
+			"shows.shows_venue_busy",
+		},
+	}
+	if diff := cmp.Diff(want, missing); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}

@@ -1,0 +1,112 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+
+	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+
+	"evently/internal/domain"
+	"evently/internal/handler"
+	"evently/internal/middleware"
+	"evently/internal/respond"
+)
+
+// Handlers are all the handlers that the routes lead to.
+type Handlers struct {
+	Auth       *handler.Auth
+	Shows      *handler.Shows
+	Bookings   *handler.Bookings
+	MyBookings *handler.MyBookings
+	Venues     *handler.Venues
+	Events     *handler.Events
+	ShowAdmin  *handler.ShowAdmin
+	Analytics  *handler.Analytics
+	Health     *handler.Health
+}
+
+// Options are what the routes need beside their handlers.
+type Options struct {
+	Tokens         middleware.TokenVerifier
+	Idempotency    middleware.IdempotencyKeys
+	AllowedOrigins []string       // of CORS; none means no CORS
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Version        string
+	Log            *slog.Logger
+}
+
+// Routes gives the whole route table. It fails only on an OpenAPI document that is broken.
+func Routes(h Handlers, o Options) (*chi.Mux, error) {
+	r := chi.NewRouter()
+	r.Use(
+		middleware.Identify(o.TrustedProxies),
+		middleware.AccessLog(o.Log),
+		middleware.Recover(o.Log),
+		middleware.SecurityHeaders,
+		middleware.CORS(o.AllowedOrigins),
+		chimiddleware.GetHead,
+	)
+	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(o.Log, h) }
+	notFound := do(routeNotFound)
+	r.NotFound(notFound)
+	r.MethodNotAllowed(methodNotAllowed(r, o.Log))
+
+	// System
+	r.Get("/", do(handler.Welcome(o.Version)))
+	r.Get("/health", do(h.Health.Report))
+	r.Get("/health/live", do(h.Health.Live))
+	r.Get("/health/ready", do(h.Health.Ready))
+	r.Get("/health/schema", do(h.Health.Schema))
+	if err := mountDocs(r, notFound); err != nil {
+		return nil, err
+	}
+
+	r.Route("/api/v1", func(r chi.Router) {
+		// Public
+		r.Post("/auth/register", do(h.Auth.Register))
+		r.Post("/auth/login", do(h.Auth.Login))
+		r.Get("/shows", do(h.Shows.List))
+		r.Get("/shows/search", do(h.Shows.Search))
+		r.Get("/shows/{show_id}", do(h.Shows.Get))
+		r.Get("/shows/{show_id}/seats", do(h.Shows.Seats))
+
+		// User. These middlewares belong to the routes and not to a subtree: what is not a
+		// route is 404 for everybody, whoever they are.
+		authenticated := chi.Chain(middleware.Authenticate(o.Tokens, o.Log), middleware.NoteUser, middleware.NoStore)
+		r.Group(func(r chi.Router) {
+			r.Use(authenticated...)
+			once := r.With(middleware.Idempotent(o.Idempotency, o.Log))
+			once.Post("/bookings/lock", do(h.Bookings.Lock))
+			once.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
+			once.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
+			once.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
+			r.Get("/bookings/{booking_id}", do(h.MyBookings.Get))
+			r.Get("/user/bookings", do(h.MyBookings.List))
+		})
+
+		// Admin
+		r.Group(func(r chi.Router) {
+			r.Use(authenticated...)
+			r.Use(middleware.RequireRole(domain.RoleAdmin, o.Log))
+			r.Post("/admin/venues", do(h.Venues.Create))
+			r.Get("/admin/venues", do(h.Venues.List))
+			r.Get("/admin/venues/{id}", do(h.Venues.Get))
+			r.Put("/admin/venues/{id}", do(h.Venues.Update))
+			r.Delete("/admin/venues/{id}", do(h.Venues.Delete))
+			r.Post("/admin/venues/{id}/seats", do(h.Venues.AddSeats))
+			r.Delete("/admin/venues/{id}/seats", do(h.Venues.DeleteSeats))
+			r.Post("/admin/events", do(h.Events.Create))
+			r.Get("/admin/events", do(h.Events.List))
+			r.Get("/admin/events/{id}", do(h.Events.Get))
+			r.Put("/admin/events/{id}", do(h.Events.Update))
+			r.Delete("/admin/events/{id}", do(h.Events.Delete))
+			r.Post("/admin/shows", do(h.ShowAdmin.Create))
+			r.Put("/admin/shows/{id}", do(h.ShowAdmin.Update))
+			r.Delete("/admin/shows/{id}", do(h.ShowAdmin.Delete))
+			r.Get("/admin/analytics", do(h.Analytics.Get))
+		})
+	})
+	return r, nil
+}

@@ -1,0 +1,108 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// result is what a check came to.
+type result[T any] struct {
+	value T
+	err   error
+	took  time.Duration
+}
+
+// flight is one run of a check, which any number of callers may wait for.
+type flight[T any] struct {
+	began  time.Time
+	now    func() time.Time
+	done   chan struct{}
+	result result[T] // to be read when done is closed
+}
+
+// await gives the result, or the error of ctx when the check takes longer than that.
+func (f *flight[T]) await(ctx context.Context) result[T] {
+	select {
+	case <-f.done:
+		return f.result
+	case <-ctx.Done():
+		return result[T]{err: context.Cause(ctx), took: f.now().Sub(f.began)}
+	}
+}
+
+// probe runs a check for whoever asks: one at a time, and none while the last is fresh. So a flood
+// of probes costs one, and a store that hangs has one caller hanging on it.
+type probe[T any] struct {
+	name string
+	run  func(context.Context) (T, error)
+	log  *slog.Logger
+	now  func() time.Time
+
+	mu       sync.Mutex
+	last     *flight[T]
+	ended    time.Time // when last ended; zero while it runs
+	wasUp    bool
+	everDone bool
+}
+
+func newProbe[T any](name string, run func(context.Context) (T, error), deps HealthDeps) *probe[T] {
+	return &probe[T]{name: name, run: run, log: deps.Log, now: deps.Now}
+}
+
+// start gives the run that is under way or fresh, or else a new one. The run does not end with
+// the caller's ctx: others may be waiting for it.
+func (p *probe[T]) start(ctx context.Context) *flight[T] {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if p.last != nil && (p.ended.IsZero() || now.Sub(p.ended) < checkFreshFor) {
+		return p.last
+	}
+	f := &flight[T]{began: now, now: p.now, done: make(chan struct{})}
+	p.last, p.ended = f, time.Time{}
+	go p.fly(context.WithoutCancel(ctx), f)
+	return f
+}
+
+// fly runs the check. Health.Close waits for it.
+func (p *probe[T]) fly(ctx context.Context, f *flight[T]) {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	defer close(f.done)
+	defer func() {
+		if cause := recover(); cause != nil {
+			f.result.err = fmt.Errorf("panic: %v", cause)
+		}
+		f.result.took = p.now().Sub(f.began)
+		p.finish(ctx, f.result.err)
+	}()
+	f.result.value, f.result.err = p.run(ctx)
+}
+
+// finish notes the end of a run and logs a change: the answers themselves name no cause.
+func (p *probe[T]) finish(ctx context.Context, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = p.now()
+	up := err == nil
+	switch {
+	case up && p.everDone && !p.wasUp:
+		p.log.InfoContext(ctx, "health check recovered", "check", p.name)
+	case !up && (p.wasUp || !p.everDone):
+		p.log.WarnContext(ctx, "health check failed", "check", p.name, "error", err.Error())
+	}
+	p.wasUp, p.everDone = up, true
+}
+
+// wait waits for a run that is under way.
+func (p *probe[T]) wait(ctx context.Context) {
+	p.mu.Lock()
+	last := p.last
+	p.mu.Unlock()
+	if last != nil {
+		last.await(ctx)
+	}
+}

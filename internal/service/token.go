@@ -1,0 +1,128 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"evently/internal/domain"
+)
+
+const (
+	tokenIssuer     = "evently"
+	defaultTokenTTL = 24 * time.Hour
+	// maxToken bounds what is parsed at all, in bytes. A token with the longest email has under 1 KiB.
+	maxToken = 4 << 10
+)
+
+// TokensConfig is what Tokens need.
+type TokensConfig struct {
+	// Secrets are the HMAC keys. The first one signs, all of them verify: a new secret is put
+	// in front, and the old one is removed when the last token that it signed has expired.
+	Secrets []string
+	// TTL is how long a token is good for. 0 means 24 h.
+	TTL time.Duration
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Tokens issues and verifies access tokens: JWTs signed with HS256. It is safe for concurrent use.
+type Tokens struct {
+	signing []byte
+	keys    jwt.VerificationKeySet
+	ttl     time.Duration
+	now     func() time.Time
+	parser  *jwt.Parser
+}
+
+// NewTokens gives Tokens. No secret, or an empty one, is an error.
+func NewTokens(config TokensConfig) (*Tokens, error) {
+	if len(config.Secrets) == 0 {
+		return nil, errors.New("no secret to sign access tokens with")
+	}
+	keys := make([]jwt.VerificationKey, len(config.Secrets))
+	for i, secret := range config.Secrets {
+		if secret == "" {
+			return nil, fmt.Errorf("secret %d for access tokens is empty", i+1)
+		}
+		keys[i] = []byte(secret)
+	}
+	if config.TTL <= 0 {
+		config.TTL = defaultTokenTTL
+	}
+	return &Tokens{
+		signing: []byte(config.Secrets[0]),
+		keys:    jwt.VerificationKeySet{Keys: keys},
+		ttl:     config.TTL,
+		now:     config.Now,
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+			jwt.WithIssuer(tokenIssuer),
+			jwt.WithExpirationRequired(),
+			jwt.WithStrictDecoding(),
+			jwt.WithTimeFunc(config.Now),
+		),
+	}, nil
+}
+
+// tokenClaims are the claims of an access token.
+type tokenClaims struct {
+	UserID int64       `json:"user_id"`
+	Email  string      `json:"email"`
+	Role   domain.Role `json:"role"`
+	jwt.RegisteredClaims
+}
+
+// errNotIssued is a token that was signed with our secret and yet is not one that we issue.
+var errNotIssued = errors.New("claims are missing or contradict each other")
+
+// Validate is called by the parser, after the signature and beside the registered claims. iat is
+// asked for but not compared with the clock: that of another instance may run a little ahead.
+func (c *tokenClaims) Validate() error {
+	if c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
+		c.Email == "" || !c.Role.Known() || c.IssuedAt == nil {
+		return errNotIssued
+	}
+	return nil
+}
+
+// Issue gives an access token for user that is good from now on for the TTL.
+func (t *Tokens) Issue(user domain.User) (string, error) {
+	now := t.now()
+	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &tokenClaims{
+		UserID: user.ID,
+		Email:  user.Email,
+		Role:   user.Role,
+		RegisteredClaims: jwt.RegisteredClaims{
+			Subject:   strconv.FormatInt(user.ID, 10),
+			Issuer:    tokenIssuer,
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(t.ttl)),
+		},
+	}).SignedString(t.signing)
+	if err != nil {
+		return "", domain.ErrInternal.WithCause(err)
+	}
+	return token, nil
+}
+
+// Verify gives who the token stands for. It asks no store. A token that was good and is no more
+// is domain.ErrTokenExpired; anything else that Issue has not made is domain.ErrUnauthorized.
+func (t *Tokens) Verify(raw string) (domain.Identity, error) {
+	if len(raw) > maxToken {
+		return domain.Identity{}, domain.ErrUnauthorized
+	}
+	var claims tokenClaims
+	_, err := t.parser.ParseWithClaims(raw, &claims, func(*jwt.Token) (any, error) { return t.keys, nil })
+	switch {
+	case err == nil:
+		return domain.Identity{UserID: claims.UserID, Email: claims.Email, Role: claims.Role}, nil
+	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, errNotIssued) && !errors.Is(err, jwt.ErrTokenInvalidIssuer):
+		return domain.Identity{}, domain.ErrTokenExpired
+	default:
+		return domain.Identity{}, domain.ErrUnauthorized.WithCause(err)
+	}
+}

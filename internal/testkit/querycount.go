@@ -1,0 +1,80 @@
+package testkit
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// QueryCount keeps the statements that a pool ran. It is safe for concurrent use.
+type QueryCount struct {
+	mu         sync.Mutex
+	statements []string
+}
+
+// CountingPool is Pool with a record of the statements that are run on it.
+func CountingPool(t testing.TB) (*pgxpool.Pool, *QueryCount) {
+	t.Helper()
+	count := &QueryCount{}
+	config := Pool(t).Config()
+	config.ConnConfig.Tracer = count
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
+	if err != nil {
+		t.Fatalf("open a counting pool: %v", err)
+	}
+	t.Cleanup(pool.Close)
+	return pool, count
+}
+
+// Reset forgets what was run so far.
+func (c *QueryCount) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statements = nil
+}
+
+// Statements gives the statements since the last Reset, without those that open and close
+// transactions or only ask whether the connection lives.
+func (c *QueryCount) Statements() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.statements)
+}
+
+func (c *QueryCount) add(sql string) {
+	sql = strings.TrimSpace(sql)
+	switch word, _, _ := strings.Cut(strings.ToLower(sql), " "); word {
+	case "begin", "commit", "rollback", "--":
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.statements = append(c.statements, sql)
+}
+
+// TraceQueryStart is part of pgx.QueryTracer.
+func (c *QueryCount) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	c.add(data.SQL)
+	return ctx
+}
+
+// TraceQueryEnd is part of pgx.QueryTracer.
+func (c *QueryCount) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// TraceBatchStart is part of pgx.BatchTracer.
+func (c *QueryCount) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery is part of pgx.BatchTracer: each statement of a batch counts.
+func (c *QueryCount) TraceBatchQuery(_ context.Context, _ *pgx.Conn, data pgx.TraceBatchQueryData) {
+	c.add(data.SQL)
+}
+
+// TraceBatchEnd is part of pgx.BatchTracer.
+func (c *QueryCount) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
