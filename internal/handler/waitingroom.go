@@ -118,11 +118,11 @@ type roomViewDTO struct {
 	Away               int64           `json:"away"`
 	Admitted           int64           `json:"admitted"`
 	AdmittedLastMinute int64           `json:"admitted_last_minute"`
-	OldestWaitSeconds  int64           `json:"oldest_wait_seconds"`
+	OldestWaitSeconds  *int64          `json:"oldest_wait_seconds"` // null when nobody waits
 }
 
 func toRoomView(v domain.RoomView) roomViewDTO {
-	return roomViewDTO{
+	dto := roomViewDTO{
 		ShowID:             v.ShowID,
 		Mode:               v.Settings.Mode,
 		MaxConcurrentUsers: v.Settings.MaxUsers,
@@ -131,8 +131,11 @@ func toRoomView(v domain.RoomView) roomViewDTO {
 		Away:               v.Away,
 		Admitted:           v.Admitted,
 		AdmittedLastMinute: v.AdmittedLastMinute,
-		OldestWaitSeconds:  int64(v.OldestWait / time.Second),
 	}
+	if v.Waiting > 0 {
+		dto.OldestWaitSeconds = new(int64(v.OldestWait / time.Second))
+	}
+	return dto
 }
 
 // View serves GET /admin/waiting-rooms/{show_id}.
