@@ -41,13 +41,13 @@ type roomStores struct {
 	show   int64
 }
 
-func setupRooms(t *testing.T) roomStores {
+func setupRooms(t testing.TB) roomStores {
 	t.Helper()
 	pool := testkit.Pool(t)
 	return roomStores{pool: pool, client: testkit.Redis(t), show: testkit.NewShow(t, pool, testkit.Show{})}
 }
 
-func (s roomStores) instance(t *testing.T, hubOptions waitingroom.HubOptions) *roomAPI {
+func (s roomStores) instance(t testing.TB, hubOptions waitingroom.HubOptions) *roomAPI {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store := repository.New(s.pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
@@ -390,14 +390,17 @@ func TestStreamsAreBounded(t *testing.T) {
 	first.stopped()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
+	deadline := time.After(30 * time.Second)
 	for {
-		ctx, cancel := context.WithCancel(t.Context())
-		if _, stop, err := a.hub.Watch(ctx, s.show, 3); err == nil {
+		_, stop, err := a.hub.Watch(t.Context(), s.show, 3)
+		if err == nil {
 			stop()
-			cancel()
 			return
 		}
-		cancel()
-		<-again.C
+		select {
+		case <-again.C:
+		case <-deadline:
+			t.Fatalf("a stream that ended makes no room: %v", err)
+		}
 	}
 }

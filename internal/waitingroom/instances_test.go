@@ -206,7 +206,7 @@ func TestALostTickIsScheduledAgain(t *testing.T) {
 			return err
 		},
 		"by who joins":    func(t *testing.T, f *fixture) error { _, err := f.Enter(t.Context(), show, 2); return err },
-		"by the watchdog": func(t *testing.T, f *fixture) error { return f.Watchdog(t.Context()) },
+		"by the watchdog": func(t *testing.T, f *fixture) error { _, err := f.Watchdog(t.Context()); return err },
 	}
 	for name, ask := range asks {
 		t.Run(name, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestTheWatchdogForgetsRoomsInWhichNobodyWaits(t *testing.T) {
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	f.enter(t, 1)
 	listed := func() []string { return f.client.SMembers(t.Context(), roomsKey).Val() }
-	if err := f.Watchdog(t.Context()); err != nil || !slices.Equal(listed(), []string{"7"}) {
+	if lost, err := f.Watchdog(t.Context()); err != nil || lost != 0 || !slices.Equal(listed(), []string{"7"}) {
 		t.Fatalf("with one who waits: %v, %v", listed(), err)
 	}
 	if err := f.Leave(t.Context(), show, 1); err != nil {
@@ -257,7 +257,7 @@ func TestTheWatchdogForgetsRoomsInWhichNobodyWaits(t *testing.T) {
 	}
 	f.client.SAdd(t.Context(), roomsKey, "8", "nonsense")
 	f.store.gone[8] = true
-	if err := f.Watchdog(t.Context()); err != nil || len(listed()) != 0 {
+	if _, err := f.Watchdog(t.Context()); err != nil || len(listed()) != 0 {
 		t.Fatalf("with nobody who waits: %v, %v", listed(), err)
 	}
 }

@@ -68,10 +68,11 @@ func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	}
 }
 
-// Watchdog looks at every room that needs ticks and schedules those that were lost. It is for the
-// cron, on any number of instances: it changes nothing where all is well.
-func (r *Room) Watchdog(ctx context.Context) error {
+// Watchdog looks at every room that needs ticks, schedules those that were lost, and gives how many
+// that were. It is for the cron, on any number of instances: it changes nothing where all is well.
+func (r *Room) Watchdog(ctx context.Context) (int, error) {
 	var faults []error
+	lost := 0
 	rooms := r.client.SScan(ctx, roomsKey, 0, "", 100).Iterator()
 	for rooms.Next(ctx) {
 		showID, err := strconv.ParseInt(rooms.Val(), 10, 64)
@@ -79,29 +80,33 @@ func (r *Room) Watchdog(ctx context.Context) error {
 			faults = append(faults, r.client.SRem(ctx, roomsKey, rooms.Val()).Err())
 			continue
 		}
-		faults = append(faults, r.watch(ctx, showID))
+		armed, err := r.watch(ctx, showID)
+		if armed {
+			lost++
+		}
+		faults = append(faults, err)
 	}
-	return errors.Join(append(faults, rooms.Err())...)
+	return lost, errors.Join(append(faults, rooms.Err())...)
 }
 
-// watch asks one room. Asking already schedules a tick that is overdue; a room in which nobody
-// waits is taken off the list.
-func (r *Room) watch(ctx context.Context, showID int64) error {
+// watch asks one room, which schedules a tick that is overdue, and tells whether it was. A room in
+// which nobody waits is taken off the list.
+func (r *Room) watch(ctx context.Context, showID int64) (armed bool, err error) {
 	a, err := r.ask(ctx, statusScript, showID)
 	if err == nil && a.holders > 0 {
-		return nil
+		return a.arm, nil
 	}
 	if err != nil && !errors.Is(err, domain.ErrShowNotFound) {
-		return err
+		return false, err
 	}
 	if err := r.client.SRem(ctx, roomsKey, showID).Err(); err != nil {
-		return err
+		return false, err
 	}
 	// Somebody may have come in between, and have put the room on the list before it was taken off.
 	if a, err := r.ask(ctx, statusScript, showID); err == nil && a.holders > 0 {
-		return r.list(ctx, showID)
+		return a.arm, r.list(ctx, showID)
 	}
-	return nil
+	return false, nil
 }
 
 // nextTick is when the interval after now begins. All instances count intervals from 1970.
