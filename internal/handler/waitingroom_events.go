@@ -40,7 +40,7 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	w.WriteHeader(http.StatusOK)
 
-	retry := minRetry + rand.N(retrySpread)
+	retry := minRetry + rand.N(retrySpread) //nolint:gosec // spreads reconnects; nothing to guess
 	if !send(connection, w, []byte("retry: "+strconv.FormatInt(retry.Milliseconds(), 10)+"\n\n")) {
 		return nil
 	}

@@ -165,15 +165,17 @@ func wired(t testing.TB, client *redis.Client) (*redis.Client, *wire) {
 	original := client.Options()
 	options := &redis.Options{
 		Addr: original.Addr, DB: original.DB, Username: original.Username, Password: original.Password,
-		// Fail at once: an outage is what the test is about, not how it is borne with.
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 100,
+		// Fail at once: an outage is what the test is about, not how it is borne with. After as many
+		// failures as the pool is large, go-redis would dial in a goroutine that outlives the client.
+		MaxRetries: -1, DialerRetries: 1, PoolSize: 10_000,
 	}
 	options.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.isCut {
+		if w.down() {
+			_ = sleep(ctx, 10*time.Millisecond) // asynq dials again and again
 			return nil, net.ErrClosed
 		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		conn, err := (&net.Dialer{}).DialContext(ctx, original.Network, original.Addr)
 		if err == nil {
 			w.conns[conn] = struct{}{}
@@ -183,6 +185,12 @@ func wired(t testing.TB, client *redis.Client) (*redis.Client, *wire) {
 	other := redis.NewClient(options)
 	t.Cleanup(func() { _ = other.Close() })
 	return other, w
+}
+
+func (w *wire) down() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.isCut
 }
 
 func (w *wire) cut() {

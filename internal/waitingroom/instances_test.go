@@ -330,3 +330,18 @@ func TestATaskThatMeansNothingIsNotTriedAgain(t *testing.T) {
 		}
 	}
 }
+
+// A tick tells those who ask when the next one is due, so that they do not schedule another.
+func TestAfterATickTheNextIsExpected(t *testing.T) {
+	t.Parallel()
+	f := setup(t, settings(domain.RoomClosed, 1, 1))
+	f.enter(t, 1)
+	f.clock.Advance(f.options.AdmitInterval)
+	f.tick(t)
+	lose(t, f.client)
+	f.clock.Advance(2*f.options.AdmitInterval - time.Millisecond)
+	f.ask(t, 1)
+	if got := scheduled(t, f.client); len(got) != 0 {
+		t.Fatalf("asking scheduled %v although the worker does that", got)
+	}
+}

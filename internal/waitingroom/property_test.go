@@ -308,6 +308,12 @@ func runSchedule(t *testing.T, seed uint64) {
 			t.Fatalf("seed %d, step %d: %d are inside; the cap is %d", seed, step, inside, model.settings.MaxUsers)
 		}
 		insideBefore = inside
+
+		// The keys agree: a last sign of life for everybody who holds a place, and for nobody else.
+		places := f.client.ZCard(t.Context(), keys(show)[2]).Val() + f.client.ZCard(t.Context(), keys(show)[3]).Val()
+		if seen := f.client.ZCard(t.Context(), keys(show)[4]).Val(); seen != places {
+			t.Fatalf("seed %d, step %d: %d places, and last signs of life of %d users", seed, step, places, seen)
+		}
 	}
 
 	// No slot and no place leaks: once everybody is done, the room is as empty as it was.

@@ -345,7 +345,7 @@ func estimate(position, rate int64) time.Duration {
 // has another one.
 func (r *Room) token(showID, userID, seq, epoch int64) string {
 	mac := hmac.New(sha256.New, r.secret)
-	fmt.Fprintf(mac, "%d|%d|%d|%d", showID, userID, seq, epoch)
+	mac.Write(fmt.Appendf(nil, "%d|%d|%d|%d", showID, userID, seq, epoch))
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 

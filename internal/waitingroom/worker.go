@@ -176,7 +176,7 @@ type asynqLogger struct {
 }
 
 func (l asynqLogger) write(level slog.Level, args []any) {
-	l.log.Log(context.Background(), level, "asynq: "+fmt.Sprint(args...))
+	l.log.Log(context.Background(), level, "asynq says", "text", fmt.Sprint(args...))
 }
 
 func (l asynqLogger) Debug(args ...any) { l.write(slog.LevelDebug, args) }
