@@ -54,7 +54,7 @@ func Routes() []string {
 func findRoute(req *http.Request) (*routers.Route, map[string]string, error) {
 	notFound := routers.ErrPathNotFound
 	for _, template := range document().Paths.InMatchingOrder() {
-		params, ok := matchPath(template, req.URL.Path)
+		params, ok := matchPath(template, req.URL.EscapedPath())
 		if !ok {
 			continue
 		}

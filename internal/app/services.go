@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -20,13 +19,12 @@ import (
 // recordTimeout bounds work that must be recorded although its client has gone.
 const recordTimeout = 5 * time.Second
 
-const (
-	// idempotencyClaim is how long a request that crashed keeps its key from being tried again. It is
-	// longer than the server lets any request run.
-	idempotencyClaim = time.Minute
-	// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
-	idempotencyAge = 24 * time.Hour
-)
+// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
+const idempotencyAge = 24 * time.Hour
+
+// idempotencyClaim is how long a request that crashed keeps its key from being tried again: twice
+// as long as the server lets any request run.
+func idempotencyClaim(c config.HTTP) time.Duration { return 2 * (c.ReadTimeout + c.WriteTimeout) }
 
 // Services are the use cases, put together.
 type Services struct {
@@ -65,14 +63,12 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Store:       store,
 		Tokens:      tokens,
 		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
-		Idempotency: service.NewIdempotency(store, idempotencyClaim, idempotencyAge),
+		Idempotency: service.NewIdempotency(store, idempotencyClaim(cfg.HTTP), idempotencyAge),
 		MyBookings:  service.NewMyBookings(store),
 		Discover:    service.NewDiscover(store),
 		Catalog:     service.NewCatalog(store),
 		Analytics:   service.NewAnalytics(store),
-		Demo: service.NewDemo(store, func(password string) (string, error) {
-			return passwords.Hash(context.Background(), password)
-		}),
+		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
 		s.Bookings = newBookings(cfg, store, client, log)

@@ -287,25 +287,36 @@ func TestFailedStartShowsTheLog(t *testing.T) {
 func TestRemoveStaleTakesTheDeadAndLeavesTheLiving(t *testing.T) {
 	t.Parallel()
 	parent := stackDir(t)
-	check(t, os.Chmod(parent, 0o711))
+	check(t, os.Chmod(parent, 0o711)) // PostgreSQL's user passes through
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	dead, living, unborn := filepath.Join(parent, "s-dead"), filepath.Join(parent, "s-living"), filepath.Join(parent, "s-unborn")
-	crashing, orphans := startHelper(t, helper{Dir: dead, OutliveParent: true})
+	below := func(name string) string { return filepath.Join(parent, name) }
+	crashing, orphans := startHelper(t, helper{Dir: below("s-dead"), OutliveParent: true})
 	check(t, crashing.Process.Signal(syscall.SIGKILL))
 	_ = crashing.Wait()
-	alive := start(t, Options{Dir: living, Ephemeral: true})
-	check(t, os.Mkdir(unborn, 0o700))
+	alive := start(t, Options{Dir: below("s-living"), Ephemeral: true})
+	for _, name := range []string{"s-unborn", "s-stillborn", "another"} {
+		check(t, os.Mkdir(below(name), 0o700))
+	}
+	// Made, but not locked yet: with the file there and without.
+	check(t, os.Mkdir(below("s-locking"), 0o700))
+	check(t, os.WriteFile(filepath.Join(below("s-locking"), lockName), nil, 0o600))
+	old := time.Now().Add(-2 * staleAge)
+	for _, name := range []string{"s-dead", "s-living", "s-stillborn", "another"} {
+		check(t, os.Chtimes(below(name), old, old))
+	}
 
 	check(t, RemoveStale(t.Context(), parent, "s-", log))
-	if left := processesBelow(t, dead); len(left) > 0 {
+	if left := processesBelow(t, below("s-dead")); len(left) > 0 {
 		t.Errorf("still running: %v", left)
 	}
-	for dir, want := range map[string]bool{dead: false, living: true, unborn: true} {
-		if isDir(dir) != want {
-			t.Errorf("%s: exists %v, want %v", dir, !want, want)
+	for name, want := range map[string]bool{
+		"s-dead": false, "s-living": true, "s-unborn": true, "s-locking": true, "s-stillborn": false, "another": true,
+	} {
+		if isDir(below(name)) != want {
+			t.Errorf("%s: exists %v, want %v", name, !want, want)
 		}
 	}
-	if strings.HasPrefix(orphans.PostgresDataDir, dead) && isDir(orphans.PostgresDataDir) {
+	if strings.HasPrefix(orphans.PostgresDataDir, parent) && isDir(orphans.PostgresDataDir) {
 		t.Error("the data is still there")
 	}
 	exec1(t, alive.DatabaseURL, `SELECT 1`)

@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// unlockedGrace is how old a folder without a lock file must be before it counts as abandoned:
-// one that was just made is about to be locked.
-const unlockedGrace = time.Hour
+// staleAge is how long a folder must have been left alone before it may count as abandoned: the
+// lock tells nothing about one that was just made and is about to be locked.
+const staleAge = time.Minute
 
 // RemoveStale deletes what crashed runs of ephemeral stacks left in parent, in folders of our own
 // whose names begin with prefix: orphaned processes first, then the data. A folder whose stack
-// lives is not touched; its lock tells. One folder's failure does not keep the others.
+// lives is not touched, its lock tells, nor is one that changed within the last minute. One
+// folder's failure does not keep the others.
 func RemoveStale(ctx context.Context, parent, prefix string, log *slog.Logger) error {
 	dirs, err := filepath.Glob(filepath.Join(parent, prefix+"*"))
 	if err != nil {
@@ -42,7 +43,7 @@ func removeStale(ctx context.Context, dir string, log *slog.Logger) (err error) 
 		return err
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if !ok || !info.IsDir() || int(stat.Uid) != os.Geteuid() {
+	if !ok || !info.IsDir() || int(stat.Uid) != os.Geteuid() || time.Since(info.ModTime()) < staleAge {
 		return nil
 	}
 	lock, err := lockExisting(filepath.Join(dir, lockName))
@@ -50,10 +51,7 @@ func removeStale(ctx context.Context, dir string, log *slog.Logger) (err error) 
 	case errors.Is(err, errLocked):
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		if time.Since(info.ModTime()) < unlockedGrace {
-			return nil
-		}
-		return removeData(dir)
+		return removeData(dir) // its owner died before it could start anything
 	case err != nil:
 		return err
 	}

@@ -90,7 +90,7 @@ func TestAnalytics(t *testing.T) {
 			 "total_revenue": 180.05, "average_booking_value": 90.03}]
 	}`, one, two, first, second, day(0), day(1), day(2))
 	diff(t, got, want, "generated_at")
-	if at := got["generated_at"].(string); !strings.HasSuffix(at, "Z") {
+	if at := member[string](t, got, "generated_at"); !strings.HasSuffix(at, "Z") {
 		t.Errorf("generated_at %s is not in UTC", at)
 	}
 
@@ -107,12 +107,12 @@ func TestAnalytics(t *testing.T) {
 	// A third of three bookings has two decimals, and the window is as long as asked.
 	f.booking(second, "CANCELLED", ten, now, "80", "")
 	f.booking(second, "CONFIRMED", ten, now, "80", "succeeded")
-	rate := a.call("GET", "/analytics?days=365", "", 200)["cancellation_rates"].([]any)[1]
-	if got := rate.(map[string]any)["cancellation_rate"]; got != json.Number("33.33") {
+	rate := member[[]any](t, a.call("GET", "/analytics?days=365", "", 200), "cancellation_rates")[1]
+	if got := member[json.Number](t, rate, "cancellation_rate"); got != "33.33" {
 		t.Errorf("cancellation rate %v, want 33.33", got)
 	}
 	for query, want := range map[string]int{"": 30, "?days=1": 1, "?days=365": 365} {
-		if got := len(a.call("GET", "/analytics"+query, "", 200)["daily_booking_stats"].([]any)); got != want {
+		if got := len(member[[]any](t, a.call("GET", "/analytics"+query, "", 200), "daily_booking_stats")); got != want {
 			t.Errorf("analytics%s: %d days, want %d", query, got, want)
 		}
 	}
@@ -123,7 +123,7 @@ func TestAnalyticsIsBoundedAndNeverNull(t *testing.T) {
 	a := setupCatalog(t)
 	empty := a.call("GET", "/analytics?days=1", "", 200)
 	for _, list := range []string{"most_booked_events", "cancellation_rates"} {
-		if n := len(empty[list].([]any)); n != 0 {
+		if n := len(member[[]any](t, empty, list)); n != 0 {
 			t.Errorf("%s: %d without a booking", list, n)
 		}
 	}
@@ -147,7 +147,9 @@ func TestAnalyticsIsBoundedAndNeverNull(t *testing.T) {
 		SELECT $1, show_id, 1, 10, 'token', now() + interval '1 hour'
 		FROM shown`, f.user)
 	answer := a.call("GET", "/analytics", "", 200)
-	if events, shows := len(answer["most_booked_events"].([]any)), len(answer["cancellation_rates"].([]any)); events != 10 || shows != 100 {
+	events := len(member[[]any](t, answer, "most_booked_events"))
+	shows := len(member[[]any](t, answer, "cancellation_rates"))
+	if events != 10 || shows != 100 {
 		t.Errorf("%d events and %d shows, want 10 and 100", events, shows)
 	}
 }

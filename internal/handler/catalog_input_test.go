@@ -110,7 +110,7 @@ func TestCatalogInput(t *testing.T) {
 		many := strings.Repeat(`{"seat_row":"A","seat_number":1},`, 10_000)
 		a.wantError(method, venuePath+"/seats", seat(strings.TrimSuffix(many, ",")), 400, "validation_failed")
 	}
-	request := httptest.NewRequest("POST", "/events", strings.NewReader(`{"title":"x"}`))
+	request := httptest.NewRequestWithContext(t.Context(), "POST", "/events", strings.NewReader(`{"title":"x"}`))
 	request.Header.Set("Content-Type", "text/plain")
 	recorder := httptest.NewRecorder()
 	a.router.ServeHTTP(recorder, request)

@@ -3,7 +3,6 @@ package handler_test
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -39,8 +38,9 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
 	analytics := handler.NewAnalytics(service.NewAnalytics(store))
 
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
+	router.Use(documented(t, "/api/v1/admin"))
 	for route, h := range map[string]respond.Handler{
 		"POST /venues":              venues.Create,
 		"GET /venues":               venues.List,
@@ -75,7 +75,7 @@ func (a *catalogAPI) with(t *testing.T) *catalogAPI {
 // call sends a request that must be answered with status, and gives the answer's body.
 func (a *catalogAPI) call(method, path, body string, status int) map[string]any {
 	a.t.Helper()
-	request := httptest.NewRequest(method, path, strings.NewReader(body))
+	request := httptest.NewRequestWithContext(a.t.Context(), method, path, strings.NewReader(body))
 	if body != "" {
 		request.Header.Set("Content-Type", "application/json")
 	}
@@ -106,11 +106,25 @@ func (a *catalogAPI) wantError(method, path, body string, status int, code strin
 // id gives an id in an answer: id(answer, "venue", "venue_id").
 func (a *catalogAPI) id(answer map[string]any, object, field string) int64 {
 	a.t.Helper()
-	id, err := answer[object].(map[string]any)[field].(json.Number).Int64()
+	id, err := member[json.Number](a.t, member[map[string]any](a.t, answer, object), field).Int64()
 	if err != nil {
 		a.t.Fatalf("%s.%s: %v", object, field, err)
 	}
 	return id
+}
+
+// member gives a member of an object in an answer, which must be a T.
+func member[T any](t *testing.T, object any, name string) T {
+	t.Helper()
+	members, ok := object.(map[string]any)
+	if !ok {
+		t.Fatalf("%v is not an object", object)
+	}
+	value, ok := members[name].(T)
+	if !ok {
+		t.Fatalf("%s is %#v", name, members[name])
+	}
+	return value
 }
 
 // diff compares an answer to JSON, without the members named in ignore at any depth.
@@ -146,7 +160,7 @@ func TestVenues(t *testing.T) {
 	created := a.call("POST", "/venues", `{"venue_name":"Grand","address":"1 High St\nLondon"}`, 201)
 	id := a.id(created, "venue", "venue_id")
 	diff(t, created, fmt.Sprintf(`{"venue":{"venue_id":%d,"venue_name":"Grand","address":"1 High St\nLondon"}}`, id), "created_at")
-	if at := created["venue"].(map[string]any)["created_at"].(string); !strings.HasSuffix(at, "Z") {
+	if at := member[string](t, created["venue"], "created_at"); !strings.HasSuffix(at, "Z") {
 		t.Errorf("created_at %s is not in UTC", at)
 	}
 	path := fmt.Sprintf("/venues/%d", id)
@@ -205,8 +219,8 @@ func TestListsPage(t *testing.T) {
 				t.Errorf("a page of %s took %d statements: %v", list, n, a.count.Statements())
 			}
 			pages++
-			for _, item := range answer[list].([]any) {
-				id, err := item.(map[string]any)[idField].(json.Number).Int64()
+			for _, item := range member[[]any](t, answer, list) {
+				id, err := member[json.Number](t, item, idField).Int64()
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -215,7 +229,7 @@ func TestListsPage(t *testing.T) {
 			if answer["next_cursor"] == nil {
 				break
 			}
-			path = "/" + list + "?limit=2&cursor=" + answer["next_cursor"].(string)
+			path = "/" + list + "?limit=2&cursor=" + member[string](t, answer, "next_cursor")
 		}
 		if pages != 3 || len(ids) != 5 || !slices.IsSorted(ids) {
 			t.Errorf("%s: %d pages with %v, want 3 with 5 ids in order", list, pages, ids)
@@ -231,7 +245,7 @@ func TestListsPage(t *testing.T) {
 			a.wantError("GET", "/"+list+"?cursor="+bad, "", 400, "invalid_cursor")
 		}
 	}
-	venueCursor := a.call("GET", "/venues?limit=1", "", 200)["next_cursor"].(string)
+	venueCursor := member[string](t, a.call("GET", "/venues?limit=1", "", 200), "next_cursor")
 	a.wantError("GET", "/events?cursor="+venueCursor, "", 400, "invalid_cursor")
 }
 

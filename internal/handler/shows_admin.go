@@ -1,9 +1,10 @@
 package handler
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
 	"time"
 
 	"evently/internal/domain"
@@ -139,11 +140,16 @@ func (m *momentInput) UnmarshalJSON(raw []byte) error {
 
 var errMoment = errors.New("not a moment of these centuries")
 
+// rfc3339 is what time.Parse would take with a comma, or an hour of one digit, as well.
+var rfc3339 = regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"$`)
+
 // time gives the moment in UTC, to the microsecond that the database keeps.
 func (m momentInput) time() (time.Time, error) {
-	var moment time.Time
-	// Stricter than time.Parse, which takes hours of one digit and commas for RFC 3339.
-	if err := json.Unmarshal([]byte(m), &moment); err != nil {
+	if !rfc3339.MatchString(string(m)) {
+		return time.Time{}, errMoment
+	}
+	moment, err := time.Parse(time.RFC3339, strings.Trim(string(m), `"`))
+	if err != nil {
 		return time.Time{}, err
 	}
 	moment = moment.UTC().Truncate(time.Microsecond)

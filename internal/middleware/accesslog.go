@@ -3,6 +3,7 @@ package middleware
 import (
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -27,8 +28,11 @@ func AccessLog(log *slog.Logger) func(http.Handler) http.Handler {
 
 func logRequest(log *slog.Logger, r *http.Request, w chimiddleware.WrapResponseWriter, took time.Duration) {
 	route := "none"
-	if routing := chi.RouteContext(r.Context()); routing != nil && routing.RoutePattern() != "" {
-		route = routing.RoutePattern()
+	if routing := chi.RouteContext(r.Context()); routing != nil {
+		// What ends in a star is where the search for a route ended in vain.
+		if pattern := routing.RoutePattern(); pattern != "" && !strings.HasSuffix(pattern, "*") {
+			route = pattern
+		}
 	}
 	status := w.Status()
 	if status == 0 {

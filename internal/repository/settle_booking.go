@@ -170,6 +170,7 @@ const (
 		SELECT bookings.booking_id, bookings.user_id, bookings.show_id, bookings.status,
 		       coalesce(bookings.cancel_reason, ''), bookings.amount, bookings.created_at, bookings.expires_at,
 		       bookings.status = 'PENDING' AND bookings.expires_at <= now(),
+		       ARRAY(SELECT seat_id FROM booking_seats WHERE booking_seats.booking_id = bookings.booking_id ORDER BY seat_id),
 		       payments.transaction_id, payments.amount
 		FROM bookings
 		LEFT JOIN payments ON payments.booking_id = bookings.booking_id AND payments.status = 'succeeded'
@@ -229,7 +230,7 @@ func scanPayable(row pgx.Row) (service.PayableBooking, error) {
 		paid        *numeric
 	)
 	err := row.Scan(&b.ID, &b.UserID, &b.ShowID, &b.Status, &b.CancelReason, &amount, &b.CreatedAt, &b.ExpiresAt,
-		&b.Overdue, &transaction, &paid)
+		&b.Overdue, &b.SeatIDs, &transaction, &paid)
 	if err != nil {
 		return service.PayableBooking{}, notFound(err, domain.ErrBookingNotFound)
 	}

@@ -82,6 +82,7 @@ type NewHold struct {
 type PayableBooking struct {
 	domain.Booking
 	Overdue bool            // PENDING and past its time
+	SeatIDs []int64         // ascending
 	Paid    *domain.Payment // the payment that counts, if there is one
 }
 

@@ -277,7 +277,7 @@ func TestShowWithBookings(t *testing.T) {
 				want += " refunded"
 			}
 			if got != want {
-				t.Fatalf("status, hidden, total seats, seats, booked seats, payment: %s, want %s", got, want)
+				t.Fatalf("status, hidden, total, count of seats, booked ones, payment: %s, want %s", got, want)
 			}
 			// For everybody else it is gone.
 			wantErr(t, f.DeleteShow(ctx, show), domain.ErrShowNotFound)

@@ -13,8 +13,8 @@ import (
 )
 
 // Pay charges the user for a hold. Paying again what is paid gives the same transaction. It
-// fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired, ErrAmountMismatch
-// (expected_amount) or ErrPaymentDeclined. No database connection is held while the provider
+// fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired (expired_seats),
+// ErrAmountMismatch (expected_amount) or ErrPaymentDeclined. No database connection is held while the provider
 // works; a charge that comes too late is refunded.
 func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome PaymentOutcome, answer Answer[domain.Payment]) (domain.Payment, error) {
 	booking, err := b.store.BookingForPayment(ctx, userID, bookingID)
@@ -69,13 +69,7 @@ func ofPayment(answer Answer[domain.Payment]) Answer[PayableBooking] {
 func (b *Bookings) payable(ctx context.Context, booking PayableBooking) error {
 	switch {
 	case expired(booking.Booking, booking.Overdue):
-		if !booking.Overdue {
-			return domain.ErrHoldExpired
-		}
-		if err := b.tidy(ctx, booking.ID); err != nil {
-			return err
-		}
-		return domain.ErrHoldExpired
+		return b.expire(ctx, booking.Booking, booking.Overdue, booking.SeatIDs)
 	case booking.Status == domain.BookingCancelled:
 		return domain.ErrBookingNotPending
 	default:

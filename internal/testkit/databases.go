@@ -25,7 +25,7 @@ const poolConns = 20
 // is dropped when the test ends, whoever is still connected.
 func DatabaseURL(t testing.TB) string {
 	t.Helper()
-	shared.get(t)
+	shared.need(t)
 	template, err := shared.databases.migrated()
 	if err != nil {
 		t.Fatalf("testkit: migrate the template database: %v", err)
@@ -37,7 +37,7 @@ func DatabaseURL(t testing.TB) string {
 // when the test ends.
 func EmptyDatabaseURL(t testing.TB) string {
 	t.Helper()
-	shared.get(t)
+	shared.need(t)
 	return shared.databases.create(t, "template1")
 }
 

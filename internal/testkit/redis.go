@@ -26,7 +26,7 @@ const (
 // and given back when the test ends.
 func RedisURL(t testing.TB) string {
 	t.Helper()
-	shared.get(t)
+	shared.need(t)
 	ctx, cancel := context.WithTimeout(t.Context(), claimWait)
 	defer cancel()
 	n, err := shared.redis.claim(ctx)
@@ -112,10 +112,14 @@ func (r *redisNumbers) claim(ctx context.Context) (int, error) {
 		select {
 		case n := <-r.free:
 			ok, err := r.tryClaim(ctx, n)
-			if ok || err != nil {
-				return n, err
+			if ok {
+				return n, nil
 			}
-			r.free <- n // another process has it: go on with the next
+			r.free <- n
+			if err != nil {
+				return 0, err
+			}
+			// Another process has it: go on with the next.
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
@@ -135,18 +139,26 @@ func (r *redisNumbers) tryClaim(ctx context.Context, n int) (bool, error) {
 			return false, err
 		}
 	}
-	return true, r.flush(ctx, n)
+	if err := r.flush(ctx, n); err != nil {
+		return false, errors.Join(err, r.unclaim(ctx, n))
+	}
+	return true, nil
 }
 
 func (r *redisNumbers) release(ctx context.Context, n int) error {
-	err := r.flush(ctx, n)
-	if r.external {
-		// Only if it is still ours: a claim that ran out may belong to somebody else by now.
-		const compareAndDelete = `if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`
-		err = errors.Join(err, r.admin.Eval(ctx, compareAndDelete, []string{claimKey(n)}, r.owner).Err())
-	}
+	err := errors.Join(r.flush(ctx, n), r.unclaim(ctx, n))
 	r.free <- n
 	return err
+}
+
+// unclaim gives the number back to other processes if it is still ours: a claim that ran out may
+// belong to somebody else by now.
+func (r *redisNumbers) unclaim(ctx context.Context, n int) error {
+	if !r.external {
+		return nil
+	}
+	const compareAndDelete = `if redis.call("GET", KEYS[1]) == ARGV[1] then return redis.call("DEL", KEYS[1]) end return 0`
+	return r.admin.Eval(ctx, compareAndDelete, []string{claimKey(n)}, r.owner).Err()
 }
 
 // flush empties one database, on a connection that was opened for it. Selecting it on one of the

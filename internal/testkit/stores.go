@@ -63,9 +63,9 @@ func Main(m *testing.M, allowed ...goleak.Option) {
 	os.Exit(code)
 }
 
-// get returns the running stores, starting them first if need be. A test without stores fails:
+// need starts the stores unless they run already. A test without stores fails:
 // it never skips.
-func (s *stores) get(t testing.TB) *devstack.Stack {
+func (s *stores) need(t testing.TB) {
 	t.Helper()
 	if !s.inMain.Load() {
 		t.Fatal("testkit: this package needs a TestMain that calls testkit.Main, or its stores would never be stopped")
@@ -74,7 +74,6 @@ func (s *stores) get(t testing.TB) *devstack.Stack {
 	if s.err != nil {
 		t.Fatalf("testkit: no stores to test against: %v", s.err)
 	}
-	return s.stack
 }
 
 func (s *stores) start() (*devstack.Stack, error) {

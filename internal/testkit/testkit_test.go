@@ -3,6 +3,7 @@ package testkit
 import (
 	"context"
 	"errors"
+	"os"
 	"strconv"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/redis/go-redis/v9"
 
+	"evently/internal/devstack"
 	"evently/internal/schema"
 )
 
@@ -74,8 +76,8 @@ func TestRedisDatabasesAreSeparateAndComeEmpty(t *testing.T) {
 		number = client.Options().DB
 		check(t, client.Set(t.Context(), "k", "v", 0).Err())
 	})
-	if n, err := shared.redis.admin.Do(t.Context(), "DBSIZE").Int(); err != nil || n != 0 {
-		t.Errorf("database 0 holds %d keys (%v)", n, err)
+	if n, err := shared.redis.admin.Exists(t.Context(), "k").Result(); err != nil || n != 0 {
+		t.Errorf("database 0 has the key, too (%v)", err)
 	}
 	options := *shared.redis.admin.Options()
 	options.DB = number
@@ -86,13 +88,25 @@ func TestRedisDatabasesAreSeparateAndComeEmpty(t *testing.T) {
 	}
 }
 
-// serverWith makes an allocator as another process would have it, on the server of this one, that
-// knows only the databases from first to last.
-func serverWith(t *testing.T, owner string, first, last int) *redisNumbers {
+// sharedServer starts a Redis that several processes share, as TEST_REDIS_URL may name one.
+func sharedServer(t *testing.T) string {
 	t.Helper()
-	stack := shared.get(t)
+	dir, err := os.MkdirTemp("", stackPrefix) //nolint:usetesting // a crashed run's folder is found by this prefix
+	check(t, err)
+	stack, err := devstack.Start(t.Context(), devstack.Options{
+		Dir: dir, DatabaseURL: "postgres://not-needed", Ephemeral: true, Install: true,
+	})
+	check(t, err)
+	t.Cleanup(func() { check(t, stack.Stop(context.Background())) })
+	return stack.RedisURL
+}
+
+// process makes an allocator as another process would have it, that knows only the databases from
+// first to last.
+func process(t *testing.T, serverURL, owner string, first, last int) *redisNumbers {
+	t.Helper()
 	r := &redisNumbers{}
-	r.init(stack.RedisURL, true, owner)
+	r.init(serverURL, true, owner)
 	check(t, r.initErr)
 	t.Cleanup(func() { check(t, r.close()) })
 	r.free = make(chan int, last-first+1)
@@ -103,8 +117,9 @@ func serverWith(t *testing.T, owner string, first, last int) *redisNumbers {
 }
 
 func TestProcessesOnOneRedisNeverShareANumber(t *testing.T) {
-	// Numbers at the end, where this process's own allocator does not get to.
-	const first, last, processes, each = 1000, 1009, 3, 3
+	t.Parallel()
+	const first, last, processes, each = 1, 10, 3, 3
+	server := sharedServer(t)
 	type claim struct {
 		by *redisNumbers
 		n  int
@@ -112,7 +127,7 @@ func TestProcessesOnOneRedisNeverShareANumber(t *testing.T) {
 	claims := make(chan claim, processes*each)
 	var wg sync.WaitGroup
 	for p := range processes {
-		r := serverWith(t, "process-"+strconv.Itoa(p), first, last)
+		r := process(t, server, "process-"+strconv.Itoa(p), first, last)
 		for range each {
 			wg.Go(func() {
 				n, err := r.claim(t.Context())
@@ -134,23 +149,24 @@ func TestProcessesOnOneRedisNeverShareANumber(t *testing.T) {
 		holder[c.n] = c.by.owner
 		check(t, c.by.release(t.Context(), c.n))
 	}
-	for n := first; n <= last; n++ {
-		if left, err := shared.redis.admin.Exists(t.Context(), claimKey(n)).Result(); err != nil || left != 0 {
-			t.Errorf("the claim of %d is left (%v)", n, err)
-		}
+	onlooker := process(t, server, "onlooker", first, last)
+	if left, err := onlooker.admin.DBSize(t.Context()).Result(); err != nil || left != 0 {
+		t.Errorf("%d claims are left (%v)", left, err)
 	}
 }
 
 func TestAClaimThatRanOutIsNotTakenFromItsNewHolder(t *testing.T) {
-	const number = 1010
-	late, next := serverWith(t, "late", number, number), serverWith(t, "next", number, number)
+	t.Parallel()
+	const number = 1
+	server := sharedServer(t)
+	late, next := process(t, server, "late", number, number), process(t, server, "next", number, number)
 	_, err := late.claim(t.Context())
 	check(t, err)
-	check(t, shared.redis.admin.Del(t.Context(), claimKey(number)).Err()) // as if its time were over
+	check(t, next.admin.Del(t.Context(), claimKey(number)).Err()) // as if its time were over
 	_, err = next.claim(t.Context())
 	check(t, err)
 	check(t, late.release(t.Context(), number))
-	owner, err := shared.redis.admin.Get(t.Context(), claimKey(number)).Result()
+	owner, err := next.admin.Get(t.Context(), claimKey(number)).Result()
 	if err != nil || owner != "next" {
 		t.Errorf("the claim belongs to %q (%v)", owner, err)
 	}
@@ -158,8 +174,10 @@ func TestAClaimThatRanOutIsNotTakenFromItsNewHolder(t *testing.T) {
 }
 
 func TestWaitingForANumberEndsWithTheContext(t *testing.T) {
-	const number = 1011
-	one, other := serverWith(t, "one", number, number), serverWith(t, "other", number, number)
+	t.Parallel()
+	const number = 1
+	server := sharedServer(t)
+	one, other := process(t, server, "one", number, number), process(t, server, "other", number, number)
 	_, err := one.claim(t.Context())
 	check(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -168,6 +186,20 @@ func TestWaitingForANumberEndsWithTheContext(t *testing.T) {
 		t.Errorf("got %d, which is taken", n)
 	}
 	check(t, one.release(t.Context(), number))
+}
+
+func TestANumberThatCannotBeHadIsGivenBack(t *testing.T) {
+	t.Parallel()
+	beyond := process(t, sharedServer(t), "me", 5000, 5000) // the server has 1024
+	if n, err := beyond.claim(t.Context()); err == nil {
+		t.Fatalf("got %d", n)
+	}
+	if left, err := beyond.admin.DBSize(t.Context()).Result(); err != nil || left != 0 {
+		t.Errorf("%d claims are left (%v)", left, err)
+	}
+	if len(beyond.free) != 1 {
+		t.Error("the number is lost")
+	}
 }
 
 func TestURLsKeepTheirOptions(t *testing.T) {

@@ -1,0 +1,145 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"evently/internal/domain"
+	"evently/internal/repository"
+	"evently/internal/testkit"
+)
+
+// boxOffice is an instance with one show of ten seats (rows A and B) at 450.00, and its database.
+type boxOffice struct {
+	*instance
+	pool  *pgxpool.Pool
+	show  int64
+	seats []int64
+}
+
+func openBoxOffice(t testing.TB, settings ...string) *boxOffice {
+	t.Helper()
+	return boxOfficeOn(t, start(t, settings...))
+}
+
+func boxOfficeOn(t testing.TB, i *instance) *boxOffice {
+	t.Helper()
+	pool, err := pgxpool.New(context.Background(), i.cfg.Database.URL.Reveal())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	show := testkit.NewShow(t, pool, testkit.Show{})
+	return &boxOffice{instance: i, pool: pool, show: show, seats: testkit.SeatIDs(t, pool, show)}
+}
+
+// user makes a user and gives their token, without the cost of a password.
+func (b *boxOffice) user(t testing.TB) string {
+	t.Helper()
+	id := testkit.NewUser(t, b.pool)
+	token, err := b.Services().Tokens.Issue(domain.User{ID: id, Email: fmt.Sprintf("user-%d@example.com", id), Role: domain.RoleUser})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func (b *boxOffice) users(t testing.TB, n int) []string {
+	t.Helper()
+	tokens := make([]string, n)
+	for i := range tokens {
+		tokens[i] = b.user(t)
+	}
+	return tokens
+}
+
+func (b *boxOffice) lock(t testing.TB, token string, seats ...int64) response {
+	t.Helper()
+	return b.send(t, request{method: http.MethodPost, path: "/api/v1/bookings/lock", token: token,
+		body: map[string]any{"show_id": b.show, "seat_ids": seats}})
+}
+
+// hold locks seats and gives the booking.
+func (b *boxOffice) hold(t testing.TB, token string, seats ...int64) int64 {
+	t.Helper()
+	return int64(b.lock(t, token, seats...).want(t, http.StatusOK, "").body["booking_id"].(float64))
+}
+
+func (b *boxOffice) pay(t testing.TB, token string, booking int64, amount any) response {
+	t.Helper()
+	return b.send(t, request{method: http.MethodPost, path: "/api/v1/bookings/payments/simulate", token: token,
+		body: map[string]any{"booking_id": booking, "amount": amount, "outcome": "success"}})
+}
+
+func (b *boxOffice) confirm(t testing.TB, token string, booking int64) response {
+	t.Helper()
+	return b.send(t, request{method: http.MethodPost, path: fmt.Sprintf("/api/v1/bookings/%d/confirm", booking), token: token})
+}
+
+func (b *boxOffice) cancel(t testing.TB, token string, booking int64) response {
+	t.Helper()
+	return b.send(t, request{method: http.MethodPost, path: fmt.Sprintf("/api/v1/bookings/%d/cancel", booking), token: token})
+}
+
+func (b *boxOffice) booking(t testing.TB, token string, booking int64) map[string]any {
+	t.Helper()
+	return b.send(t, request{path: fmt.Sprintf("/api/v1/bookings/%d", booking), token: token}).
+		want(t, http.StatusOK, "").body["booking"].(map[string]any)
+}
+
+// statuses gives how many seats of the show read as what.
+func (b *boxOffice) statuses(t testing.TB) map[string]int {
+	t.Helper()
+	seats := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d/seats", b.show)}).want(t, http.StatusOK, "")
+	counts := map[string]int{}
+	for _, seat := range seats.body["seats"].([]any) {
+		counts[seat.(map[string]any)["status"].(string)]++
+	}
+	return counts
+}
+
+// available gives the show's number of seats that can be had, as the list of shows has it.
+func (b *boxOffice) available(t testing.TB) int {
+	t.Helper()
+	show := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d", b.show)}).want(t, http.StatusOK, "")
+	return int(show.body["show"].(map[string]any)["available_seats"].(float64))
+}
+
+// audit fails the test on any broken promise in the database.
+func (b *boxOffice) audit(t testing.TB) {
+	t.Helper()
+	violations, err := repository.New(b.pool, repository.Options{}).Audit(context.Background(), time.Hour, 20)
+	if err != nil {
+		t.Fatalf("audit: %v", err)
+	}
+	for _, v := range violations {
+		t.Errorf("audit: %s: %s", v.Check, v.Detail)
+	}
+}
+
+// atOnce sends n requests at the same moment and counts their answers as "status code".
+func atOnce(n int, send func(i int) response) map[string]int {
+	answers := make([]string, n)
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			<-begin
+			answer := send(i)
+			answers[i] = fmt.Sprint(answer.status, " ", answer.code())
+		})
+	}
+	close(begin)
+	wg.Wait()
+	counts := map[string]int{}
+	for _, answer := range answers {
+		counts[answer]++
+	}
+	return counts
+}

@@ -1,0 +1,311 @@
+package app_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"evently/internal/app"
+	"evently/internal/testkit"
+)
+
+// await asks until the answer is as it should be: health is looked at once a second.
+func (i *instance) await(t testing.TB, path string, status int, member, want string) response {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		answer := i.send(t, request{path: path})
+		if answer.status == status && answer.body[member] == want {
+			return answer
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s stays %d %s, want %d with %s %s", path, answer.status, answer.raw, status, member, want)
+		}
+	}
+}
+
+func TestHealthWhenAllIsWell(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	i.await(t, "/health", http.StatusOK, "status", "OK")
+	i.await(t, "/health/live", http.StatusOK, "status", "OK")
+	i.await(t, "/health/ready", http.StatusOK, "status", "OK")
+	i.await(t, "/health/schema", http.StatusOK, "status", "OK")
+}
+
+func TestWithoutRedisTheServiceStartsAndIsDegraded(t *testing.T) {
+	t.Parallel()
+	redis, redisURL := newProxy(t, testkit.RedisURL(t))
+	redis.set(refusing)
+	i := start(t, "REDIS_URL="+redisURL)
+	answer := i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
+	if redis, database := answer.member(t, "checks.redis.status"), answer.member(t, "checks.database.status"); redis != "DOWN" || database != "OK" {
+		t.Errorf("redis %v, database %v", redis, database)
+	}
+	i.await(t, "/health/ready", http.StatusOK, "status", "OK")
+	redis.set(passing)
+	i.await(t, "/health", http.StatusOK, "status", "OK")
+}
+
+func TestWithoutADatabaseTheServiceIsDownAndComesBack(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]proxyMode{"refusing": refusing, "silent": silent} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			database, databaseURL := newProxy(t, testkit.DatabaseURL(t))
+			i := start(t, "DATABASE_URL="+databaseURL, "DATABASE_QUERY_TIMEOUT=500ms")
+			i.await(t, "/health", http.StatusOK, "status", "OK")
+
+			database.set(mode)
+			i.await(t, "/health", http.StatusServiceUnavailable, "status", "DOWN")
+			i.await(t, "/health/ready", http.StatusServiceUnavailable, "status", "DOWN")
+			i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "DOWN")
+			i.await(t, "/health/live", http.StatusOK, "status", "OK")
+			answer := i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusServiceUnavailable, "database_unavailable")
+			if answer.header.Get("Retry-After") == "" || strings.Contains(string(answer.raw), "127.0.0.1") {
+				t.Errorf("Retry-After %q, body %s", answer.header.Get("Retry-After"), answer.raw)
+			}
+			if mode == silent {
+				database.set(refusing) // what fell silent stays so until it breaks
+			}
+			database.set(passing)
+			i.await(t, "/health", http.StatusOK, "status", "OK")
+			i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
+		})
+	}
+}
+
+func TestASchemaThatWasTamperedWithIsAMismatch(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	testkit.Exec(t, testkit.Connect(t, i.cfg.Database.URL.Reveal()), `DROP INDEX bookings_user_idx`)
+	answer := i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "MISMATCH")
+	if diff := cmp.Diff([]any{"bookings_user_idx"}, answer.member(t, "missing_indexes")); diff != "" {
+		t.Errorf("missing (-want +got):\n%s", diff)
+	}
+	i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
+}
+
+func TestBeforeItRunsItIsStarting(t *testing.T) {
+	t.Parallel()
+	cfg := configure(t)
+	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard), Version: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	a.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health/ready", nil))
+	if w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"status":"STARTING"}` {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if err := a.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPortThatIsTakenIsAClearError(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	_, port, _ := strings.Cut(strings.TrimPrefix(i.url, "http://"), ":")
+	cfg := configure(t, "PORT="+port)
+	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "port "+port) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestInstancesThatStartAtOnceMigrateOnce(t *testing.T) {
+	t.Parallel()
+	settings := []string{"DATABASE_URL=" + testkit.EmptyDatabaseURL(t), "REDIS_URL=" + testkit.RedisURL(t)}
+	var all sync.WaitGroup
+	for range 3 {
+		cfg := configure(t, settings...)
+		all.Go(func() {
+			a, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := a.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestWithoutMigratingASchemaThatIsBehindStopsTheStart(t *testing.T) {
+	t.Parallel()
+	cfg := configure(t, "DATABASE_URL="+testkit.EmptyDatabaseURL(t), "MIGRATE_ON_START=false")
+	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+	if err == nil || !strings.Contains(err.Error(), "evently migrate up") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestADatabaseThatDoesNotExistIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(testkit.DatabaseURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path += "_missing"
+	cfg := configure(t, "DATABASE_URL="+u.String())
+	log := &lockedBuffer{}
+	_, err = app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, log)})
+	if err == nil || strings.Contains(log.String(), "waiting for the database") {
+		t.Errorf("error %v, logged %s", err, log)
+	}
+}
+
+func TestARequestThatRunsIsFinishedAndThenAllStops(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	conn, err := dial(t, i.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	body := `{"email":"nobody@example.com","password":"wrong password"}`
+	send := func(text string) {
+		t.Helper()
+		if _, err := io.WriteString(conn, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(fmt.Sprintf("POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
+	answers := bufio.NewReader(conn)
+	// The server says so when the handler asks for the body: the request runs.
+	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	if _, err := answers.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+
+	i.stop()
+	i.untilRefused(t)
+	select {
+	case <-i.ended:
+		t.Fatal("it ended before its request")
+	default:
+	}
+	send(body)
+	answer, err := http.ReadResponse(answers, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("answered %d, want 401", answer.StatusCode)
+	}
+	<-i.ended
+}
+
+// untilRefused waits until nobody listens.
+func (i *instance) untilRefused(t testing.TB) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		conn, err := dial(t, i.Addr())
+		if err != nil {
+			return
+		}
+		_ = conn.Close()
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it still listens")
+		}
+	}
+}
+
+func TestWhileItDrainsItServesAndIsNotReady(t *testing.T) {
+	t.Parallel()
+	i := start(t, "DRAIN_DELAY=3s")
+	i.stop()
+	i.await(t, "/health/ready", http.StatusServiceUnavailable, "status", "DRAINING")
+	i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
+	<-i.ended
+}
+
+func TestARequestThatNeverEndsIsBrokenOff(t *testing.T) {
+	t.Parallel()
+	cfg := configure(t, "SHUTDOWN_TIMEOUT=100ms")
+	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	conn, err := dial(t, a.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"Content-Length: 9\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	stop()
+	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("ended with %v, want the deadline", err)
+	}
+}
+
+func TestTheCleanupRunsOnItsSchedule(t *testing.T) {
+	t.Parallel()
+	i := start(t, "CLEANUP_SCHEDULE=@every 1s")
+	token := i.register(t, "user@example.com")
+	pool := testkit.Connect(t, i.cfg.Database.URL.Reveal())
+	show := testkit.NewShow(t, pool, testkit.Show{})
+	held := i.send(t, request{method: "POST", path: "/api/v1/bookings/lock", token: token, body: map[string]any{
+		"show_id": show, "seat_ids": testkit.SeatIDs(t, pool, show)[:2],
+	}}).want(t, http.StatusOK, "")
+	testkit.Expire(t, pool, held.id(t, "booking_id"))
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for testkit.Value[string](t, pool, `SELECT status::text FROM bookings`) != "CANCELLED" {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("the hold is not tidied away")
+		}
+	}
+}
+
+func TestTheAdminOfTheConfigurationCanSignIn(t *testing.T) {
+	t.Parallel()
+	i := start(t, "ADMIN_EMAIL=root@example.com", "ADMIN_PASSWORD=root-password")
+	token := i.login(t, "root@example.com", "root-password")
+	i.send(t, request{path: "/api/v1/admin/venues", token: token}).want(t, http.StatusOK, "")
+	i.send(t, request{path: "/api/v1/admin/venues", token: i.admin(t)}).want(t, http.StatusOK, "")
+	i.send(t, request{path: "/api/v1/admin/venues", token: i.register(t, "user@example.com")}).
+		want(t, http.StatusForbidden, "forbidden")
+	i.send(t, request{path: "/api/v1/admin/venues"}).want(t, http.StatusUnauthorized, "unauthorized")
+}

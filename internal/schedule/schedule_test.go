@@ -1,0 +1,153 @@
+package schedule_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"evently/internal/schedule"
+)
+
+// setup gives a logger and what it wrote, to be read when nothing runs any more.
+func setup() (*slog.Logger, *bytes.Buffer) {
+	var logged bytes.Buffer
+	return slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})), &logged
+}
+
+func TestRunsComeRoundAndStop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := setup()
+		var runs atomic.Int32
+		s, err := schedule.Start(t.Context(), log, schedule.Entry{
+			Name: "count", Spec: "@every 1s", Timeout: time.Minute,
+			Run: func(context.Context) (int, error) { return int(runs.Add(1)) - 1, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(3500 * time.Millisecond) // the bubble's clock: no time passes outside
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		<-time.After(time.Minute)
+		if runs.Load() != 3 {
+			t.Errorf("%d runs, want 3", runs.Load())
+		}
+		text := logged.String()
+		if strings.Count(text, `level=DEBUG msg="job had nothing to do" job=count`) != 1 || strings.Count(text, "level=INFO msg=\"job done\"") != 2 {
+			t.Errorf("logged %s", text)
+		}
+	})
+}
+
+func TestARunIsLeftOutWhileTheLastGoesOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := setup()
+		var running, most atomic.Int32
+		s, err := schedule.Start(t.Context(), log, schedule.Entry{
+			Name: "slow", Spec: "@every 1s", Timeout: time.Minute,
+			Run: func(context.Context) (int, error) {
+				most.Store(max(most.Load(), running.Add(1)))
+				defer running.Add(-1)
+				<-time.After(2500 * time.Millisecond)
+				return 1, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if most.Load() != 1 || running.Load() != 0 {
+			t.Errorf("%d at once, %d after Stop, want 1 and 0", most.Load(), running.Load())
+		}
+		if !strings.Contains(logged.String(), "skipped") {
+			t.Errorf("logged %s", logged)
+		}
+	})
+}
+
+func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := setup()
+		runs := 0
+		s, err := schedule.Start(t.Context(), log, schedule.Entry{
+			Name: "bad", Spec: "@every 1s", Timeout: time.Minute,
+			Run: func(context.Context) (int, error) {
+				if runs++; runs == 1 {
+					panic("broken")
+				}
+				return 0, errors.New("no luck")
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2500 * time.Millisecond)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{`error="panic: broken"`, `error="no luck"`} {
+			if !strings.Contains(logged.String(), want) {
+				t.Errorf("no %s in %s", want, logged)
+			}
+		}
+	})
+}
+
+func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
+	t.Parallel()
+	untilDone := func(ctx context.Context) (int, error) {
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := setup()
+		s, err := schedule.Start(t.Context(), log, schedule.Entry{Name: "long", Spec: "@every 10s", Timeout: time.Second, Run: untilDone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(15 * time.Second)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(logged.String(), "deadline exceeded") {
+			t.Errorf("logged %s", logged)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := setup()
+		s, err := schedule.Start(t.Context(), log, schedule.Entry{Name: "long", Spec: "@every 1s", Timeout: time.Hour, Run: untilDone})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(1500 * time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("stopped with %v, want the deadline", err)
+		}
+		if !strings.Contains(logged.String(), "job cut short by the shutdown") {
+			t.Errorf("logged %s", logged)
+		}
+	})
+}
+
+func TestASpecThatCannotBeReadIsAnError(t *testing.T) {
+	t.Parallel()
+	log, _ := setup()
+	if _, err := schedule.Start(t.Context(), log, schedule.Entry{Name: "x", Spec: "* * * * * *"}); err == nil {
+		t.Error("six fields are taken")
+	}
+}
