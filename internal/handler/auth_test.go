@@ -48,6 +48,7 @@ func setupAuth(t *testing.T) authAPI {
 	}))
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
+	router.Use(documented(t, "/api/v1"))
 	router.Post("/auth/register", respond.Adapt(log, auth.Register))
 	router.Post("/auth/login", respond.Adapt(log, auth.Login))
 	return authAPI{router: router, tokens: tokens, pool: pool}
