@@ -52,7 +52,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: time.Now})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: cfg.Now})
 	if err != nil {
 		return nil, err
 	}

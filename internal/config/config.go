@@ -34,6 +34,7 @@ type Service struct {
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
 	DrainDelay      time.Duration `env:"DRAIN_DELAY" envDefault:"0s" min:"0s" max:"5m" doc:"How long the process answers not ready, and still serves, before it closes its listener: the time that a load balancer takes to notice."`
+	ClockOffset     time.Duration `env:"CLOCK_OFFSET" envDefault:"0s" min:"-1h" max:"1h" doc:"How far this process takes its clock to be ahead of the machine's, to test what that does; not in production."`
 }
 
 // HTTP is the listener and who may talk to it.
@@ -102,6 +103,9 @@ type Payment struct {
 
 // IsProduction reports whether APP_ENV is production.
 func (c *Config) IsProduction() bool { return c.Service.Env == Production }
+
+// Now is the clock of this process. What several instances must agree on goes by the database's.
+func (c *Config) Now() time.Time { return time.Now().Add(c.Service.ClockOffset) }
 
 // LogJSON reports whether log lines are JSON.
 func (c *Config) LogJSON() bool {
