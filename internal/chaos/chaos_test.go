@@ -35,11 +35,12 @@ const (
 
 // TestChaos is the history checker: docs/reliability.md says what it does and what it proves.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if *seed == 0 {
 		*seed = rand.Uint64()
 	}
 	t.Logf("seed %d, for %s", *seed, *duration)
-	h := openHouse(t)
+	h := openHouse(t, instances)
 	pool, err := pgxpool.New(t.Context(), h.stack.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ type house struct {
 	binary string
 	dir    string
 	stack  *devstack.Stack
-	all    [instances]*instance
+	all    []*instance
 	front  *httptest.Server
 	next   atomic.Int64
 }
@@ -63,26 +63,40 @@ type instance struct {
 	ended chan struct{}
 }
 
-// build builds the binary that is tested, with the race detector if this test has it.
-func build(t *testing.T) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "evently")
+// built gives the binary that is tested, with the race detector if the tests have it.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "evently-chaos-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "evently")
 	args := []string{"build", "-buildvcs=false", "-o", binary}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	out, err := exec.CommandContext(t.Context(), "go", append(args, "evently/cmd/evently")...).CombinedOutput()
+	out, err := exec.CommandContext(context.Background(), "go", append(args, "evently/cmd/evently")...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		err = fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return binary
+	return binary, err
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if binary, err := built(); err == nil {
+		_ = os.RemoveAll(filepath.Dir(binary))
+	}
+	os.Exit(code)
 }
 
-// openHouse starts everything; it ends with the test.
-func openHouse(t *testing.T) *house {
+// openHouse starts so many instances, and all that they need; it ends with the test.
+func openHouse(t *testing.T, count int) *house {
 	t.Helper()
-	h := &house{t: t, binary: build(t), dir: t.TempDir()}
-	var err error
+	binary, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &house{t: t, binary: binary, dir: t.TempDir()}
 	// Durable: what was acknowledged has to survive a crash.
 	h.stack, err = devstack.Start(t.Context(), devstack.Options{Dir: filepath.Join(h.dir, "stack"), Install: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -97,11 +111,11 @@ func openHouse(t *testing.T) *house {
 		}
 	})
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	for n := range h.all {
+	for n := range count {
 		i := &instance{house: h, number: n, port: freePort(t)}
 		i.database, i.databaseURL = way(t, server, fmt.Sprint("database", n), h.stack.DatabaseURL)
 		i.redis, i.redisURL = way(t, server, fmt.Sprint("redis", n), h.stack.RedisURL)
-		h.all[n] = i
+		h.all = append(h.all, i)
 		t.Cleanup(i.kill)
 	}
 	for _, i := range h.all {
@@ -110,7 +124,8 @@ func openHouse(t *testing.T) *house {
 	for _, i := range h.all {
 		i.awaitReady()
 	}
-	h.front = httptest.NewServer(h.proxy())
+	every := func() *instance { return h.all[int(h.next.Add(1))%count] }
+	h.front = httptest.NewServer(h.proxy(every))
 	t.Cleanup(h.front.Close)
 	return h
 }
@@ -145,14 +160,13 @@ func way(t *testing.T, server *toxiproxy.ApiServer, name, storeURL string) (*tox
 	return proxy, u.String()
 }
 
-// proxy sends each request to the next instance, once: a failure is the client's to deal with.
-func (h *house) proxy() http.Handler {
+// proxy sends each request to one instance, once: a failure is the client's to deal with.
+func (h *house) proxy(pick func() *instance) http.Handler {
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Second}
 	h.t.Cleanup(transport.CloseIdleConnections)
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
-			i := h.all[int(h.next.Add(1))%instances]
-			r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:" + i.port})
+			r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:" + pick().port})
 			r.SetXForwarded()
 		},
 		Transport:    transport,
@@ -173,7 +187,7 @@ func (i *instance) environ() []string {
 		"LOG_LEVEL=info", "LOG_FORMAT=json",
 		fmt.Sprintf("SEAT_LOCK_TIMEOUT=%d", holdFor/time.Second), "CLEANUP_SCHEDULE=@every 1s",
 		"PAYMENT_DELAY=10ms", "PAYMENT_SUCCESS_RATE=0.95", "MAX_SEATS_PER_USER_PER_SHOW=0",
-		"DATABASE_QUERY_TIMEOUT=1s", "DATABASE_MAX_CONNS=8", "HTTP_READ_TIMEOUT=1s", "HTTP_WRITE_TIMEOUT=2s",
+		"DRAIN_DELAY=1s", "DATABASE_QUERY_TIMEOUT=1s", "DATABASE_MAX_CONNS=8", "HTTP_READ_TIMEOUT=1s", "HTTP_WRITE_TIMEOUT=2s",
 		"MAX_CONCURRENT_USERS=1000", "RATE_LIMIT_ENABLED=false",
 	)
 }
@@ -242,17 +256,24 @@ func (i *instance) awaitReady() {
 		if !i.running() {
 			i.start()
 		}
-		resp, err := http.Get("http://127.0.0.1:" + i.port + "/health/ready")
-		if err == nil {
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
-			}
+		if i.isReady() {
+			return
 		}
 		pause(context.Background(), 50*time.Millisecond)
 	}
 	i.house.t.Errorf("instance %d does not become ready:\n%s", i.number, i.log())
+}
+
+// isReady asks the instance whether it wants requests.
+func (i *instance) isReady() bool {
+	client := http.Client{Timeout: 2 * time.Second}
+	resp, err := client.Get("http://127.0.0.1:" + i.port + "/health/ready")
+	if err != nil {
+		return false
+	}
+	_, _ = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // log gives the end of what the instance has logged.
