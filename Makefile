@@ -45,6 +45,12 @@ SEED     ?= 0
 chaos: ## Break everything while people book, for DURATION=60s, and check what they were told
 	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos -chaos.duration=$(DURATION) -chaos.seed=$(SEED)
 
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME=30s
+	@.ci/fuzz $(FUZZTIME)
+
 .PHONY: lint
 lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
 	$(GOLANGCI) run
