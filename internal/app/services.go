@@ -11,6 +11,8 @@ import (
 
 	"evently/internal/config"
 	"evently/internal/handler"
+	"evently/internal/middleware"
+	"evently/internal/ratelimit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
@@ -97,6 +99,22 @@ func newBookings(cfg *config.Config, store *repository.Store, client redis.Unive
 		}, log)
 }
 
+// newRateLimits gives the limits of the configuration.
+func newRateLimits(cfg *config.Config, client redis.UniversalClient, log *slog.Logger) *middleware.RateLimits {
+	limiter := ratelimit.New(client, ratelimit.Options{
+		Timeout: cfg.Redis.Timeout,
+		OnStateChange: func(from, to string) {
+			log.Warn("the way to the rate limits in Redis has changed", "from", from, "to", to)
+		},
+	})
+	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
+	return middleware.NewRateLimits(limiter, middleware.RateRules{
+		All:      perMinute(cfg.Limits.Requests),
+		Bookings: perMinute(cfg.Limits.Bookings),
+		Logins:   perMinute(cfg.Limits.Logins),
+	}, log)
+}
+
 // routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
@@ -113,6 +131,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 	}, server.Options{
 		Tokens:         s.Tokens,
 		Idempotency:    s.Idempotency,
+		RateLimits:     newRateLimits(a.cfg, a.redis, a.log),
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
 		Version:        version,
