@@ -1,11 +1,9 @@
 package middleware
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -136,29 +134,19 @@ func emailSubject(email string) string {
 	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// maxLoginBody is how far peekEmail reads: over what the handlers of /auth take.
-const maxLoginBody = 64<<10 + 1
-
-// peekEmail gives the email in the JSON body of r, and leaves the body as it was. A body that
-// has none, or is too long or broken, gives "": to refuse it is up to the handler, which takes
-// nothing that peekEmail does not understand.
+// peekEmail gives the email in the JSON body of r. A body that has none, or is too long or broken,
+// gives "": to refuse it is up to the handler, which takes nothing that peekEmail does not
+// understand.
 func peekEmail(r *http.Request) string {
-	head, err := io.ReadAll(io.LimitReader(r.Body, maxLoginBody))
-	r.Body = peeked{io.MultiReader(bytes.NewReader(head), r.Body), r.Body}
-	if err != nil || len(head) == maxLoginBody {
+	body, ok := peekBody(r)
+	if !ok {
 		return ""
 	}
 	var in struct {
 		Email string `json:"email"`
 	}
-	if json.Unmarshal(head, &in) != nil {
+	if json.Unmarshal(body, &in) != nil {
 		return ""
 	}
 	return in.Email
-}
-
-// peeked is a body of which a part was read already.
-type peeked struct {
-	io.Reader
-	io.Closer
 }

@@ -12,7 +12,7 @@ import (
 func TestPeekEmailLeavesTheBodyAsItWas(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client went away")
-	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxLoginBody) + `"}`
+	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxPeek) + `"}`
 	for name, tt := range map[string]struct {
 		body string
 		err  error // behind the body

@@ -24,6 +24,7 @@ type Handlers struct {
 	Events     *handler.Events
 	ShowAdmin  *handler.ShowAdmin
 	Analytics  *handler.Analytics
+	Rooms      *handler.WaitingRoom
 	Health     *handler.Health
 }
 
@@ -32,6 +33,8 @@ type Options struct {
 	Tokens         middleware.TokenVerifier
 	RateLimits     *middleware.RateLimits
 	Idempotency    middleware.IdempotencyKeys
+	Gate           middleware.RoomGate
+	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Version        string
@@ -92,7 +95,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Group(func(r chi.Router) {
 			r.Use(forUsers(o.RateLimits.Bookings)...)
 			r.Use(middleware.Idempotent(o.Idempotency, o.Log))
-			r.Post("/bookings/lock", do(h.Bookings.Lock))
+			gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
+			r.With(gate).Post("/bookings/lock", do(h.Bookings.Lock))
 			r.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
 			r.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
 			r.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
@@ -101,6 +105,10 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 			r.Use(authenticated...)
 			r.Get("/bookings/{booking_id}", do(h.MyBookings.Get))
 			r.Get("/user/bookings", do(h.MyBookings.List))
+			r.Post("/waiting-room/{show_id}/join", do(h.Rooms.Join))
+			r.Get("/waiting-room/{show_id}", do(h.Rooms.Status))
+			r.Delete("/waiting-room/{show_id}", do(h.Rooms.Leave))
+			r.Get("/waiting-room/{show_id}/events", do(h.Rooms.Events))
 		})
 
 		// Admin
@@ -122,6 +130,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 			r.Post("/admin/shows", do(h.ShowAdmin.Create))
 			r.Put("/admin/shows/{id}", do(h.ShowAdmin.Update))
 			r.Delete("/admin/shows/{id}", do(h.ShowAdmin.Delete))
+			r.Get("/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
+			r.Put("/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
 			r.Get("/admin/analytics", do(h.Analytics.Get))
 		})
 	})
