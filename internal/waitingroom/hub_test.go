@@ -52,6 +52,63 @@ func TestHoldingAStreamIsASignOfLife(t *testing.T) {
 	}
 }
 
+// Between two sweeps, which this test does not live to see, streams hear of changes by pub/sub.
+func TestChangesArePushed(t *testing.T) {
+	t.Parallel()
+	f := setup(t, settings(domain.RoomQueueAll, 1, 1), func(o *Options) { o.Grace, o.Abandon = time.Hour, time.Hour })
+	hub := run(t, f, f.Room, HubOptions{})
+	updates, stop, err := hub.Watch(t.Context(), show, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	next := func(state domain.RoomState, position int64) {
+		t.Helper()
+		select {
+		case update := <-updates:
+			if update.Status.State != state || update.Status.Position != position {
+				t.Fatalf("the stream told %+v; want %s at %d", update.Status, state, position)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nothing told the stream that its user is %s at %d", state, position)
+		}
+	}
+	subscribed := func() bool { return f.client.PubSubNumSub(t.Context(), channel).Val()[channel] > 0 }
+	eventually(t, "the hub listened", subscribed)
+	tick := func() {
+		f.clock.Advance(f.options.AdmitInterval)
+		f.tick(t)
+	}
+
+	next(domain.RoomNone, 0)
+	f.enter(t, 1)
+	f.enter(t, 2)
+	next(domain.RoomWaiting, 2)
+	tick()
+	next(domain.RoomWaiting, 1)
+	if err := f.Release(t.Context(), show, 1); err != nil {
+		t.Fatal(err)
+	}
+	tick()
+	next(domain.RoomAdmitted, 0)
+	if err := f.Leave(t.Context(), show, 2); err != nil {
+		t.Fatal(err)
+	}
+	next(domain.RoomNone, 0)
+
+	// A leaver moves up those behind with the next tick, although that one can admit nobody.
+	f.enter(t, 3)
+	tick()
+	f.enter(t, 4)
+	f.enter(t, 2)
+	next(domain.RoomWaiting, 2)
+	if err := f.Leave(t.Context(), show, 4); err != nil {
+		t.Fatal(err)
+	}
+	tick()
+	next(domain.RoomWaiting, 1)
+}
+
 func TestASlowStreamGetsTheLatestStatusAlone(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 100, 1))

@@ -99,3 +99,51 @@ func TestUnreachableIsNotAnAnswer(t *testing.T) {
 		t.Fatal("an answer of Redis, be it an error, is one")
 	}
 }
+
+func TestAWorkerLogsAnOutageOnce(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	client, wire := wired(t, f.client)
+	lines := &lockedLines{}
+	options := f.options
+	options.AdmitInterval = 20 * time.Millisecond // polls often
+	room := New(f.client, f.store, options, logger())
+	worker := NewWorker(room, client, slog.New(slog.NewTextHandler(lines, nil)))
+	if err := worker.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer worker.Stop()
+	eventually(t, "the queue was reached", func() bool { return worker.Ping() == nil })
+	wire.cut()
+	for range 20 {
+		if err := worker.Ping(); err == nil {
+			t.Fatal("the queue was reached although the wire is cut")
+		}
+	}
+	wire.mend()
+	eventually(t, "both lines were there", func() bool { return strings.Count(lines.String(), "\n") >= 2 })
+	if got := strings.Count(lines.String(), "\n"); got > 3 {
+		t.Errorf("an outage is %d lines:\n%s", got, lines.String())
+	}
+	if got := lines.String(); !strings.Contains(got, "does not answer") || !strings.Contains(got, "answers again") {
+		t.Errorf("the lines do not say what happened:\n%s", got)
+	}
+}
+
+// lockedLines takes what goroutines log.
+type lockedLines struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

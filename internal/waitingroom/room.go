@@ -188,7 +188,7 @@ func (r *Room) Release(ctx context.Context, showID, userID int64) error {
 // View tells how the room of a show is doing. It fails with domain.ErrShowNotFound or
 // ErrWaitingRoomUnavailable.
 func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) {
-	answer, err := r.ask(ctx, viewScript, showID, "0")
+	answer, err := r.ask(ctx, viewScript, showID)
 	if err != nil {
 		return domain.RoomView{}, err
 	}
@@ -203,7 +203,7 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 	if err != nil {
 		return domain.RoomView{}, err
 	}
-	answer, err := r.guarded(ctx, viewScript, showID, &overrides, "1")
+	answer, err := r.guarded(ctx, viewScript, showID, &overrides)
 	if err != nil {
 		return domain.RoomView{}, err
 	}

@@ -109,7 +109,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // logFailure logs a tick that failed, unless all of Redis is known to be gone.
 func (w *Worker) logFailure(ctx context.Context, task *asynq.Task, err error) {
-	w.log.Log(ctx, w.outage.level(slog.LevelWarn), "a tick of a waiting room failed", "task", string(task.Payload()), "error", err)
+	level := slog.LevelWarn
+	if w.outage.down.Load() {
+		level = slog.LevelDebug
+	}
+	w.log.Log(ctx, level, "a tick of a waiting room failed", "task", string(task.Payload()), "error", err)
 }
 
 // outage watches the commands of a Redis client and logs one line when it becomes unreachable and
@@ -117,14 +121,6 @@ func (w *Worker) logFailure(ctx context.Context, task *asynq.Task, err error) {
 type outage struct {
 	log  *slog.Logger
 	down atomic.Bool
-}
-
-// level gives the level for a complaint: debug while Redis is known to be gone.
-func (o *outage) level(normal slog.Level) slog.Level {
-	if o.down.Load() {
-		return slog.LevelDebug
-	}
-	return normal
 }
 
 func (o *outage) note(err error) {
@@ -175,14 +171,20 @@ type asynqLogger struct {
 	outage *outage
 }
 
-func (l asynqLogger) write(level slog.Level, args []any) {
-	l.log.Log(context.Background(), level, "asynq says", "text", fmt.Sprint(args...))
-}
-
-func (l asynqLogger) Debug(args ...any) { l.write(slog.LevelDebug, args) }
-func (l asynqLogger) Info(args ...any)  { l.write(slog.LevelInfo, args) }
-func (l asynqLogger) Warn(args ...any)  { l.write(l.outage.level(slog.LevelWarn), args) }
-func (l asynqLogger) Error(args ...any) { l.write(l.outage.level(slog.LevelError), args) }
+func (l asynqLogger) Debug(args ...any) { say(l.log.Debug, args) }
+func (l asynqLogger) Info(args ...any)  { say(l.log.Info, args) }
+func (l asynqLogger) Warn(args ...any)  { say(l.unlessDown(l.log.Warn), args) }
+func (l asynqLogger) Error(args ...any) { say(l.unlessDown(l.log.Error), args) }
 
 // Fatal logs without ending the process: that is not a library's to decide.
-func (l asynqLogger) Fatal(args ...any) { l.write(slog.LevelError, args) }
+func (l asynqLogger) Fatal(args ...any) { say(l.log.Error, args) }
+
+// unlessDown gives the method to log with, or that for debug while Redis is known to be gone.
+func (l asynqLogger) unlessDown(method func(string, ...any)) func(string, ...any) {
+	if l.outage.down.Load() {
+		return l.log.Debug
+	}
+	return method
+}
+
+func say(method func(string, ...any), args []any) { method("asynq says", "text", fmt.Sprint(args...)) }

@@ -1,8 +1,7 @@
--- What an admin sees. ARGV[14]: '1' when the settings were changed, which all who watch must hear.
+-- What an admin sees, and how settings that were changed come to Redis.
 -- Answers a header, then those away, admitted, admissions of the last minute, age of the oldest
 -- place in ms, cap, batch, mode.
 if not mode then return {MISSING} end
-if ARGV[14] == '1' then redis.call('PUBLISH', channel, show) end
 
 local bucket = math.floor(now / BUCKET)
 local recent = 0
