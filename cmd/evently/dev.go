@@ -72,7 +72,7 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	if ownDatabase && cfg.Auth.AdminEmail == "" {
 		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
 	}
-	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Listener: listener})
+	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Commit: commit, Listener: listener})
 	if err != nil {
 		return err
 	}

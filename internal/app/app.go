@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
+	"evently/internal/metrics"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
@@ -34,6 +35,7 @@ type Options struct {
 	Config  *config.Config
 	Log     *slog.Logger
 	Version string
+	Commit  string
 	// Listener is where to serve; nil takes the port of the configuration. The App owns it.
 	Listener net.Listener
 }
@@ -48,6 +50,9 @@ type App struct {
 	health   *service.Health
 	handler  http.Handler
 	server   *server.Server
+	metrics  *metrics.Metrics
+
+	metricsServer *server.Server // nil when METRICS_ADDR is not set
 }
 
 // New takes the port, connects to the database, brings its schema up to date and puts everything
@@ -63,7 +68,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, listener.Close(), a.closeStores(ctx))
+			err = errors.Join(err, listener.Close(), a.closeMetrics(ctx), a.closeStores(ctx))
 		}
 	}()
 
@@ -76,13 +81,17 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.redis, err = OpenRedis(o.Config.Redis); err != nil {
 		return nil, err
 	}
+	a.metrics = a.newMetrics(o)
+	if err := a.listenForMetrics(ctx); err != nil {
+		return nil, err
+	}
 	if err := awaitDatabase(ctx, a.pool, o.Log); err != nil {
 		return nil, err
 	}
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
 	}
-	if a.services, err = NewServices(o.Config, a.pool, a.redis, o.Log); err != nil {
+	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.metrics, o.Log); err != nil {
 		return nil, err
 	}
 	if err := a.ensureAdmin(ctx); err != nil {
@@ -101,14 +110,19 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.handler, err = a.routes(o.Version); err != nil {
 		return nil, err
 	}
-	a.server = server.New(listener, a.handler, server.Limits{
-		ReadHeaderTimeout: o.Config.HTTP.ReadHeaderTimeout,
-		ReadTimeout:       o.Config.HTTP.ReadTimeout,
-		WriteTimeout:      o.Config.HTTP.WriteTimeout,
-		IdleTimeout:       o.Config.HTTP.IdleTimeout,
-		MaxHeaderBytes:    o.Config.HTTP.MaxHeaderBytes,
-	}, o.Log)
+	a.server = server.New(listener, a.handler, a.limits(), o.Log)
 	return a, nil
+}
+
+// limits gives what a client may cost.
+func (a *App) limits() server.Limits {
+	return server.Limits{
+		ReadHeaderTimeout: a.cfg.HTTP.ReadHeaderTimeout,
+		ReadTimeout:       a.cfg.HTTP.ReadTimeout,
+		WriteTimeout:      a.cfg.HTTP.WriteTimeout,
+		IdleTimeout:       a.cfg.HTTP.IdleTimeout,
+		MaxHeaderBytes:    a.cfg.HTTP.MaxHeaderBytes,
+	}
 }
 
 // ensureAdmin sees to the administrator of the configuration, if there is one.
@@ -136,21 +150,22 @@ func (a *App) Services() *Services { return a.services }
 // finishes the requests and the jobs that run, and closes the stores. It gives nil when that went
 // well, and an error when serving failed or something had to be broken off. It is called once.
 func (a *App) Run(ctx context.Context) error {
-	jobs, err := schedule.Start(ctx, a.log, schedule.Entry{
+	jobs, err := schedule.Start(ctx, a.log, a.metrics, schedule.Entry{
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.ExpireDue,
 	}, schedule.Entry{
-		Name:    "purge idempotency keys",
+		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Idempotency.Purge,
 	})
 	if err != nil {
-		return errors.Join(err, a.server.Shutdown(ctx), a.closeStores(ctx))
+		return errors.Join(err, a.server.Shutdown(ctx), a.closeMetrics(ctx), a.closeStores(ctx))
 	}
 
+	measured := a.serveMetrics(ctx)
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve() }()
 	a.health.SetReady()
@@ -168,13 +183,14 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs))
+	<-measured
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }
 
 // Close ends an App that was never run.
 func (a *App) Close(ctx context.Context) error {
-	err := a.server.Shutdown(ctx)
+	err := errors.Join(a.server.Shutdown(ctx), a.closeMetrics(ctx))
 	a.health.Close(ctx)
 	return errors.Join(err, a.closeStores(ctx))
 }
@@ -186,6 +202,7 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 	err := errors.Join(
 		a.server.Shutdown(ctx),
 		jobs.Stop(ctx),
+		a.closeMetrics(ctx), // last, so that a drain can be watched
 	)
 	a.health.Close(ctx)
 	return errors.Join(err, a.closeStores(ctx))

@@ -11,6 +11,7 @@ import (
 
 	"evently/internal/config"
 	"evently/internal/handler"
+	"evently/internal/metrics"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
@@ -42,8 +43,8 @@ type Services struct {
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
-// Redis client, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, log *slog.Logger) (*Services, error) {
+// Redis client and metrics, for commands that book nothing, there are no Bookings.
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		QueryTimeout:   cfg.Database.QueryTimeout,
@@ -74,15 +75,19 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		}),
 	}
 	if client != nil {
-		s.Bookings = newBookings(cfg, store, client, log)
+		s.Bookings = newBookings(cfg, store, client, m, log)
 	}
 	return s, nil
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, client redis.UniversalClient, log *slog.Logger) *service.Bookings {
+// seatLockBreaker names the circuit breaker of the seat locks in the metrics.
+const seatLockBreaker = "seat_locks"
+
+func newBookings(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout: cfg.Redis.Timeout,
 		OnStateChange: func(from, to string) {
+			m.BreakerChanged(seatLockBreaker, to)
 			log.Warn("the way to the seat locks in Redis has changed", "from", from, "to", to)
 		},
 	})
@@ -94,7 +99,7 @@ func newBookings(cfg *config.Config, store *repository.Store, client redis.Unive
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout,
-		}, log)
+		}, m, log)
 }
 
 // routes gives the route table over the services.
@@ -115,6 +120,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Idempotency:    s.Idempotency,
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
+		Recorder:       a.metrics,
 		Version:        version,
 		Log:            a.log,
 	})

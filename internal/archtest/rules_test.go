@@ -68,6 +68,12 @@ var rooms = []room{
 		imports: []string{"internal/service"},
 	},
 	{
+		path:       "internal/metrics",
+		owns:       "the registry of Prometheus and its handler; implements the recorders of the others",
+		imports:    []string{"internal/domain", "internal/service"},
+		importedBy: []string{"internal/app"},
+	},
+	{
 		path:       "api/apitest",
 		owns:       "holding responses against the API description; for tests",
 		imports:    []string{"api"},
@@ -115,6 +121,12 @@ var rooms = []room{
 		owns: "the OpenAPI document",
 	},
 	{
+		path:       "internal/metrics",
+		owns:       "the registry of Prometheus and its handler; implements the recorders of the others",
+		imports:    []string{"internal/domain", "internal/service"},
+		importedBy: []string{"internal/app"},
+	},
+	{
 		path:       "api/apitest",
 		owns:       "holding answers that tests see against the document",
 		imports:    []string{"api"},
@@ -138,17 +150,18 @@ type library struct {
 
 var libraries = []library{
 	{path: "github.com/jackc/pgx", in: []string{
-		"internal/repository", "internal/schema", "internal/app", "internal/devstack", "internal/testkit", "cmd/evently",
+		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/devstack", "internal/testkit", "cmd/evently",
 	}},
+	{path: "github.com/prometheus", in: []string{"internal/metrics"}},
 	{path: "database/sql", in: []string{"internal/schema"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/testkit", "cmd/evently",
+		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/metrics", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
-		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app",
+		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/metrics",
 		"internal/testkit", "cmd/evently", "api", "api/apitest",
 	}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},

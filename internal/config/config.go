@@ -25,6 +25,7 @@ type Config struct {
 	Auth     Auth     `doc:"Accounts and tokens"`
 	Booking  Booking  `doc:"Booking"`
 	Payment  Payment  `doc:"Simulated payments"`
+	Metrics  Metrics  `doc:"Metrics"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -97,6 +98,11 @@ type Booking struct {
 type Payment struct {
 	SuccessRate float64       `env:"PAYMENT_SUCCESS_RATE" envDefault:"0.9" min:"0" max:"1" doc:"Share of payments that succeed, 0 to 1, where the request does not say."`
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
+}
+
+// Metrics is where the process tells how it does.
+type Metrics struct {
+	Addr string `env:"METRICS_ADDR" example:"127.0.0.1:9090" doc:"host:port of a second listener that serves /metrics for Prometheus, to everybody who can reach it; :9090 is all addresses of the machine. Empty: no metrics are served."`
 }
 
 // IsProduction reports whether APP_ENV is production.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"reflect"
@@ -245,6 +246,11 @@ func (f *faults) accounts(c *Config, need Need) {
 func (f *faults) rest(c *Config) {
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")
+	}
+	if c.Metrics.Addr != "" {
+		if _, port, err := net.SplitHostPort(c.Metrics.Addr); err != nil || port == "" {
+			f.add("METRICS_ADDR", "must be host:port, or :port for all addresses")
+		}
 	}
 	if c.HTTP.WriteTimeout > 0 && c.Payment.Delay >= c.HTTP.WriteTimeout {
 		f.add("PAYMENT_DELAY", "must be below HTTP_WRITE_TIMEOUT (%s)", c.HTTP.WriteTimeout)

@@ -33,6 +33,7 @@ type Options struct {
 	Idempotency    middleware.IdempotencyKeys
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Recorder       middleware.RequestRecorder
 	Version        string
 	Log            *slog.Logger
 }
@@ -42,6 +43,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
 	r.Use(
 		middleware.Identify(o.TrustedProxies),
+		middleware.Measure(o.Recorder),
 		middleware.AccessLog(o.Log),
 		middleware.Recover(o.Log),
 		middleware.SecurityHeaders,

@@ -119,12 +119,13 @@ type Bookings struct {
 	locks    SeatLocker
 	payments PaymentProvider
 	rules    BookingRules
+	recorder BookingRecorder
 	log      *slog.Logger
 }
 
 // NewBookings gives the booking use cases.
-func NewBookings(store BookingStore, locks SeatLocker, payments PaymentProvider, rules BookingRules, log *slog.Logger) *Bookings {
-	return &Bookings{store: store, locks: locks, payments: payments, rules: rules, log: log}
+func NewBookings(store BookingStore, locks SeatLocker, payments PaymentProvider, rules BookingRules, recorder BookingRecorder, log *slog.Logger) *Bookings {
+	return &Bookings{store: store, locks: locks, payments: payments, rules: rules, recorder: recorder, log: log}
 }
 
 // Lock holds seats of a show for the user: all of them or none. It fails with
@@ -142,7 +143,9 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 
 	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	if taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor); err == nil && len(taken) > 0 {
+	taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
+	if err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
 	}
 	hold, err := recorded(ctx, b.store, answer, func(ctx context.Context) (domain.Hold, error) {
@@ -155,9 +158,14 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 			UserLimit: b.rules.MaxSeatsPerUser,
 		})
 	})
+	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
 		b.release(ctx, lock)
 		return domain.Hold{}, err
+	}
+	b.recorder.Hold(HoldMade)
+	for _, overdue := range hold.Lapsed {
+		b.recorder.HoldReleased(overdue)
 	}
 	return hold, nil
 }
@@ -177,6 +185,9 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 	}
 	switch {
 	case booking.Confirmed():
+		if booking.Changed {
+			b.recorder.Hold(HoldConfirmed)
+		}
 		b.release(ctx, booking.Lock)
 		return booking, nil
 	case expired(booking.Booking, booking.Overdue):
@@ -199,6 +210,10 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 	}
 	switch {
 	case booking.Changed:
+		b.recorder.Hold(HoldCancelled)
+		if booking.Refund != nil {
+			b.recorder.Refund()
+		}
 		b.release(ctx, booking.Lock)
 		return booking, nil
 	case booking.Overdue:
@@ -224,7 +239,7 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 			return total, err
 		}
 		total += len(locks)
-		b.release(ctx, locks...)
+		b.released(ctx, locks)
 		if len(locks) < b.rules.CleanupBatch {
 			return total, nil
 		}
@@ -252,8 +267,16 @@ func (b *Bookings) tidy(ctx context.Context, bookingID int64) error {
 	if err != nil {
 		return err
 	}
-	b.release(ctx, locks...)
+	b.released(ctx, locks)
 	return nil
+}
+
+// released follows the end of holds that had run out.
+func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
+	for _, lock := range locks {
+		b.recorder.HoldReleased(lock.Overdue)
+	}
+	b.release(ctx, locks...)
 }
 
 // release frees Redis locks, also for a client that has gone. A lock that cannot be released

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"net"
+	"runtime"
+
+	"evently/internal/metrics"
+	"evently/internal/server"
+)
+
+// newMetrics gives the metrics of this process over its stores.
+func (a *App) newMetrics(o Options) *metrics.Metrics {
+	m := metrics.New(metrics.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
+	m.WatchPostgres(a.pool.Stat)
+	m.WatchRedis(a.redis.PoolStats, redisPinger{a.redis}.Ping)
+	m.BreakerChanged(seatLockBreaker, "closed")
+	return m
+}
+
+// listenForMetrics makes the server of /metrics, if METRICS_ADDR asks for one.
+func (a *App) listenForMetrics(ctx context.Context) error {
+	if a.cfg.Metrics.Addr == "" {
+		return nil
+	}
+	listener, err := server.ListenOn(ctx, a.cfg.Metrics.Addr)
+	if err != nil {
+		return err
+	}
+	a.metricsServer = server.New(listener, a.metrics.Handler(), a.limits(), a.log)
+	return nil
+}
+
+// MetricsAddr is where /metrics is served, or nil.
+func (a *App) MetricsAddr() net.Addr {
+	if a.metricsServer == nil {
+		return nil
+	}
+	return a.metricsServer.Addr()
+}
+
+// serveMetrics serves /metrics until it is shut down, and tells when it has ended.
+func (a *App) serveMetrics(ctx context.Context) (ended <-chan struct{}) {
+	done := make(chan struct{})
+	if a.metricsServer == nil {
+		close(done)
+		return done
+	}
+	a.log.InfoContext(ctx, "serving metrics", "address", a.MetricsAddr().String())
+	go func() {
+		defer close(done)
+		// That nobody can watch is no reason to stop booking.
+		if err := a.metricsServer.Serve(); err != nil {
+			a.log.ErrorContext(ctx, "metrics are not served any more", "error", err.Error())
+		}
+	}()
+	return done
+}
+
+// closeMetrics ends the server of /metrics, if there is one.
+func (a *App) closeMetrics(ctx context.Context) error {
+	if a.metricsServer == nil {
+		return nil
+	}
+	return a.metricsServer.Shutdown(ctx)
+}
