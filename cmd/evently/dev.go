@@ -21,7 +21,7 @@ import (
 // good for a database that only this machine can reach.
 const (
 	devAdminEmail    = "admin@evently.example"
-	devAdminPassword = "admin-password-123" //nolint:gosec // public on purpose, see above
+	devAdminPassword = "admin-password-123"
 )
 
 // devStackDir is where the private stores keep their data.

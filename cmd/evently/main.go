@@ -38,8 +38,8 @@ func main() {
 
 // run runs one command line and gives the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	usage := true // until the command line turns out to be one
-	root := newRootCommand(&usage)
+	usage := true                  // until the command line turns out to be one
+	root := newRootCommand(&usage) //nolint:contextcheck // commands get the context when they are executed
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"evently/internal/server"
 	"evently/internal/testkit"
 )
 
@@ -129,7 +130,7 @@ func (u *untilReady) Write(p []byte) (int, error) {
 }
 
 func TestDevStartsNothingWhenThePortIsTaken(t *testing.T) {
-	taken, err := net.Listen("tcp", ":0")
+	taken, err := server.Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,9 +32,9 @@ func newRootCommand(usage *bool) *cobra.Command {
 		Short: "Seat booking for shows",
 		Long: "Evently books seats. Without a command it serves the API.\n\n" +
 			"Settings come from the environment and from an optional .env; docs/configuration.md lists them.",
-		Example: "  evently dev                    try it out: private stores, demo data, port 3000\n" +
-			"  evently serve                  serve with DATABASE_URL and REDIS_URL\n" +
-			"  evently migrate status         what the database lacks",
+		Example: "  evently dev               # try it out: private stores, demo data, port 3000\n" +
+			"  evently serve             # with DATABASE_URL and REDIS_URL\n" +
+			"  evently migrate status    # what the database lacks",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -16,7 +16,7 @@ func newServeCommand() *cobra.Command {
 		Short: "Serve the API (the default)",
 		Long: "Serve the API on PORT, over the stores in DATABASE_URL and REDIS_URL, until SIGINT or SIGTERM:\n" +
 			"requests that run are finished then. A second signal ends the process at once.",
-		Example: "  DATABASE_URL=postgres://evently:secret@localhost/evently REDIS_URL=redis://localhost:6379 evently serve",
+		Example: "  DATABASE_URL=postgres://localhost/evently REDIS_URL=redis://localhost:6379 evently serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := settings(config.NeedServe, cmd.ErrOrStderr())

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -93,7 +94,7 @@ func startWith(t testing.TB, cfg *config.Config) *instance {
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(i.Addr().String(), "[::]"), ":")
 	i.url = "http://127.0.0.1:" + port
-	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport := &http.Transport{MaxIdleConnsPerHost: 100} // as many as race
 	i.client = &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -137,6 +138,46 @@ type response struct {
 	header http.Header
 	raw    []byte
 	body   map[string]any // nil when the answer is no JSON object
+}
+
+// member gives a member of the body by its path, as in "checks.redis.status".
+func (r response) member(t testing.TB, path string) any {
+	t.Helper()
+	var value any = r.body
+	for name := range strings.SplitSeq(path, ".") {
+		object, ok := value.(map[string]any)
+		if !ok {
+			t.Fatalf("there is no %s in %s", path, r.raw)
+		}
+		value = object[name]
+	}
+	return value
+}
+
+// text gives a member that is a string.
+func (r response) text(t testing.TB, path string) string {
+	t.Helper()
+	text, ok := r.member(t, path).(string)
+	if !ok {
+		t.Fatalf("%s is no string in %s", path, r.raw)
+	}
+	return text
+}
+
+// id gives a member that is a whole number.
+func (r response) id(t testing.TB, path string) int64 {
+	t.Helper()
+	number, ok := r.member(t, path).(float64)
+	if !ok {
+		t.Fatalf("%s is no number in %s", path, r.raw)
+	}
+	return int64(number)
+}
+
+// dial opens a connection for what an HTTP client would not send.
+func dial(t testing.TB, addr net.Addr) (net.Conn, error) {
+	t.Helper()
+	return new(net.Dialer).DialContext(t.Context(), addr.Network(), addr.String())
 }
 
 // code gives the code of an error.
@@ -221,7 +262,7 @@ func (i *instance) register(t testing.TB, email string) string {
 	answer := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/register", body: map[string]any{
 		"email": email, "password": "password of " + email,
 	}}).want(t, http.StatusCreated, "")
-	return answer.body["token"].(string)
+	return answer.text(t, "token")
 }
 
 // login gives the token of somebody who is there already.
@@ -230,7 +271,7 @@ func (i *instance) login(t testing.TB, email, password string) string {
 	answer := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/login", body: map[string]any{
 		"email": email, "password": password,
 	}}).want(t, http.StatusOK, "")
-	return answer.body["token"].(string)
+	return answer.text(t, "token")
 }
 
 // admin makes an administrator and gives their token.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"evently/internal/app"
 	"evently/internal/testkit"
@@ -54,9 +55,8 @@ func TestWithoutRedisTheServiceStartsAndIsDegraded(t *testing.T) {
 	redis.set(refusing)
 	i := start(t, "REDIS_URL="+redisURL)
 	answer := i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
-	checks := answer.body["checks"].(map[string]any)
-	if checks["redis"].(map[string]any)["status"] != "DOWN" || checks["database"].(map[string]any)["status"] != "OK" {
-		t.Errorf("checks %v", checks)
+	if redis, database := answer.member(t, "checks.redis.status"), answer.member(t, "checks.database.status"); redis != "DOWN" || database != "OK" {
+		t.Errorf("redis %v, database %v", redis, database)
 	}
 	i.await(t, "/health/ready", http.StatusOK, "status", "OK")
 	redis.set(passing)
@@ -96,8 +96,8 @@ func TestASchemaThatWasTamperedWithIsAMismatch(t *testing.T) {
 	i := start(t)
 	testkit.Exec(t, testkit.Connect(t, i.cfg.Database.URL.Reveal()), `DROP INDEX bookings_user_idx`)
 	answer := i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "MISMATCH")
-	if missing := answer.body["missing_indexes"].([]any); len(missing) != 1 || missing[0] != "bookings_user_idx" {
-		t.Errorf("missing %v", missing)
+	if diff := cmp.Diff([]any{"bookings_user_idx"}, answer.member(t, "missing_indexes")); diff != "" {
+		t.Errorf("missing (-want +got):\n%s", diff)
 	}
 	i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
 }
@@ -110,7 +110,7 @@ func TestBeforeItRunsItIsStarting(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	a.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/health/ready", nil))
+	a.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health/ready", nil))
 	if w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"status":"STARTING"}` {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -177,7 +177,7 @@ func TestADatabaseThatDoesNotExistIsAnErrorAtOnce(t *testing.T) {
 func TestARequestThatRunsIsFinishedAndThenAllStops(t *testing.T) {
 	t.Parallel()
 	i := start(t)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(i.url, "http://"))
+	conn, err := dial(t, i.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func (i *instance) untilRefused(t testing.TB) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(i.url, "http://"))
+		conn, err := dial(t, i.Addr())
 		if err != nil {
 			return
 		}
@@ -259,7 +259,7 @@ func TestARequestThatNeverEndsIsBrokenOff(t *testing.T) {
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
-	conn, err := net.Dial("tcp", a.Addr().String())
+	conn, err := dial(t, a.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,7 +286,7 @@ func TestTheCleanupRunsOnItsSchedule(t *testing.T) {
 	held := i.send(t, request{method: "POST", path: "/api/v1/bookings/lock", token: token, body: map[string]any{
 		"show_id": show, "seat_ids": testkit.SeatIDs(t, pool, show)[:2],
 	}}).want(t, http.StatusOK, "")
-	testkit.Expire(t, pool, int64(held.body["booking_id"].(float64)))
+	testkit.Expire(t, pool, held.id(t, "booking_id"))
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -304,6 +304,7 @@ func TestTheAdminOfTheConfigurationCanSignIn(t *testing.T) {
 	i := start(t, "ADMIN_EMAIL=root@example.com", "ADMIN_PASSWORD=root-password")
 	token := i.login(t, "root@example.com", "root-password")
 	i.send(t, request{path: "/api/v1/admin/venues", token: token}).want(t, http.StatusOK, "")
+	i.send(t, request{path: "/api/v1/admin/venues", token: i.admin(t)}).want(t, http.StatusOK, "")
 	i.send(t, request{path: "/api/v1/admin/venues", token: i.register(t, "user@example.com")}).
 		want(t, http.StatusForbidden, "forbidden")
 	i.send(t, request{path: "/api/v1/admin/venues"}).want(t, http.StatusUnauthorized, "unauthorized")

@@ -20,7 +20,7 @@ func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 		return slog.New(middleware.LogHandler{Handler: slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})})
 	}
 	file, ok := w.(*os.File)
-	return slog.New(middleware.LogHandler{Handler: tint.NewHandler(w, &tint.Options{
+	return slog.New(middleware.LogHandler{Handler: tint.NewTextHandler(w, &tint.Options{
 		Level:      level,
 		TimeFormat: "15:04:05.000",
 		NoColor:    !ok || !term.IsTerminal(int(file.Fd())),

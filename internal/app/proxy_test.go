@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 type proxy struct {
 	listener net.Listener
 	target   string
+	ctx      context.Context // of what it dials
 
 	mu     sync.Mutex
 	mode   proxyMode
@@ -34,8 +36,8 @@ func newProxy(t testing.TB, storeURL string) (*proxy, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{target: u.Host, conns: map[net.Conn]bool{}}
-	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	p := &proxy{ctx: context.WithoutCancel(t.Context()), target: u.Host, conns: map[net.Conn]bool{}}
+	if p.listener, err = new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	u.Host = p.listener.Addr().String()
@@ -75,7 +77,7 @@ func (p *proxy) serve(conn net.Conn) {
 		return
 	}
 	defer p.drop(conn)
-	store, err := net.Dial("tcp", p.target)
+	store, err := new(net.Dialer).DialContext(p.ctx, "tcp", p.target)
 	if err != nil || !p.keep(store) {
 		return
 	}

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -70,9 +69,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Discover:    service.NewDiscover(store),
 		Catalog:     service.NewCatalog(store),
 		Analytics:   service.NewAnalytics(store),
-		Demo: service.NewDemo(store, func(password string) (string, error) {
-			return passwords.Hash(context.Background(), password)
-		}),
+		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
 		s.Bookings = newBookings(cfg, store, client, m, log)

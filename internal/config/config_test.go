@@ -222,6 +222,15 @@ func TestNothingShowsASecret(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatCannotBeReadIsHiddenWhole(t *testing.T) {
+	t.Parallel()
+	for _, address := range []config.URL{"postgres://u:pgpass@[db", "u:pgpass@db/x", "host=db password=pgpass"} {
+		if text := address.String(); strings.Contains(text, "pgpass") {
+			t.Errorf("shown: %s", text)
+		}
+	}
+}
+
 func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
 	t.Setenv("PORT", "4000")
 	path := filepath.Join(t.TempDir(), ".env")

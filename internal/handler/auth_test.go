@@ -3,7 +3,6 @@ package handler_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,8 +46,9 @@ func setupAuth(t *testing.T) authAPI {
 		Tokens:    tokens,
 		Passwords: passwords,
 	}))
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
+	router.Use(documented(t, "/api/v1"))
 	router.Post("/auth/register", respond.Adapt(log, auth.Register))
 	router.Post("/auth/login", respond.Adapt(log, auth.Login))
 	return authAPI{router: router, tokens: tokens, pool: pool}

@@ -40,6 +40,7 @@ func setupCatalog(t *testing.T) *catalogAPI {
 
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
+	router.Use(documented(t, "/api/v1/admin"))
 	for route, h := range map[string]respond.Handler{
 		"POST /venues":              venues.Create,
 		"GET /venues":               venues.List,

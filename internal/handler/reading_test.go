@@ -41,6 +41,7 @@ func setupReading(t *testing.T) reading {
 		return respond.Adapt(slog.New(slog.NewTextHandler(t.Output(), nil)), h)
 	}
 	r := chi.NewRouter()
+	r.Use(documented(t, "/api/v1"))
 	r.Get("/shows", adapt(shows.List))
 	r.Get("/shows/search", adapt(shows.Search))
 	r.Get("/shows/{show_id}", adapt(shows.Get))

@@ -2,7 +2,6 @@ package middleware_test
 
 import (
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -26,7 +25,7 @@ func setupAuth(t *testing.T) authFixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return authFixture{tokens: tokens, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	return authFixture{tokens: tokens, log: slog.New(slog.DiscardHandler)}
 }
 
 func (f authFixture) token(t *testing.T, role domain.Role) string {

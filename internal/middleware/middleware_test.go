@@ -67,7 +67,7 @@ func TestRequestID(t *testing.T) {
 			var inside string
 			h, logged := chain(func(_ http.ResponseWriter, r *http.Request) { inside = middleware.RequestID(r.Context()) })
 			w := httptest.NewRecorder()
-			r := httptest.NewRequest(http.MethodGet, "/shows/1", nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/1", nil)
 			r.Header["X-Request-Id"] = []string{tt.sent}
 			h.ServeHTTP(w, r)
 
@@ -110,7 +110,7 @@ func TestClientIP(t *testing.T) {
 			t.Parallel()
 			var got netip.Addr
 			h, _ := chain(func(_ http.ResponseWriter, r *http.Request) { got = middleware.ClientIP(r.Context()) })
-			r := httptest.NewRequest(http.MethodGet, "/shows/1", nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/1", nil)
 			r.RemoteAddr = tt.peer
 			r.Header["X-Forwarded-For"] = tt.forwarded
 			h.ServeHTTP(httptest.NewRecorder(), r)
@@ -130,7 +130,7 @@ func TestAccessLogHasOneLineWithoutThePath(t *testing.T) {
 			_, _ = w.Write([]byte("short"))
 		})).ServeHTTP(w, r.WithContext(ctx))
 	})
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/shows/secret?token=secret", nil))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/secret?token=secret", nil))
 
 	all := lines(t, logged)
 	if len(all) != 1 {
@@ -158,7 +158,7 @@ func TestAccessLogHasOneLineWithoutThePath(t *testing.T) {
 func TestProbesAreLoggedAtDebug(t *testing.T) {
 	t.Parallel()
 	h, logged := chain(func(http.ResponseWriter, *http.Request) {})
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/health", nil))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health", nil))
 	if got := lines(t, logged)[0]["level"]; got != "DEBUG" {
 		t.Errorf("level %v", got)
 	}
@@ -171,7 +171,7 @@ func TestAPanicIsAnAnswerAndOneLine(t *testing.T) {
 		panic("private")
 	})
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/shows/1", nil))
+	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/1", nil))
 
 	var body map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
@@ -210,7 +210,7 @@ func TestAPanicInTheMiddleBreaksTheConnectionOff(t *testing.T) {
 					t.Errorf("%d lines: %s", n, logged)
 				}
 			}()
-			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/shows/1", nil))
+			h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/1", nil))
 		})
 	}
 }
@@ -235,7 +235,7 @@ func TestCORS(t *testing.T) {
 			t.Parallel()
 			h := middleware.CORS(tt.allowed)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			for _, method := range []string{http.MethodGet, http.MethodOptions} {
-				r := httptest.NewRequest(method, "/", nil)
+				r := httptest.NewRequestWithContext(t.Context(), method, "/", nil)
 				r.Header.Set("Origin", tt.origin)
 				r.Header.Set("Access-Control-Request-Method", http.MethodPost)
 				r.Header.Set("Access-Control-Request-Headers", "authorization,content-type,idempotency-key")

@@ -18,12 +18,12 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			defer func() {
+			defer func() { //nolint:contextcheck // it has the request, and with it the context
 				cause := recover()
-				switch {
-				case cause == nil:
+				if cause == nil {
 					return
-				case cause == http.ErrAbortHandler: //nolint:errorlint // the sentinel itself is the protocol of net/http
+				}
+				if cause == http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is the protocol of net/http
 					panic(cause)
 				}
 				log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))

@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -27,7 +28,7 @@ func setupDemo(t *testing.T) (*pgxpool.Pool, *service.Demo) {
 }
 
 func newDemo(pool *pgxpool.Pool) *service.Demo {
-	return service.NewDemo(patient(pool), func(password string) (string, error) {
+	return service.NewDemo(patient(pool), func(_ context.Context, password string) (string, error) {
 		return "hash of " + password, nil
 	})
 }

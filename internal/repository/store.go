@@ -90,7 +90,7 @@ func (s *Store) withConn(ctx context.Context, fn func(context.Context, *pgxpool.
 		}
 		pause := time.Duration(attempt) * retryBackoff
 		select {
-		case <-time.After(pause + rand.N(pause)):
+		case <-time.After(pause + rand.N(pause)): //nolint:gosec // spreads retries; nothing to guess
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -93,22 +93,21 @@ func (j *job) Run() {
 	defer cancel()
 	start := time.Now()
 	n, err := j.safely(ctx)
-	elapsed := time.Since(start)
+	took := time.Since(start)
 	result := "ok"
 	if err != nil {
 		result = "failed"
 	}
-	j.recorder.JobRan(j.entry.Name, result, n, elapsed)
-	took := slog.Duration("duration", elapsed)
+	j.recorder.JobRan(j.entry.Name, result, n, took)
 	switch {
 	case err != nil && errors.Is(context.Cause(j.ctx), context.Canceled):
-		j.log.InfoContext(ctx, "job cut short by the shutdown", "count", n, took)
+		j.log.InfoContext(ctx, "job cut short by the shutdown", "count", n, "duration", took)
 	case err != nil:
-		j.log.ErrorContext(ctx, "job failed", "count", n, took, "error", err.Error())
+		j.log.ErrorContext(ctx, "job failed", "count", n, "duration", took, "error", err.Error())
 	case n == 0:
-		j.log.DebugContext(ctx, "job had nothing to do", took)
+		j.log.DebugContext(ctx, "job had nothing to do", "duration", took)
 	default:
-		j.log.InfoContext(ctx, "job done", "count", n, took)
+		j.log.InfoContext(ctx, "job done", "count", n, "duration", took)
 	}
 }
 

@@ -88,11 +88,11 @@ func TestRunsComeRoundAndStop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(3500 * time.Millisecond) // the bubble's clock: no time passes outside
+		<-time.After(3500 * time.Millisecond) // the bubble's clock: no time passes outside
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		if runs.Load() != 3 {
 			t.Errorf("%d runs, want 3", runs.Load())
 		}
@@ -113,14 +113,14 @@ func TestARunIsLeftOutWhileTheLastGoesOn(t *testing.T) {
 			Run: func(context.Context) (int, error) {
 				most.Store(max(most.Load(), running.Add(1)))
 				defer running.Add(-1)
-				time.Sleep(2500 * time.Millisecond)
+				<-time.After(2500 * time.Millisecond)
 				return 1, nil
 			},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -150,7 +150,7 @@ func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2500 * time.Millisecond)
+		<-time.After(2500 * time.Millisecond)
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -174,7 +174,7 @@ func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(15 * time.Second)
+		<-time.After(15 * time.Second)
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -188,7 +188,7 @@ func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(1500 * time.Millisecond)
+		<-time.After(1500 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -77,11 +78,9 @@ func mountDocs(r chi.Router, notFound http.HandlerFunc) error {
 
 // docsPage renders the page of http-swagger. It is the same for everybody, so once is enough.
 func docsPage() ([]byte, error) {
-	request, err := http.NewRequest(http.MethodGet, "/api-docs/index.html", http.NoBody)
-	if err != nil {
-		return nil, err
-	}
-	request.RequestURI = request.URL.Path // http-swagger goes by this one
+	const path = "/api-docs/index.html"
+	// http-swagger goes by RequestURI.
+	request := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}, RequestURI: path}
 	var page pageWriter
 	httpSwagger.Handler(
 		httpSwagger.URL("./openapi.json"),

@@ -112,11 +112,11 @@ type DemoStore interface {
 // demo row that real ones have come to need stays until they are gone.
 type Demo struct {
 	store DemoStore
-	hash  func(password string) (string, error)
+	hash  func(ctx context.Context, password string) (string, error)
 }
 
 // NewDemo gives a Demo over store, which hashes the demo user's password with hash.
-func NewDemo(store DemoStore, hash func(password string) (string, error)) *Demo {
+func NewDemo(store DemoStore, hash func(ctx context.Context, password string) (string, error)) *Demo {
 	return &Demo{store: store, hash: hash}
 }
 
@@ -125,7 +125,7 @@ func NewDemo(store DemoStore, hash func(password string) (string, error)) *Demo 
 // them. Any number of loads may run at once: they leave one set.
 func (d *Demo) Load(ctx context.Context) (DemoLoaded, error) {
 	// Hashing takes its time, so it is done before the transaction, needed or not.
-	hash, err := d.hash(DemoPassword)
+	hash, err := d.hash(ctx, DemoPassword)
 	if err != nil {
 		return DemoLoaded{}, fmt.Errorf("hash the demo user's password: %w", err)
 	}

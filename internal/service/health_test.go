@@ -144,7 +144,7 @@ func TestAFloodOfProbesAsksOnce(t *testing.T) {
 		if s.asked.Load() != 1 {
 			t.Errorf("asked %d times, want 1", s.asked.Load())
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		ask()
 		if s.asked.Load() != 2 {
 			t.Errorf("asked %d times a second later, want 2", s.asked.Load())
