@@ -112,6 +112,11 @@ var rooms = []room{
 		importedBy: []string{},
 	},
 	{
+		path:       "internal/opstest",
+		owns:       "holding Dockerfile, deploy/ and the documentation against the code",
+		importedBy: []string{},
+	},
+	{
 		path:       "migrations",
 		owns:       "the SQL files",
 		importedBy: []string{"internal/schema"},
