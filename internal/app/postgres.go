@@ -94,7 +94,7 @@ func refused(err error) bool {
 // the next release is being rolled out, and migrations keep to what the last one needs.
 func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool, log *slog.Logger) error {
 	if cfg.MigrateOnStart {
-		if err := schema.Up(ctx, cfg.URL.Reveal(), log); err != nil {
+		if err := schema.Up(ctx, cfg.ForMigrations(), log); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 		// Connections that were there before do not know the types that are new.

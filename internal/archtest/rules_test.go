@@ -158,7 +158,8 @@ var libraries = []library{
 		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/devstack", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/prometheus", in: []string{"internal/metrics"}},
-	{path: "database/sql", in: []string{"internal/schema"}},
+	{path: "database/sql", exactly: true, in: []string{"internal/schema"}},
+	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
 		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/metrics", "internal/testkit", "cmd/evently",

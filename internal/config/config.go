@@ -52,6 +52,7 @@ type HTTP struct {
 // Database is PostgreSQL.
 type Database struct {
 	URL            URL           `env:"DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"postgres:// URL. Behind PgBouncer in transaction mode add ?default_query_exec_mode=exec, because prepared statements do not survive there."`
+	MigrateURL     URL           `env:"MIGRATE_DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"Where migrations go, when DATABASE_URL leads through a pooler in transaction mode: the same database, directly. They need a session of their own, for the lock by which instances take turns. Empty: DATABASE_URL."`
 	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"0" min:"0" max:"1000" doc:"Largest number of connections of this instance; 0 is four for each CPU and at least 4. Instances times this must stay under the server's max_connections (or PgBouncer's max_client_conn)."`
 	AcquireTimeout time.Duration `env:"DATABASE_ACQUIRE_TIMEOUT" envDefault:"800ms" min:"10ms" max:"30s" doc:"How long a request waits for a free connection before it is told 503."`
 	QueryTimeout   time.Duration `env:"DATABASE_QUERY_TIMEOUT" envDefault:"5s" min:"10ms" max:"5m" doc:"Longest time of one operation on the database."`
@@ -65,6 +66,14 @@ func (d Database) Pool() int32 {
 		return d.MaxConns
 	}
 	return int32(max(4, 4*runtime.NumCPU()))
+}
+
+// ForMigrations gives the address of the database for changes of its schema.
+func (d Database) ForMigrations() string {
+	if d.MigrateURL != "" {
+		return d.MigrateURL.Reveal()
+	}
+	return d.URL.Reveal()
 }
 
 // Redis is the store of what may be lost.

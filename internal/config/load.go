@@ -194,6 +194,9 @@ func (f *faults) stores(c *Config, need Need) {
 	} else if !isStoreURL(c.Database.URL.Reveal(), "postgres", "postgresql") {
 		f.add("DATABASE_URL", "must be a URL such as postgres://user:password@host:5432/name")
 	}
+	if c.Database.MigrateURL != "" && !isStoreURL(c.Database.MigrateURL.Reveal(), "postgres", "postgresql") {
+		f.add("MIGRATE_DATABASE_URL", "must be a URL such as postgres://user:password@host:5432/name")
+	}
 	if c.Redis.URL == "" && need&NeedRedis != 0 {
 		f.add("REDIS_URL", "is required")
 	}
