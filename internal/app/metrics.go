@@ -18,6 +18,21 @@ func (a *App) newMetrics(o Options) *metrics.Metrics {
 	return m
 }
 
+// watchRooms adds the waiting rooms and their queue to the metrics.
+func (a *App) watchRooms() {
+	a.metrics.WatchRooms(func(ctx context.Context) (metrics.Rooms, error) {
+		waiting, admitted, err := a.services.Rooms.Totals(ctx)
+		return metrics.Rooms{Waiting: waiting, Admitted: admitted}, err
+	})
+	a.metrics.WatchQueue(func() (metrics.Queue, error) {
+		q, err := a.rooms.worker.Queue()
+		return metrics.Queue{
+			Name: q.Name, Pending: q.Pending, Active: q.Active, Scheduled: q.Scheduled, Retry: q.Retry, Archived: q.Archived,
+			ProcessedTotal: q.Processed, FailedTotal: q.Failed, Latency: q.Latency,
+		}, err
+	})
+}
+
 // listenForMetrics makes the server of /metrics, if METRICS_ADDR asks for one.
 func (a *App) listenForMetrics(ctx context.Context) error {
 	if a.cfg.Metrics.Addr == "" {

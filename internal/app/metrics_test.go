@@ -131,3 +131,18 @@ func TestMetricsAreNeverOnThePublicPort(t *testing.T) {
 		i.send(t, request{path: "/metrics"}).want(t, http.StatusNotFound, "route_not_found")
 	}
 }
+
+func TestTheMetricsTellOfTheWaitingRoom(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "METRICS_ADDR=127.0.0.1:0", "MAX_CONCURRENT_USERS=1")
+	wantSeries(t, b.scrape(t), `evently_waiting_room_waiting 0`, `evently_asynq_tasks{queue="waitingroom",state="pending"} 0`)
+	b.lock(t, b.user(t), b.seats[0]).want(t, http.StatusOK, "")
+	for _, user := range b.users(t, 2) {
+		b.lock(t, user, b.seats[1]).want(t, http.StatusTooManyRequests, "waiting_room")
+	}
+	wantSeries(t, b.scrape(t),
+		`evently_waiting_room_waiting 2`,
+		`evently_waiting_room_admitted 1`,
+		`evently_http_requests_total{method="POST",route="/api/v1/bookings/lock",status="429"} 2`,
+	)
+}

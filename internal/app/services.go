@@ -9,12 +9,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
+	"evently/internal/domain"
 	"evently/internal/handler"
 	"evently/internal/metrics"
+	"evently/internal/middleware"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
+	"evently/internal/waitingroom"
 )
 
 // recordTimeout bounds work that must be recorded although its client has gone.
@@ -39,6 +42,7 @@ type Services struct {
 	Catalog     *service.Catalog
 	Analytics   *service.Analytics
 	Demo        *service.Demo
+	Rooms       *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
@@ -72,7 +76,8 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.Bookings = newBookings(cfg, store, client, m, log)
+		s.Rooms = newRooms(cfg, store, client, m, log)
+		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
 	}
 	return s, nil
 }
@@ -80,7 +85,21 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 // seatLockBreaker names the circuit breaker of the seat locks in the metrics.
 const seatLockBreaker = "seat_locks"
 
-func newBookings(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *waitingroom.Room {
+	o := cfg.WaitingRoom
+	return waitingroom.New(client, store, waitingroom.Options{
+		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
+		AdmitInterval: o.AdmitInterval,
+		Grace:         o.Grace,
+		Abandon:       o.Abandon,
+		SessionTTL:    o.SessionTTL,
+		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
+		Timeout:       cfg.Redis.Timeout,
+		Metrics:       m,
+	}, log)
+}
+
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout: cfg.Redis.Timeout,
 		OnStateChange: func(from, to string) {
@@ -88,15 +107,21 @@ func newBookings(cfg *config.Config, store *repository.Store, client redis.Unive
 			log.Warn("the way to the seat locks in Redis has changed", "from", from, "to", to)
 		},
 	})
-	return service.NewBookings(store, locks,
-		service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
-		service.BookingRules{
+	return service.NewBookings(service.BookingDeps{
+		Store:      store,
+		Locks:      locks,
+		Admissions: rooms,
+		Payments:   service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
+		Rules: service.BookingRules{
 			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
 			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout,
-		}, m, log)
+		},
+		Recorder: m,
+		Log:      log,
+	})
 }
 
 // routes gives the route table over the services.
@@ -111,10 +136,17 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
 		Analytics:  handler.NewAnalytics(s.Analytics),
+		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
-		Tokens:         s.Tokens,
-		Idempotency:    s.Idempotency,
+		Tokens:      s.Tokens,
+		Idempotency: s.Idempotency,
+		Gate:        s.Rooms,
+		WaitingRoom: middleware.WaitingRoomOptions{
+			RefreshInterval: a.cfg.WaitingRoom.Refresh,
+			FailOpen:        a.cfg.WaitingRoom.OnError == "open",
+			StatusPath:      "/api/v1/waiting-room/",
+		},
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
 		Recorder:       a.metrics,

@@ -18,14 +18,15 @@ const (
 // of docs/configuration.md: `doc` is the meaning, `min` and `max` are bounds, both inclusive,
 // `oneof` lists the values that exist and `example` is what the examples show.
 type Config struct {
-	Service  Service  `doc:"Service"`
-	HTTP     HTTP     `doc:"HTTP"`
-	Database Database `doc:"PostgreSQL"`
-	Redis    Redis    `doc:"Redis"`
-	Auth     Auth     `doc:"Accounts and tokens"`
-	Booking  Booking  `doc:"Booking"`
-	Payment  Payment  `doc:"Simulated payments"`
-	Metrics  Metrics  `doc:"Metrics"`
+	Service     Service     `doc:"Service"`
+	HTTP        HTTP        `doc:"HTTP"`
+	Database    Database    `doc:"PostgreSQL"`
+	Redis       Redis       `doc:"Redis"`
+	Auth        Auth        `doc:"Accounts and tokens"`
+	Booking     Booking     `doc:"Booking"`
+	WaitingRoom WaitingRoom `doc:"Waiting room"`
+	Payment     Payment     `doc:"Simulated payments"`
+	Metrics     Metrics     `doc:"Metrics"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -99,8 +100,22 @@ type Booking struct {
 	SeatLockTimeout Seconds `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
 	CleanupSchedule string  `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are tidied away: five cron fields, or @every 30s. Seats are free again without it."`
 	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"500" min:"1" max:"10000" doc:"Most bookings that one cleanup transaction takes."`
-	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"1000" doc:"Most seats of one booking."`
+	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
 	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+}
+
+// WaitingRoom is how a rush is let in. The mode, the cap and the batch can be set for one show by
+// an admin.
+type WaitingRoom struct {
+	Mode          string        `env:"WAITING_ROOM_MODE" envDefault:"auto" oneof:"auto,queue_all,passthrough,closed" doc:"auto lets users pass until the cap is reached; queue_all makes everybody queue; passthrough lets everybody in; closed lets nobody in."`
+	MaxUsers      int64         `env:"MAX_CONCURRENT_USERS" envDefault:"500" min:"1" max:"1000000" doc:"Most users admitted to the booking of one show at a time, over all instances."`
+	BatchSize     int64         `env:"WAITING_ROOM_BATCH_SIZE" envDefault:"50" min:"1" max:"10000" doc:"Most users let in from the queue at once."`
+	AdmitInterval time.Duration `env:"WAITING_ROOM_ADMIT_INTERVAL" envDefault:"2s" min:"100ms" max:"1m" doc:"Time between two batches."`
+	Grace         time.Duration `env:"WAITING_ROOM_GRACE" envDefault:"30s" min:"1s" max:"10m" doc:"How long a user who waits counts as present after a sign of life."`
+	Abandon       time.Duration `env:"WAITING_ROOM_ABANDON" envDefault:"5m" min:"1s" max:"1h" doc:"How long a place is kept after a sign of life; at least WAITING_ROOM_GRACE."`
+	SessionTTL    time.Duration `env:"WAITING_ROOM_SESSION_TTL" envDefault:"5m" min:"1s" max:"24h" doc:"How long an admission lasts."`
+	Refresh       time.Duration `env:"WAITING_ROOM_REFRESH_INTERVAL" envDefault:"3s" min:"1s" max:"1m" doc:"When those who wait are told to ask again, in whole seconds."`
+	OnError       string        `env:"WAITING_ROOM_ON_ERROR" envDefault:"open" oneof:"open,closed" doc:"While Redis does not answer: open lets everybody book, closed nobody."`
 }
 
 // Payment is the simulated provider.

@@ -110,7 +110,7 @@ type Rooms struct {
 // and so the same on every instance; they are left out while Redis does not answer.
 func (m *Metrics) WatchRooms(rooms func(context.Context) (Rooms, error)) {
 	waiting := newGauge("evently_waiting_room_waiting", "Users who wait, over all shows and instances.")
-	admitted := newGauge("evently_waiting_room_admitted", "Users who are admitted, over all shows and instances.")
+	admitted := newGauge("evently_waiting_room_admitted", "Users who are admitted to shows where somebody waits, over all instances.")
 	m.registry.MustRegister(reader{
 		gauges: []gauge{waiting, admitted},
 		collect: func(ch chan<- prometheus.Metric) {

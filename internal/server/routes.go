@@ -24,6 +24,7 @@ type Handlers struct {
 	Events     *handler.Events
 	ShowAdmin  *handler.ShowAdmin
 	Analytics  *handler.Analytics
+	Rooms      *handler.WaitingRoom
 	Health     *handler.Health
 }
 
@@ -31,6 +32,8 @@ type Handlers struct {
 type Options struct {
 	Tokens         middleware.TokenVerifier
 	Idempotency    middleware.IdempotencyKeys
+	Gate           middleware.RoomGate
+	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 	Recorder       middleware.RequestRecorder
@@ -80,12 +83,17 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Group(func(r chi.Router) {
 			r.Use(authenticated...)
 			once := r.With(middleware.Idempotent(o.Idempotency, o.Log))
-			once.Post("/bookings/lock", do(h.Bookings.Lock))
+			gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
+			once.With(gate).Post("/bookings/lock", do(h.Bookings.Lock))
 			once.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
 			once.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
 			once.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
 			r.Get("/bookings/{booking_id}", do(h.MyBookings.Get))
 			r.Get("/user/bookings", do(h.MyBookings.List))
+			r.Post("/waiting-room/{show_id}/join", do(h.Rooms.Join))
+			r.Get("/waiting-room/{show_id}", do(h.Rooms.Status))
+			r.Delete("/waiting-room/{show_id}", do(h.Rooms.Leave))
+			r.Get("/waiting-room/{show_id}/events", do(h.Rooms.Events))
 		})
 
 		// Admin
@@ -107,6 +115,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 			r.Post("/admin/shows", do(h.ShowAdmin.Create))
 			r.Put("/admin/shows/{id}", do(h.ShowAdmin.Update))
 			r.Delete("/admin/shows/{id}", do(h.ShowAdmin.Delete))
+			r.Get("/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
+			r.Put("/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
 			r.Get("/admin/analytics", do(h.Analytics.Get))
 		})
 	})
