@@ -2,11 +2,9 @@ package waitingroom
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strconv"
 	"time"
-
-	"github.com/hibiken/asynq"
 )
 
 // maxTotals bounds how many rooms Totals asks.
@@ -42,10 +40,15 @@ type QueueStats struct {
 
 // Queue reads the state of the queue of ticks. A queue that no task was ever put into is empty.
 func (w *Worker) Queue() (QueueStats, error) {
-	info, err := w.inspector.GetQueueInfo(queueName)
-	if errors.Is(err, asynq.ErrQueueNotFound) {
+	// asynq has no error that tells a queue that is not there yet.
+	queues, err := w.inspector.Queues()
+	if err != nil {
+		return QueueStats{}, err
+	}
+	if !slices.Contains(queues, queueName) {
 		return QueueStats{Name: queueName}, nil
 	}
+	info, err := w.inspector.GetQueueInfo(queueName)
 	if err != nil {
 		return QueueStats{}, err
 	}
