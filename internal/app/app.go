@@ -19,6 +19,7 @@ import (
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
+	"evently/internal/tracing"
 )
 
 const (
@@ -39,6 +40,8 @@ type Options struct {
 	Log     *slog.Logger
 	Version string
 	Commit  string
+	// Tracing takes the spans; nil goes by the configuration. The App owns it.
+	Tracing *tracing.Tracing
 	// Listener is where to serve; nil takes the port of the configuration. The App owns it.
 	Listener net.Listener
 }
@@ -55,6 +58,7 @@ type App struct {
 	handler  http.Handler
 	server   *server.Server
 	metrics  *metrics.Metrics
+	tracing  *tracing.Tracing // nil when nothing is traced
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
 }
@@ -79,11 +83,19 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Config.Auth.Generated {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
 	}
-	if a.pool, err = OpenPostgres(ctx, o.Config.Database); err != nil {
+	if a.tracing = o.Tracing; a.tracing == nil {
+		if a.tracing, err = tracing.Start(ctx, o.Config.Tracing, o.Version); err != nil {
+			return nil, err
+		}
+	}
+	if a.pool, err = OpenPostgres(ctx, o.Config.Database, a.tracing.Queries()); err != nil {
 		return nil, err
 	}
 	if a.redis, err = OpenRedis(o.Config.Redis); err != nil {
 		return nil, err
+	}
+	if err := a.tracing.WatchRedis(a.redis); err != nil {
+		return nil, fmt.Errorf("trace Redis: %w", err)
 	}
 	a.metrics = a.newMetrics(o)
 	if err := a.listenForMetrics(ctx); err != nil {
@@ -95,7 +107,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
 	}
-	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.metrics, o.Log); err != nil {
+	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.metrics, a.tracing, o.Log); err != nil {
 		return nil, err
 	}
 	if err := a.ensureAdmin(ctx); err != nil {
@@ -238,7 +250,17 @@ func (a *App) closeStores(ctx context.Context) error {
 	if a.pool != nil {
 		err = errors.Join(err, closePool(ctx, a.pool))
 	}
+	a.closeTracing(ctx)
 	return err
+}
+
+// closeTracing sends the last spans. That their collector is away is no fault of this process.
+func (a *App) closeTracing(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+	defer cancel()
+	if err := a.tracing.Close(ctx); err != nil {
+		a.log.WarnContext(ctx, "spans were lost", "error", err.Error())
+	}
 }
 
 // closePool closes the pool, which waits for every connection to come back. A request that was

@@ -17,6 +17,7 @@ import (
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
+	"evently/internal/tracing"
 	"evently/internal/waitingroom"
 )
 
@@ -47,7 +48,7 @@ type Services struct {
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		QueryTimeout:   cfg.Database.QueryTimeout,
@@ -76,7 +77,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.Rooms = newRooms(cfg, store, client, m, log)
+		s.Rooms = newRooms(cfg, store, client, m, t, log)
 		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
 	}
 	return s, nil
@@ -85,7 +86,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 // seatLockBreaker names the circuit breaker of the seat locks in the metrics.
 const seatLockBreaker = "seat_locks"
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -96,6 +97,7 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
 		Timeout:       cfg.Redis.Timeout,
 		Metrics:       m,
+		Tracer:        t.Provider(),
 	}, log)
 }
 
@@ -150,6 +152,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
 		Recorder:       a.metrics,
+		Tracer:         a.tracing.Provider(),
 		Version:        version,
 		Log:            a.log,
 	})

@@ -74,6 +74,12 @@ var rooms = []room{
 		importedBy: []string{"internal/app"},
 	},
 	{
+		path:       "internal/tracing",
+		owns:       "OpenTelemetry spans, and where they are sent",
+		imports:    []string{"internal/config"},
+		importedBy: []string{"internal/app"},
+	},
+	{
 		path:       "api/apitest",
 		owns:       "holding responses against the API description; for tests",
 		imports:    []string{"api"},
@@ -155,14 +161,16 @@ type library struct {
 
 var libraries = []library{
 	{path: "github.com/jackc/pgx", in: []string{
-		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/devstack", "internal/testkit", "cmd/evently",
+		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/tracing", "internal/devstack", "internal/testkit", "cmd/evently",
 	}},
+	{path: "go.opentelemetry.io/otel/sdk", in: []string{"internal/tracing"}},
+	{path: "go.opentelemetry.io/otel", in: []string{"internal/tracing", "internal/middleware", "internal/server", "internal/waitingroom"}},
 	{path: "github.com/prometheus", in: []string{"internal/metrics"}},
 	{path: "database/sql", exactly: true, in: []string{"internal/schema"}},
 	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/metrics", "internal/testkit", "cmd/evently",
+		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/metrics", "internal/tracing", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},

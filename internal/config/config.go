@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -27,6 +28,7 @@ type Config struct {
 	WaitingRoom WaitingRoom `doc:"Waiting room"`
 	Payment     Payment     `doc:"Simulated payments"`
 	Metrics     Metrics     `doc:"Metrics"`
+	Tracing     Tracing     `doc:"Tracing"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -127,6 +129,28 @@ type Payment struct {
 // Metrics is where the process tells how it does.
 type Metrics struct {
 	Addr string `env:"METRICS_ADDR" example:"127.0.0.1:9090" doc:"host:port of a second listener that serves /metrics for Prometheus, to everybody who can reach it; :9090 is all addresses of the machine. Empty: no metrics are served."`
+}
+
+// Tracing is where spans go. The names are those of OpenTelemetry.
+type Tracing struct {
+	Endpoint    string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" example:"http://localhost:4318" doc:"Base URL of an OpenTelemetry collector that takes OTLP over HTTP. Empty: no tracing, at no cost."`
+	Headers     Secret  `env:"OTEL_EXPORTER_OTLP_HEADERS" example:"" doc:"Comma list of name=value headers for the collector, such as an API key."`
+	ServiceName string  `env:"OTEL_SERVICE_NAME" envDefault:"evently" doc:"Name of the service in traces."`
+	Ratio       float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" min:"0" max:"1" doc:"Share of traces that are kept, 0 to 1; those that a caller has begun follow the caller."`
+}
+
+// TracesURL gives the address that spans are sent to.
+func (t Tracing) TracesURL() string { return strings.TrimRight(t.Endpoint, "/") + "/v1/traces" }
+
+// HeaderMap gives the headers for the collector.
+func (t Tracing) HeaderMap() map[string]string {
+	headers := map[string]string{}
+	for pair := range strings.SplitSeq(t.Headers.Reveal(), ",") {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	return headers
 }
 
 // IsProduction reports whether APP_ENV is production.

@@ -250,6 +250,9 @@ func (f *faults) rest(c *Config) {
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")
 	}
+	if u, err := url.Parse(c.Tracing.Endpoint); c.Tracing.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		f.add("OTEL_EXPORTER_OTLP_ENDPOINT", "must be a URL such as http://localhost:4318")
+	}
 	if c.Metrics.Addr != "" {
 		if _, port, err := net.SplitHostPort(c.Metrics.Addr); err != nil || port == "" {
 			f.add("METRICS_ADDR", "must be host:port, or :port for all addresses")

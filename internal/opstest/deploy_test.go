@@ -394,4 +394,3 @@ func TestSystemdUnit(t *testing.T) {
 		}
 	}
 }
-

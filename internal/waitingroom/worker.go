@@ -49,7 +49,11 @@ func NewWorker(room *Room, client redis.UniversalClient, log *slog.Logger) *Work
 }
 
 // Start begins to work in goroutines of its own. It works through an outage of Redis.
-func (w *Worker) Start() error { return w.server.Start(asynq.HandlerFunc(w.admit)) }
+func (w *Worker) Start() error {
+	return w.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		return w.room.traced(ctx, task, w.admit)
+	}))
+}
 
 // Stop waits for ticks under way, a few seconds at most. A tick that was not done stays queued.
 func (w *Worker) Stop() { w.server.Shutdown() }
