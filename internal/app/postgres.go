@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -42,11 +43,14 @@ const (
 //
 // Statements are prepared and cached on each connection. A pooler in transaction mode cannot
 // have that: there the URL says default_query_exec_mode=exec.
-func OpenPostgres(ctx context.Context, cfg config.Database) (*pgxpool.Pool, error) {
+//
+// The tracer hears of every statement; nil is none.
+func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(cfg.URL.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err) // pgx leaves the password out of it
 	}
+	c.ConnConfig.Tracer = tracer
 	c.MaxConns = cfg.Pool()
 	c.MinIdleConns = 1
 	c.MaxConnLifetime = connLifetime
@@ -100,7 +104,7 @@ func refused(err error) bool {
 // the next release is being rolled out, and migrations keep to what the last one needs.
 func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool, log *slog.Logger) error {
 	if cfg.MigrateOnStart {
-		if err := schema.Up(ctx, cfg.URL.Reveal(), log); err != nil {
+		if err := schema.Up(ctx, cfg.ForMigrations(), log); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 		// Connections that were there before do not know the types that are new.

@@ -72,6 +72,18 @@ var rooms = []room{
 		imports: []string{"internal/service"},
 	},
 	{
+		path:       "internal/metrics",
+		owns:       "the registry of Prometheus and its handler; implements the recorders of the others",
+		imports:    []string{"internal/domain", "internal/service"},
+		importedBy: []string{"internal/app"},
+	},
+	{
+		path:       "internal/tracing",
+		owns:       "OpenTelemetry spans, and where they are sent",
+		imports:    []string{"internal/config"},
+		importedBy: []string{"internal/app"},
+	},
+	{
 		path:       "api/apitest",
 		owns:       "holding responses against the API description; for tests",
 		imports:    []string{"api"},
@@ -115,6 +127,11 @@ var rooms = []room{
 		importedBy: []string{},
 	},
 	{
+		path:       "internal/opstest",
+		owns:       "holding Dockerfile, deploy/ and the documentation against the code",
+		importedBy: []string{},
+	},
+	{
 		path:       "migrations",
 		owns:       "the SQL files",
 		importedBy: []string{"internal/schema"},
@@ -122,6 +139,12 @@ var rooms = []room{
 	{
 		path: "api",
 		owns: "the OpenAPI document",
+	},
+	{
+		path:       "internal/metrics",
+		owns:       "the registry of Prometheus and its handler; implements the recorders of the others",
+		imports:    []string{"internal/domain", "internal/service"},
+		importedBy: []string{"internal/app"},
 	},
 	{
 		path:       "api/apitest",
@@ -147,17 +170,22 @@ type library struct {
 
 var libraries = []library{
 	{path: "github.com/jackc/pgx", in: []string{
-		"internal/repository", "internal/schema", "internal/app", "internal/devstack", "internal/testkit", "cmd/evently",
+		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/tracing", "internal/devstack", "internal/testkit", "cmd/evently",
 	}},
-	{path: "database/sql", in: []string{"internal/schema"}},
+	{path: "go.opentelemetry.io/otel/sdk", in: []string{"internal/tracing"}},
+	{path: "go.opentelemetry.io/otel", in: []string{"internal/tracing", "internal/middleware", "internal/server", "internal/waitingroom"}},
+	{path: "github.com/prometheus", in: []string{"internal/metrics"}},
+	{path: "database/sql", exactly: true, in: []string{"internal/schema"}},
+	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/testkit", "cmd/evently",
+		"internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/metrics",
+		"internal/tracing", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
-		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app",
+		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/metrics",
 		"internal/testkit", "cmd/evently", "api", "api/apitest",
 	}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},

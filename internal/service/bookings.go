@@ -126,6 +126,7 @@ type Bookings struct {
 	admissions Admissions
 	payments   PaymentProvider
 	rules      BookingRules
+	recorder   BookingRecorder
 	log        *slog.Logger
 }
 
@@ -136,13 +137,14 @@ type BookingDeps struct {
 	Admissions Admissions
 	Payments   PaymentProvider
 	Rules      BookingRules
+	Recorder   BookingRecorder
 	Log        *slog.Logger
 }
 
 // NewBookings gives the booking use cases.
 func NewBookings(d BookingDeps) *Bookings {
 	return &Bookings{
-		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, log: d.Log,
+		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, recorder: d.Recorder, log: d.Log,
 	}
 }
 
@@ -161,7 +163,9 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 
 	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	if taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor); err == nil && len(taken) > 0 {
+	taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
+	if err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
 	}
 	hold, err := recorded(ctx, b.store, answer, func(ctx context.Context) (domain.Hold, error) {
@@ -174,9 +178,14 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 			UserLimit: b.rules.MaxSeatsPerUser,
 		})
 	})
+	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
 		b.release(ctx, lock)
 		return domain.Hold{}, err
+	}
+	b.recorder.Hold(HoldMade)
+	for _, overdue := range hold.Lapsed {
+		b.recorder.HoldReleased(overdue)
 	}
 	return hold, nil
 }
@@ -196,6 +205,9 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 	}
 	switch {
 	case booking.Confirmed():
+		if booking.Changed {
+			b.recorder.Hold(HoldConfirmed)
+		}
 		b.release(ctx, booking.Lock)
 		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
@@ -219,6 +231,10 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 	}
 	switch {
 	case booking.Changed:
+		b.recorder.Hold(HoldCancelled)
+		if booking.Refund != nil {
+			b.recorder.Refund()
+		}
 		b.release(ctx, booking.Lock)
 		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
@@ -245,7 +261,7 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 			return total, err
 		}
 		total += len(locks)
-		b.release(ctx, locks...)
+		b.released(ctx, locks)
 		if len(locks) < b.rules.CleanupBatch {
 			return total, nil
 		}
@@ -273,8 +289,16 @@ func (b *Bookings) tidy(ctx context.Context, bookingID int64) error {
 	if err != nil {
 		return err
 	}
-	b.release(ctx, locks...)
+	b.released(ctx, locks)
 	return nil
+}
+
+// released follows the end of holds that had run out.
+func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
+	for _, lock := range locks {
+		b.recorder.HoldReleased(lock.Overdue)
+	}
+	b.release(ctx, locks...)
 }
 
 // release frees Redis locks, also for a client that has gone. A lock that cannot be released

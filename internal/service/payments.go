@@ -38,6 +38,9 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 		Outcome: outcome,
 	})
 	if err != nil {
+		if result, counts := chargeResult(err); counts {
+			b.recorder.Payment(result)
+		}
 		return domain.Payment{}, err
 	}
 	// The money has moved: that is recorded even if the client has gone.
@@ -53,8 +56,14 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 			return domain.Payment{}, recordErr
 		}
 	}
-	if err != nil {
+	switch {
+	case err != nil:
+		b.recorder.Payment(PaymentFailed)
 		return domain.Payment{}, err
+	case booking.Paid == nil:
+		b.recorder.Payment(PaymentLate)
+	default:
+		b.recorder.Payment(PaymentSucceeded)
 	}
 	if err := b.payable(ctx, booking); err != nil {
 		return domain.Payment{}, err
