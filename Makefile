@@ -38,6 +38,19 @@ test: ## Run all tests with the race detector, against real stores that they sta
 	@.ci/ensure-cc
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
+DURATION ?= 60s
+SEED     ?= 0
+
+.PHONY: chaos
+chaos: ## Break everything while people book, for DURATION=60s, and check what they were told
+	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos -chaos.duration=$(DURATION) -chaos.seed=$(SEED)
+
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME=30s
+	@.ci/fuzz $(FUZZTIME)
+
 .PHONY: lint
 lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
 	$(GOLANGCI) run

@@ -48,7 +48,7 @@ func newRootCommand(usage *bool) *cobra.Command {
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newVersionCommand())
+	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newAuditCommand(), newVersionCommand())
 	return root
 }
 

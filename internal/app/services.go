@@ -50,13 +50,14 @@ type Services struct {
 func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
+		MaxWaiting:     cfg.Database.MaxWaiting,
 		QueryTimeout:   cfg.Database.QueryTimeout,
 	})
 	secrets := make([]string, len(cfg.Auth.JWTSecrets))
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: time.Now})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: cfg.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -105,6 +105,11 @@ var rooms = []room{
 		importedBy: []string{}, // tests only
 	},
 	{
+		path:       "internal/chaos",
+		owns:       "breaking everything while people book, and checking what they were told; tests only",
+		importedBy: []string{},
+	},
+	{
 		path:       "internal/archtest",
 		owns:       "these rules",
 		importedBy: []string{},
