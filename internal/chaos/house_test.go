@@ -22,6 +22,7 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"evently/internal/devstack"
@@ -81,7 +82,13 @@ var built = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
+// quiet takes what go-redis says by itself of the faults that are made here.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
 func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
 	code := m.Run()
 	if binary, err := built(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(binary))
