@@ -38,6 +38,11 @@ test: ## Run all tests with the race detector, against real stores that they sta
 	@.ci/ensure-cc
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
+.PHONY: test-compat
+test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores
+	@.ci/ensure-compat
+	PATH="$$PATH:/usr/sbin" go test -count=1 -tags compat -run '^(TestBehindPgBouncerInTransactionMode|TestOnARedisCluster|TestTLSToBothStores)$$' ./internal/app
+
 DURATION ?= 60s
 SEED     ?= 0
 

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	toxiproxy "github.com/Shopify/toxiproxy/v2"
 )
 
 // fault is something that goes wrong for a while. It returns when all is well again.
@@ -71,11 +69,11 @@ var faultKinds = []fault{
 		return fmt.Sprint("for ", d)
 	}},
 	{"connections cut", 3, func(ctx context.Context, f *faults) string {
-		proxy, d := f.way(), f.between(0, 1000)
-		proxy.Stop()
+		w, d := f.way(), f.between(0, 1000)
+		w.cut()
 		pause(ctx, d)
-		f.must(proxy.Start())
-		return fmt.Sprint(proxy.Name, " for ", d)
+		w.open()
+		return fmt.Sprint(w.name, " for ", d)
 	}},
 	{"connections slowed", 2, func(ctx context.Context, f *faults) string {
 		return f.toxic(ctx, f.way(), fmt.Sprintf(`{"name":"slow","type":"latency","attributes":{"latency":%d,"jitter":20}}`, 20+f.random.IntN(300)))
@@ -125,27 +123,26 @@ func (f *faults) must(err error) {
 
 func (f *faults) instance() *instance { return f.house.all[f.random.IntN(instances)] }
 
-// way is one instance's way to one store.
-func (f *faults) way() *toxiproxy.Proxy {
-	if i := f.instance(); f.random.IntN(2) == 0 {
+// way gives one instance's way to one store.
+func (f *faults) way() *way {
+	i := f.instance()
+	if f.random.IntN(2) == 0 {
 		return i.database
-	} else {
-		return i.redis
 	}
+	return i.redis
 }
 
 // toxic makes a way bad for a while. Connections that were on it break in the end.
-func (f *faults) toxic(ctx context.Context, proxy *toxiproxy.Proxy, toxic string) string {
+func (f *faults) toxic(ctx context.Context, w *way, toxic string) string {
 	d := f.between(300, 2500)
-	if _, err := proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
+	if _, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(toxic)); err != nil {
 		f.must(err)
 		return ""
 	}
 	pause(ctx, d)
-	proxy.Stop()
-	proxy.Toxics.ResetToxics(context.WithoutCancel(ctx))
-	f.must(proxy.Start())
-	return fmt.Sprint(proxy.Name, " for ", d)
+	w.cut()
+	w.open()
+	return fmt.Sprint(w.name, " for ", d)
 }
 
 // between gives a duration from low to high, in ms.

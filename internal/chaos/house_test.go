@@ -22,6 +22,7 @@ import (
 	"time"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
+	"github.com/redis/go-redis/v9"
 	"github.com/rs/zerolog"
 
 	"evently/internal/devstack"
@@ -53,7 +54,7 @@ type instance struct {
 	house           *house
 	number          int
 	port            string
-	database, redis *toxiproxy.Proxy
+	database, redis *way
 	databaseURL     string
 	redisURL        string
 
@@ -81,7 +82,13 @@ var built = sync.OnceValues(func() (string, error) {
 	return binary, err
 })
 
+// quiet takes what go-redis says by itself of the faults that are made here.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
+
 func TestMain(m *testing.M) {
+	redis.SetLogger(quiet{})
 	code := m.Run()
 	if binary, err := built(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(binary))
@@ -113,8 +120,8 @@ func openHouse(t *testing.T, count int) *house {
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 	for n := range count {
 		i := &instance{house: h, number: n, port: freePort(t)}
-		i.database, i.databaseURL = way(t, server, fmt.Sprint("database", n), h.stack.DatabaseURL)
-		i.redis, i.redisURL = way(t, server, fmt.Sprint("redis", n), h.stack.RedisURL)
+		i.database, i.databaseURL = newWay(t, server, fmt.Sprint("database", n), h.stack.DatabaseURL)
+		i.redis, i.redisURL = newWay(t, server, fmt.Sprint("redis", n), h.stack.RedisURL)
 		h.all = append(h.all, i)
 		t.Cleanup(i.kill)
 	}
@@ -144,20 +151,39 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// way puts a proxy in front of a store and gives the URL to use instead.
-func way(t *testing.T, server *toxiproxy.ApiServer, name, storeURL string) (*toxiproxy.Proxy, string) {
+// way is one instance's way to one store, through toxiproxy.
+type way struct {
+	t        *testing.T
+	server   *toxiproxy.ApiServer
+	name     string
+	listen   string
+	upstream string
+	proxy    *toxiproxy.Proxy
+}
+
+// newWay puts a proxy in front of a store and gives the URL to use instead.
+func newWay(t *testing.T, server *toxiproxy.ApiServer, name, storeURL string) (w *way, instead string) {
 	t.Helper()
 	u, err := url.Parse(storeURL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := toxiproxy.NewProxy(server, name, "127.0.0.1:"+freePort(t), u.Host)
-	if err := proxy.Start(); err != nil {
-		t.Fatal(err)
+	w = &way{t: t, server: server, name: name, listen: "127.0.0.1:" + freePort(t), upstream: u.Host}
+	w.open()
+	t.Cleanup(w.cut)
+	u.Host = w.listen
+	return w, u.String()
+}
+
+// cut breaks every connection and takes no new one.
+func (w *way) cut() { w.proxy.Stop() }
+
+// open opens a way that is as good as new: taking a toxic off one that is in use can take minutes.
+func (w *way) open() {
+	w.proxy = toxiproxy.NewProxy(w.server, w.name, w.listen, w.upstream)
+	if err := w.proxy.Start(); err != nil {
+		w.t.Errorf("open the way to %s: %v", w.name, err)
 	}
-	t.Cleanup(proxy.Stop)
-	u.Host = proxy.Listen
-	return proxy, u.String()
 }
 
 // proxy sends each request to one instance, once: a failure is the client's to deal with.
@@ -202,7 +228,7 @@ func (i *instance) start() {
 		return
 	}
 	defer func() { _ = logFile.Close() }()
-	i.cmd = exec.Command(i.house.binary, "serve") //nolint:noctx // kill ends it
+	i.cmd = exec.CommandContext(context.Background(), i.house.binary, "serve") // kill ends it
 	i.cmd.Dir, i.cmd.Env, i.cmd.Stdout, i.cmd.Stderr = i.house.dir, i.environ(), logFile, logFile
 	if err := i.cmd.Start(); err != nil {
 		i.house.t.Error(err)
