@@ -57,12 +57,15 @@ func TestBookingGoesOnWhenRedisGoes(t *testing.T) {
 			client := b.redis(t)
 			user := b.customer(t)
 			eventually(t, "seats are locked in Redis again", func() bool {
-				booking := user.hold(t, b.seats[9])
+				answer := user.post(t, "lock", "", user.lockBody(b.seats[9]))
 				n, err := client.Exists(t.Context(), fmt.Sprintf("seat_lock:{%d}:%d", b.show, b.seats[9])).Result()
 				if err != nil {
 					t.Fatal(err)
 				}
-				user.post(t, bookingPath(booking, "cancel"), "", nil).want(t, http.StatusOK, "")
+				// A lock whose release was lost on the way is one that Redis was asked for, too.
+				if answer.status == http.StatusOK {
+					user.post(t, bookingPath(bookingOf(answer), "cancel"), "", nil).want(t, http.StatusOK, "")
+				}
 				return n == 1
 			})
 			b.audit(t)
