@@ -14,6 +14,7 @@ import (
 // parts of a system that read the same body must not see different values.
 func checkNames(body []byte, t reflect.Type) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber() // a number of any size is no fault of the names
 	start, err := decoder.Token()
 	if err != nil || start != json.Delim('{') {
 		return domain.ErrInvalidJSON.WithMessage("The request body must be a JSON object")
