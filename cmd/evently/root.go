@@ -47,7 +47,7 @@ func newRootCommand(usage *bool) *cobra.Command {
 			return nil
 		},
 	}
-	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newHealthCommand(), newVersionCommand())
+	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newAuditCommand(), newHealthCommand(), newVersionCommand())
 	return root
 }
 

@@ -125,7 +125,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		Schema:   schemaInspector{a.pool},
 		Version:  o.Version,
 		Log:      o.Log,
-		Now:      time.Now,
+		Now:      o.Config.Now,
 	})
 	if a.handler, err = a.routes(o.Version); err != nil {
 		return nil, err

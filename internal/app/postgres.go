@@ -27,6 +27,11 @@ const (
 	// connection is given up.
 	cancelGrace = 300 * time.Millisecond
 
+	// pingAfter is how long a connection may have been idle to be used without asking whether it is
+	// still good. The question is part of waiting for a connection, which is bounded more tightly
+	// than a statement: a database that hangs is found out in that time.
+	pingAfter = 100 * time.Millisecond
+
 	// databaseWait is how long a start waits for its database: as long as the two usually need
 	// when they start together, and short enough for a wrong address to be noticed.
 	databaseWait  = 10 * time.Second
@@ -51,6 +56,7 @@ func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTrac
 	c.MaxConnLifetime = connLifetime
 	c.MaxConnLifetimeJitter = connLifetimeJitter
 	c.MaxConnIdleTime = connIdleTime
+	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfter }
 	c.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
 	c.ConnConfig.RuntimeParams["application_name"] = "evently"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"

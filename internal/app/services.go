@@ -13,6 +13,7 @@ import (
 	"evently/internal/handler"
 	"evently/internal/metrics"
 	"evently/internal/middleware"
+	"evently/internal/ratelimit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
@@ -51,13 +52,14 @@ type Services struct {
 func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
+		MaxWaiting:     cfg.Database.MaxWaiting,
 		QueryTimeout:   cfg.Database.QueryTimeout,
 	})
 	secrets := make([]string, len(cfg.Auth.JWTSecrets))
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: time.Now})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: cfg.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -126,6 +128,22 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 	})
 }
 
+// newRateLimits gives the limits of the configuration.
+func newRateLimits(cfg *config.Config, client redis.UniversalClient, log *slog.Logger) *middleware.RateLimits {
+	limiter := ratelimit.New(client, ratelimit.Options{
+		Timeout: cfg.Redis.Timeout,
+		OnStateChange: func(from, to string) {
+			log.Warn("the way to the rate limits in Redis has changed", "from", from, "to", to)
+		},
+	})
+	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
+	return middleware.NewRateLimits(limiter, middleware.RateRules{
+		All:      perMinute(cfg.Limits.Requests),
+		Bookings: perMinute(cfg.Limits.Bookings),
+		Logins:   perMinute(cfg.Limits.Logins),
+	}, log)
+}
+
 // routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
@@ -143,6 +161,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 	}, server.Options{
 		Tokens:      s.Tokens,
 		Idempotency: s.Idempotency,
+		RateLimits:  newRateLimits(a.cfg, a.redis, a.log),
 		Gate:        s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,

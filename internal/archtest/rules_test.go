@@ -43,6 +43,10 @@ var rooms = []room{
 		imports: []string{"internal/domain"},
 	},
 	{
+		path: "internal/ratelimit",
+		owns: "budgets of requests in Redis, and in memory while Redis is away",
+	},
+	{
 		path:    "internal/handler",
 		owns:    "HTTP handlers, DTOs, strict decoding, validation",
 		imports: []string{"internal/domain", "internal/service", "internal/respond"},
@@ -50,7 +54,7 @@ var rooms = []room{
 	{
 		path:    "internal/middleware",
 		owns:    "request id, access log, recover, auth, rate limit, waiting-room gate, idempotency key",
-		imports: []string{"internal/domain", "internal/service", "internal/waitingroom", "internal/respond"},
+		imports: []string{"internal/domain", "internal/service", "internal/waitingroom", "internal/ratelimit", "internal/respond"},
 	},
 	{
 		path:    "internal/respond",
@@ -113,6 +117,11 @@ var rooms = []room{
 		importedBy: []string{}, // tests only
 	},
 	{
+		path:       "internal/chaos",
+		owns:       "breaking everything while people book, and checking what they were told; tests only",
+		importedBy: []string{},
+	},
+	{
 		path:       "internal/archtest",
 		owns:       "these rules",
 		importedBy: []string{},
@@ -170,7 +179,8 @@ var libraries = []library{
 	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/metrics", "internal/tracing", "internal/testkit", "cmd/evently",
+		"internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/metrics",
+		"internal/tracing", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},

@@ -247,6 +247,9 @@ func (f *faults) accounts(c *Config, need Need) {
 }
 
 func (f *faults) rest(c *Config) {
+	if c.IsProduction() && c.Service.ClockOffset != 0 {
+		f.add("CLOCK_OFFSET", "is not for production")
+	}
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")
 	}
