@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -49,6 +50,8 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) 
 		file    = flags.String("serve-file", "", "serve this `file` on $PORT as the yardstick does, and nothing else")
 		port    = flags.String("port", "", "port of -serve-file")
 		lasting = flags.Duration("t", 6*time.Second, "how long one measurement lasts")
+		pprof   = flags.String("pprof", "", "let the service serve profiles on this `address`")
+		env     = flags.String("env", "", "further `settings` of the service, NAME=value separated by spaces")
 		rounds  = flags.Int("rounds", 3, "how often service and yardstick take turns")
 	)
 	if err := flags.Parse(args); err != nil {
@@ -68,6 +71,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) 
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if b.stack, err = startStack(ctx, *binary, log); err != nil {
 		return err
+	}
+	b.stack.settings = strings.Fields(*env)
+	if *pprof != "" {
+		b.stack.settings = append(b.stack.settings, "PPROF_ADDR="+*pprof)
 	}
 	defer func() { err = errors.Join(err, b.stack.stop(context.WithoutCancel(ctx))) }()
 

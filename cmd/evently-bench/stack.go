@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -37,6 +38,8 @@ type stack struct {
 	binary string
 	tokens *service.Tokens
 	serial int
+	// settings are those of every service that is started, over those of the scenarios.
+	settings []string
 }
 
 func startStack(ctx context.Context, binary string, log *slog.Logger) (*stack, error) {
@@ -92,7 +95,7 @@ func (s *stack) serve(ctx context.Context, settings ...string) (_ *instance, err
 		"PAYMENT_DELAY=0s", "PAYMENT_SUCCESS_RATE=1",
 		"RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0", "AUTH_RATE_LIMIT_PER_MINUTE=0",
 		"MAX_CONCURRENT_USERS=100000",
-	}, settings...)
+	}, slices.Concat(settings, s.settings)...)
 	if in.pool, err = pgxpool.New(ctx, in.databaseURL); err != nil {
 		return nil, err
 	}

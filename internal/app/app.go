@@ -151,6 +151,11 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(err, a.server.Shutdown(ctx), a.closeStores(ctx))
 	}
 
+	stopProfiles, err := serveProfiles(ctx, a.cfg.Service.PprofAddr)
+	if err != nil {
+		return errors.Join(err, a.shutdown(ctx, jobs))
+	}
+
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve() }()
 	a.health.SetReady()
@@ -167,7 +172,7 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-served:
 		}
 	}
-	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs))
+	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs), stopProfiles(ctx))
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }
@@ -194,6 +199,9 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 // closeStores closes Redis and then the pool, as far as they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
+	if a.services != nil {
+		a.services.answers.close()
+	}
 	if a.redis != nil {
 		err = a.redis.Close()
 	}

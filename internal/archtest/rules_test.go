@@ -43,9 +43,14 @@ var rooms = []room{
 		imports: []string{"internal/domain"},
 	},
 	{
+		path:    "internal/cache",
+		owns:    "answers in memory: seat maps and lists of shows, encoded once per change",
+		imports: []string{"internal/domain"},
+	},
+	{
 		path:    "internal/handler",
 		owns:    "HTTP handlers, DTOs, strict decoding, validation",
-		imports: []string{"internal/domain", "internal/service", "internal/respond"},
+		imports: []string{"internal/domain", "internal/service", "internal/respond", "internal/cache"},
 	},
 	{
 		path:    "internal/middleware",
@@ -92,7 +97,7 @@ var rooms = []room{
 	{
 		path:       "internal/devstack",
 		owns:       "a private PostgreSQL and Redis",
-		importedBy: []string{"cmd/evently", "internal/testkit"},
+		importedBy: []string{"cmd/evently", "cmd/evently-bench", "internal/testkit"},
 	},
 	{
 		path:       "internal/testkit",
@@ -126,6 +131,12 @@ var rooms = []room{
 		imports:    []string{anything},
 		importedBy: []string{},
 	},
+	{
+		path:       "cmd/evently-bench",
+		owns:       "measuring the service against its yardsticks",
+		imports:    []string{"internal/devstack", "internal/domain", "internal/repository", "internal/service"},
+		importedBy: []string{},
+	},
 }
 
 // library is an import from outside of the module that only some rooms may have.
@@ -138,7 +149,7 @@ type library struct {
 
 var libraries = []library{
 	{path: "github.com/jackc/pgx", in: []string{
-		"internal/repository", "internal/schema", "internal/app", "internal/devstack", "internal/testkit", "cmd/evently",
+		"internal/repository", "internal/schema", "internal/app", "internal/devstack", "internal/testkit", "cmd/evently", "cmd/evently-bench",
 	}},
 	{path: "database/sql", in: []string{"internal/schema"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
@@ -149,7 +160,7 @@ var libraries = []library{
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app",
-		"internal/testkit", "cmd/evently", "api", "api/apitest",
+		"internal/testkit", "cmd/evently", "cmd/evently-bench", "api", "api/apitest",
 	}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},
 	{path: "testing", exactly: true, in: []string{"internal/testkit", "api/apitest"}},
@@ -172,14 +183,14 @@ var bans = []ban{
 	},
 	{
 		pkg: "time", names: []string{"Now", "Since", "Until"},
-		in:  []string{"internal/domain", "internal/service", "internal/repository"},
+		in:  []string{"internal/domain", "internal/service", "internal/repository", "internal/cache"},
 		why: "the clock is injected",
 	},
 	{
 		pkg: "context", names: []string{"Background", "TODO"},
 		in: []string{
 			"internal/domain", "internal/service", "internal/repository", "internal/seatlock", "internal/waitingroom",
-			"internal/handler", "internal/middleware", "internal/respond",
+			"internal/handler", "internal/middleware", "internal/respond", "internal/cache",
 		},
 		why: "the request's context goes all the way, through context.WithoutCancel where work must outlive it",
 	},
