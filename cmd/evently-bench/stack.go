@@ -94,7 +94,7 @@ func (s *stack) serve(ctx context.Context, settings ...string) (_ *instance, err
 		"DATABASE_URL=" + in.databaseURL, "REDIS_URL=" + redisURL,
 		"PAYMENT_DELAY=0s", "PAYMENT_SUCCESS_RATE=1",
 		"RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0", "AUTH_RATE_LIMIT_PER_MINUTE=0",
-		"MAX_CONCURRENT_USERS=100000",
+		"WAITING_ROOM_MODE=passthrough",
 	}, slices.Concat(settings, s.settings)...)
 	if in.pool, err = pgxpool.New(ctx, in.databaseURL); err != nil {
 		return nil, err

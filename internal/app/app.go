@@ -23,6 +23,9 @@ import (
 const (
 	// purgeSchedule is when answers that are too old to be given again are removed.
 	purgeSchedule = "@every 10m"
+	// watchdogSchedule is when rooms are looked at whose next tick was lost and of which nobody asks.
+	watchdogSchedule = "@every 10s"
+	watchdogTimeout  = 8 * time.Second
 	// cleanupTimeout bounds one run of the cleanup.
 	cleanupTimeout = time.Minute
 	// closeGrace is what the stores get to close when all the time of the shutdown is used up.
@@ -45,6 +48,7 @@ type App struct {
 	pool     *pgxpool.Pool
 	redis    redis.UniversalClient
 	services *Services
+	rooms    *admissions
 	health   *service.Health
 	handler  http.Handler
 	server   *server.Server
@@ -89,10 +93,13 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 
+	if a.rooms, err = newAdmissions(o.Config.Redis, a.services.Rooms, a.redis, o.Log); err != nil {
+		return nil, err
+	}
 	a.health = service.NewHealth(service.HealthDeps{
 		Database: a.services.Store,
 		Redis:    redisPinger{a.redis},
-		Queue:    redisPinger{a.redis},
+		Queue:    a.rooms,
 		Schema:   schemaInspector{a.pool},
 		Version:  o.Version,
 		Log:      o.Log,
@@ -146,9 +153,17 @@ func (a *App) Run(ctx context.Context) error {
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Idempotency.Purge,
+	}, schedule.Entry{
+		Name:    "waiting room watchdog",
+		Spec:    watchdogSchedule,
+		Timeout: watchdogTimeout,
+		Run:     a.services.Rooms.Watchdog,
 	})
 	if err != nil {
-		return errors.Join(err, a.server.Shutdown(ctx), a.closeStores(ctx))
+		return errors.Join(err, a.Close(ctx))
+	}
+	if err := a.rooms.start(ctx); err != nil {
+		return errors.Join(err, jobs.Stop(ctx), a.Close(ctx))
 	}
 
 	stopProfiles, err := serveProfiles(ctx, a.cfg.Service.PprofAddr)
@@ -188,10 +203,12 @@ func (a *App) Close(ctx context.Context) error {
 func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Service.ShutdownTimeout)
 	defer cancel()
+	a.rooms.hub.Drain() // event streams would not end by themselves
 	err := errors.Join(
 		a.server.Shutdown(ctx),
 		jobs.Stop(ctx),
 	)
+	a.rooms.shutdown()
 	a.health.Close(ctx)
 	return errors.Join(err, a.closeStores(ctx))
 }
@@ -202,8 +219,11 @@ func (a *App) closeStores(ctx context.Context) error {
 	if a.services != nil {
 		a.services.answers.close()
 	}
+	if a.rooms != nil {
+		err = a.rooms.close()
+	}
 	if a.redis != nil {
-		err = a.redis.Close()
+		err = errors.Join(err, a.redis.Close())
 	}
 	if a.pool != nil {
 		err = errors.Join(err, closePool(ctx, a.pool))

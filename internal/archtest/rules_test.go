@@ -48,6 +48,10 @@ var rooms = []room{
 		imports: []string{"internal/domain"},
 	},
 	{
+		path: "internal/ratelimit",
+		owns: "budgets of requests in Redis, and in memory while Redis is away",
+	},
+	{
 		path:    "internal/handler",
 		owns:    "HTTP handlers, DTOs, strict decoding, validation",
 		imports: []string{"internal/domain", "internal/service", "internal/respond", "internal/cache"},
@@ -55,7 +59,7 @@ var rooms = []room{
 	{
 		path:    "internal/middleware",
 		owns:    "request id, access log, recover, auth, rate limit, waiting-room gate, idempotency key",
-		imports: []string{"internal/domain", "internal/service", "internal/waitingroom", "internal/respond"},
+		imports: []string{"internal/domain", "internal/service", "internal/waitingroom", "internal/ratelimit", "internal/respond"},
 	},
 	{
 		path:    "internal/respond",
@@ -154,7 +158,7 @@ var libraries = []library{
 	{path: "database/sql", in: []string{"internal/schema"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/middleware", "internal/app", "internal/testkit", "cmd/evently",
+		"internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},

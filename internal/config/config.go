@@ -18,14 +18,16 @@ const (
 // of docs/configuration.md: `doc` is the meaning, `min` and `max` are bounds, both inclusive,
 // `oneof` lists the values that exist and `example` is what the examples show.
 type Config struct {
-	Service  Service  `doc:"Service"`
-	HTTP     HTTP     `doc:"HTTP"`
-	Database Database `doc:"PostgreSQL"`
-	Redis    Redis    `doc:"Redis"`
-	Auth     Auth     `doc:"Accounts and tokens"`
-	Booking  Booking  `doc:"Booking"`
-	Payment  Payment  `doc:"Simulated payments"`
-	Cache    Cache    `doc:"Answers kept in memory"`
+	Service     Service     `doc:"Service"`
+	HTTP        HTTP        `doc:"HTTP"`
+	Database    Database    `doc:"PostgreSQL"`
+	Redis       Redis       `doc:"Redis"`
+	Auth        Auth        `doc:"Accounts and tokens"`
+	Booking     Booking     `doc:"Booking"`
+	WaitingRoom WaitingRoom `doc:"Waiting room"`
+	Payment     Payment     `doc:"Simulated payments"`
+	Limits      Limits      `doc:"Rate limits"`
+	Cache       Cache       `doc:"Answers kept in memory"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -47,7 +49,7 @@ type HTTP struct {
 	IdleTimeout       time.Duration `env:"HTTP_IDLE_TIMEOUT" envDefault:"90s" min:"100ms" max:"1h" doc:"How long a connection without a request stays open. Keep it above that of the proxy in front."`
 	MaxHeaderBytes    int           `env:"HTTP_MAX_HEADER_BYTES" envDefault:"65536" min:"4096" max:"1048576" doc:"Largest request line and headers, in bytes."`
 	AllowedOrigins    Origins       `env:"CORS_ALLOWED_ORIGINS" example:"https://app.example.com,https://*.example.com" doc:"Comma list of origins whose pages may call the API: scheme://host[:port] without a trailing slash, a leading *. for every subdomain, or * alone for everybody. Empty: no CORS."`
-	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is believed. Empty: nobody's."`
+	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is believed. Empty: nobody's. Name the load balancer here, or all clients are one to the rate limits."`
 }
 
 // Database is PostgreSQL.
@@ -91,8 +93,22 @@ type Booking struct {
 	SeatLockTimeout Seconds `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
 	CleanupSchedule string  `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are tidied away: five cron fields, or @every 30s. Seats are free again without it."`
 	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"500" min:"1" max:"10000" doc:"Most bookings that one cleanup transaction takes."`
-	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"1000" doc:"Most seats of one booking."`
+	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
 	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+}
+
+// WaitingRoom is how a rush is let in. The mode, the cap and the batch can be set for one show by
+// an admin.
+type WaitingRoom struct {
+	Mode          string        `env:"WAITING_ROOM_MODE" envDefault:"auto" oneof:"auto,queue_all,passthrough,closed" doc:"auto lets users pass until the cap is reached; queue_all makes everybody queue; passthrough lets everybody in; closed lets nobody in."`
+	MaxUsers      int64         `env:"MAX_CONCURRENT_USERS" envDefault:"500" min:"1" max:"1000000" doc:"Most users admitted to the booking of one show at a time, over all instances."`
+	BatchSize     int64         `env:"WAITING_ROOM_BATCH_SIZE" envDefault:"50" min:"1" max:"10000" doc:"Most users let in from the queue at once."`
+	AdmitInterval time.Duration `env:"WAITING_ROOM_ADMIT_INTERVAL" envDefault:"2s" min:"100ms" max:"1m" doc:"Time between two batches."`
+	Grace         time.Duration `env:"WAITING_ROOM_GRACE" envDefault:"30s" min:"1s" max:"10m" doc:"How long a user who waits counts as present after a sign of life."`
+	Abandon       time.Duration `env:"WAITING_ROOM_ABANDON" envDefault:"5m" min:"1s" max:"1h" doc:"How long a place is kept after a sign of life; at least WAITING_ROOM_GRACE."`
+	SessionTTL    time.Duration `env:"WAITING_ROOM_SESSION_TTL" envDefault:"5m" min:"1s" max:"24h" doc:"How long an admission lasts."`
+	Refresh       time.Duration `env:"WAITING_ROOM_REFRESH_INTERVAL" envDefault:"3s" min:"1s" max:"1m" doc:"When those who wait are told to ask again, in whole seconds."`
+	OnError       string        `env:"WAITING_ROOM_ON_ERROR" envDefault:"open" oneof:"open,closed" doc:"While Redis does not answer: open lets everybody book, closed nobody."`
 }
 
 // Payment is the simulated provider.
@@ -108,6 +124,14 @@ type Cache struct {
 	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"55s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 makes it anew for each request."`
 	SeatMapBytes    int64         `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 7 MB. The largest one is always kept."`
 	ListBytes       int64         `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
+}
+
+// Limits are how many requests one user or client may make. A client is an IPv4 address, or an
+// IPv6 network of 64 bits. Each number may come at once; it comes back evenly, over a minute.
+type Limits struct {
+	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests to /api/v1 a minute: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
+	Bookings int `env:"BOOKING_RATE_LIMIT_PER_MINUTE" envDefault:"30" min:"0" max:"1000000" doc:"Locks, payments, confirmations and cancellations a minute of each user, taken together; they count as requests, too. 0 is no limit of their own."`
+	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations and logins a minute, taken together: of each client address, and with each email from anywhere. 0 is no limit of their own."`
 }
 
 // IsProduction reports whether APP_ENV is production.

@@ -246,6 +246,12 @@ func (f *faults) rest(c *Config) {
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")
 	}
+	if c.WaitingRoom.Grace > 0 && c.WaitingRoom.Abandon < c.WaitingRoom.Grace {
+		f.add("WAITING_ROOM_ABANDON", "must be at least WAITING_ROOM_GRACE (%s)", c.WaitingRoom.Grace)
+	}
+	if c.WaitingRoom.Refresh%time.Second != 0 {
+		f.add("WAITING_ROOM_REFRESH_INTERVAL", "must be whole seconds")
+	}
 	if c.HTTP.WriteTimeout > 0 && c.Payment.Delay >= c.HTTP.WriteTimeout {
 		f.add("PAYMENT_DELAY", "must be below HTTP_WRITE_TIMEOUT (%s)", c.HTTP.WriteTimeout)
 	}

@@ -71,4 +71,12 @@ var (
 	ErrInternal            = &Error{Kind: KindInternal, Code: "internal", Message: "Something went wrong on our side"}
 	ErrDatabaseUnavailable = &Error{Kind: KindUnavailable, Code: "database_unavailable", Message: "The service cannot reach its database right now", RetryAfter: 2 * time.Second}
 	ErrOverloaded          = &Error{Kind: KindUnavailable, Code: "overloaded", Message: "Too many requests at once", RetryAfter: time.Second}
+	ErrRateLimited         = &Error{Kind: KindTooManyRequests, Code: "rate_limited", Message: "Too many requests", RetryAfter: time.Second}
+)
+
+// The waiting room in front of booking.
+var (
+	ErrWaitingRoom            = &Error{Kind: KindTooManyRequests, Code: "waiting_room", Message: "High traffic detected. You are in the virtual waiting room."}
+	ErrWaitingRoomUnavailable = &Error{Kind: KindUnavailable, Code: "waiting_room_unavailable", Message: "The waiting room does not answer right now", RetryAfter: 2 * time.Second}
+	ErrTooManyStreams         = &Error{Kind: KindTooManyRequests, Code: "too_many_streams", Message: "Too many event streams are open", RetryAfter: 5 * time.Second}
 )

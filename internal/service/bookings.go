@@ -44,6 +44,12 @@ type SeatLocker interface {
 	Release(ctx context.Context, locks ...domain.SeatLock) error
 }
 
+// Admissions is the waiting room's side of a booking.
+type Admissions interface {
+	// Release ends the user's admission to the show: somebody else may come in.
+	Release(ctx context.Context, showID, userID int64) error
+}
+
 // PaymentProvider takes money.
 type PaymentProvider interface {
 	// Charge takes the amount and gives the transaction. The same key is charged once, however
@@ -115,16 +121,29 @@ type BookingRules struct {
 
 // Bookings is the use cases of booking seats: lock, pay, confirm, cancel, expire.
 type Bookings struct {
-	store    BookingStore
-	locks    SeatLocker
-	payments PaymentProvider
-	rules    BookingRules
-	log      *slog.Logger
+	store      BookingStore
+	locks      SeatLocker
+	admissions Admissions
+	payments   PaymentProvider
+	rules      BookingRules
+	log        *slog.Logger
+}
+
+// BookingDeps are what the booking use cases work with.
+type BookingDeps struct {
+	Store      BookingStore
+	Locks      SeatLocker
+	Admissions Admissions
+	Payments   PaymentProvider
+	Rules      BookingRules
+	Log        *slog.Logger
 }
 
 // NewBookings gives the booking use cases.
-func NewBookings(store BookingStore, locks SeatLocker, payments PaymentProvider, rules BookingRules, log *slog.Logger) *Bookings {
-	return &Bookings{store: store, locks: locks, payments: payments, rules: rules, log: log}
+func NewBookings(d BookingDeps) *Bookings {
+	return &Bookings{
+		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, log: d.Log,
+	}
 }
 
 // Lock holds seats of a show for the user: all of them or none. It fails with
@@ -178,6 +197,7 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 	switch {
 	case booking.Confirmed():
 		b.release(ctx, booking.Lock)
+		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
 	case expired(booking.Booking, booking.Overdue):
 		return SettledBooking{}, b.expire(ctx, booking.Booking, booking.Overdue, seatIDs(booking.Seats))
@@ -200,6 +220,7 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 	switch {
 	case booking.Changed:
 		b.release(ctx, booking.Lock)
+		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
 	case booking.Overdue:
 		// Over is over, whether or not the cleanup has seen it yet.
@@ -263,6 +284,16 @@ func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
 	defer cancel()
 	if err := b.locks.Release(ctx, locks...); err != nil {
 		b.log.DebugContext(ctx, "seat locks stay until they run out", "locks", len(locks), "error", err)
+	}
+}
+
+// leaveRoom gives the user's slot in the waiting room to the next in line. A slot that cannot be given
+// back runs out by itself.
+func (b *Bookings) leaveRoom(ctx context.Context, booking domain.Booking) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
+	defer cancel()
+	if err := b.admissions.Release(ctx, booking.ShowID, booking.UserID); err != nil {
+		b.log.DebugContext(ctx, "an admission stays until it runs out", "show_id", booking.ShowID, "error", err)
 	}
 }
 

@@ -1,0 +1,222 @@
+package handler
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+)
+
+// WaitingRoomService is the use cases behind the waiting room's routes.
+type WaitingRoomService interface {
+	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
+	Status(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
+	Leave(ctx context.Context, showID, userID int64) error
+	View(ctx context.Context, showID int64) (domain.RoomView, error)
+	Configure(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomView, error)
+}
+
+// WaitingRoomStreams opens streams of a user's status.
+type WaitingRoomStreams interface {
+	// Watch gives the status now and every change. The channel is closed when the instance drains;
+	// stop must be called when the stream ends.
+	Watch(ctx context.Context, showID, userID int64) (updates <-chan domain.RoomUpdate, stop func(), err error)
+}
+
+// WaitingRoom serves the waiting room's routes.
+type WaitingRoom struct {
+	rooms   WaitingRoomService
+	streams WaitingRoomStreams
+	refresh time.Duration
+}
+
+// NewWaitingRoom gives the handlers. refresh is when those who wait are told to ask again.
+func NewWaitingRoom(rooms WaitingRoomService, streams WaitingRoomStreams, refresh time.Duration) *WaitingRoom {
+	return &WaitingRoom{rooms: rooms, streams: streams, refresh: refresh}
+}
+
+type roomStatusDTO struct {
+	ShowID                 int64            `json:"show_id"`
+	Status                 domain.RoomState `json:"status"`
+	Token                  *string          `json:"token"`
+	Position               *int64           `json:"position"`
+	UsersAhead             *int64           `json:"users_ahead"`
+	EstimatedWaitSeconds   *int64           `json:"estimated_wait_seconds"`
+	RefreshIntervalSeconds int64            `json:"refresh_interval_seconds"`
+	AdmittedUntil          *time.Time       `json:"admitted_until"`
+}
+
+func (h *WaitingRoom) toStatus(s domain.RoomStatus) roomStatusDTO {
+	dto := roomStatusDTO{
+		ShowID:                 s.ShowID,
+		Status:                 s.State,
+		RefreshIntervalSeconds: int64(h.refresh / time.Second),
+	}
+	switch s.State {
+	case domain.RoomWaiting:
+		dto.Token, dto.Position, dto.UsersAhead = new(s.Token), new(s.Position), new(s.Position-1)
+		if s.EstimatedWait > 0 {
+			dto.EstimatedWaitSeconds = new(int64(s.EstimatedWait / time.Second))
+		}
+	case domain.RoomAdmitted:
+		dto.AdmittedUntil = new(utc(s.AdmittedUntil))
+	}
+	return dto
+}
+
+// Join serves POST /waiting-room/{show_id}/join.
+func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
+	user, showID, err := userAndShow(r)
+	if err != nil {
+		return err
+	}
+	if err := decodeOptional(w, r, maxBody, &struct{}{}); err != nil {
+		return err
+	}
+	status, err := h.rooms.Enter(r.Context(), showID, user.UserID)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, h.toStatus(status))
+}
+
+// Status serves GET /waiting-room/{show_id}.
+func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
+	user, showID, err := userAndShow(r)
+	if err != nil {
+		return err
+	}
+	status, err := h.rooms.Status(r.Context(), showID, user.UserID)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return respond.JSON(w, http.StatusOK, h.toStatus(status))
+}
+
+// Leave serves DELETE /waiting-room/{show_id}.
+func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
+	user, showID, err := userAndShow(r)
+	if err != nil {
+		return err
+	}
+	if err := h.rooms.Leave(r.Context(), showID, user.UserID); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+type roomViewDTO struct {
+	ShowID             int64           `json:"show_id"`
+	Mode               domain.RoomMode `json:"mode"`
+	MaxConcurrentUsers int64           `json:"max_concurrent_users"`
+	BatchSize          int64           `json:"batch_size"`
+	Waiting            int64           `json:"waiting"`
+	Away               int64           `json:"away"`
+	Admitted           int64           `json:"admitted"`
+	AdmittedLastMinute int64           `json:"admitted_last_minute"`
+	OldestWaitSeconds  *int64          `json:"oldest_wait_seconds"` // null when nobody waits
+}
+
+func toRoomView(v domain.RoomView) roomViewDTO {
+	dto := roomViewDTO{
+		ShowID:             v.ShowID,
+		Mode:               v.Settings.Mode,
+		MaxConcurrentUsers: v.Settings.MaxUsers,
+		BatchSize:          v.Settings.BatchSize,
+		Waiting:            v.Waiting,
+		Away:               v.Away,
+		Admitted:           v.Admitted,
+		AdmittedLastMinute: v.AdmittedLastMinute,
+	}
+	if v.Waiting > 0 {
+		dto.OldestWaitSeconds = new(int64(v.OldestWait / time.Second))
+	}
+	return dto
+}
+
+// View serves GET /admin/waiting-rooms/{show_id}.
+func (h *WaitingRoom) View(w http.ResponseWriter, r *http.Request) error {
+	showID, err := pathID(r, "show_id")
+	if err != nil {
+		return err
+	}
+	view, err := h.rooms.View(r.Context(), showID)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, toRoomView(view))
+}
+
+type configureRequest struct {
+	Mode               nullable[domain.RoomMode] `json:"mode"`
+	MaxConcurrentUsers nullable[int64]           `json:"max_concurrent_users"`
+	BatchSize          nullable[int64]           `json:"batch_size"`
+}
+
+// Bounds of what an admin may set; the database has them too.
+const (
+	maxRoomUsers = 1_000_000
+	maxRoomBatch = 10_000
+)
+
+func (c configureRequest) check() error {
+	if !c.Mode.Set && !c.MaxConcurrentUsers.Set && !c.BatchSize.Set {
+		return domain.ErrValidation.WithDetails("mode: at least one of mode, max_concurrent_users and batch_size is required")
+	}
+	var faults []string
+	if c.Mode.Value != nil {
+		switch *c.Mode.Value {
+		case domain.RoomAuto, domain.RoomQueueAll, domain.RoomPassthrough, domain.RoomClosed:
+		default:
+			faults = append(faults, "mode: must be one of: auto queue_all passthrough closed")
+		}
+	}
+	if v := c.MaxConcurrentUsers.Value; v != nil && (*v < 1 || *v > maxRoomUsers) {
+		faults = append(faults, "max_concurrent_users: must be a whole number from 1 to 1000000")
+	}
+	if v := c.BatchSize.Value; v != nil && (*v < 1 || *v > maxRoomBatch) {
+		faults = append(faults, "batch_size: must be a whole number from 1 to 10000")
+	}
+	if len(faults) > 0 {
+		return domain.ErrValidation.WithDetails(faults...)
+	}
+	return nil
+}
+
+// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null goes back to the
+// default; one that is left out stays as it is.
+func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
+	showID, err := pathID(r, "show_id")
+	if err != nil {
+		return err
+	}
+	var body configureRequest
+	if err := decode(w, r, maxBody, &body); err != nil {
+		return err
+	}
+	if err := body.check(); err != nil {
+		return err
+	}
+	view, err := h.rooms.Configure(r.Context(), showID, domain.RoomChange{
+		Mode:      domain.Change[domain.RoomMode](body.Mode),
+		MaxUsers:  domain.Change[int64](body.MaxConcurrentUsers),
+		BatchSize: domain.Change[int64](body.BatchSize),
+	})
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, toRoomView(view))
+}
+
+func userAndShow(r *http.Request) (domain.Identity, int64, error) {
+	user, err := identity(r)
+	if err != nil {
+		return domain.Identity{}, 0, err
+	}
+	showID, err := pathID(r, "show_id")
+	return user, showID, err
+}

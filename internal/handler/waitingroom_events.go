@@ -1,0 +1,82 @@
+package handler
+
+import (
+	"bytes"
+	"encoding/json"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"evently/internal/domain"
+)
+
+const (
+	// streamWriteTimeout bounds one write: a client that does not read is let go.
+	streamWriteTimeout = 10 * time.Second
+	// Streams that end at once, at a restart, come back spread over this time.
+	minRetry, retrySpread = time.Second, 4 * time.Second
+)
+
+// Events serves GET /waiting-room/{show_id}/events: one event on connect, one for every change,
+// comments as heartbeats between. It ends when the client goes or the instance drains.
+func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
+	user, showID, err := userAndShow(r)
+	if err != nil {
+		return err
+	}
+	updates, stop, err := h.streams.Watch(r.Context(), showID, user.UserID)
+	if err != nil {
+		return err
+	}
+	defer stop()
+
+	// The server's timeouts are for requests; this one lasts.
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Time{}) // not supported: then there is none either
+	header := w.Header()
+	header.Set("Content-Type", "text/event-stream")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	w.WriteHeader(http.StatusOK)
+
+	retry := minRetry + rand.N(retrySpread) //nolint:gosec // spreads reconnects; nothing to guess
+	if !send(connection, w, []byte("retry: "+strconv.FormatInt(retry.Milliseconds(), 10)+"\n\n")) {
+		return nil
+	}
+	for id := 1; ; id++ {
+		select {
+		case <-r.Context().Done():
+			return nil
+		case update, open := <-updates:
+			if !open || !send(connection, w, h.event(id, update)) {
+				return nil
+			}
+		}
+	}
+}
+
+// event gives an update as it goes over the wire.
+func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
+	if update.Heartbeat {
+		return []byte(": heartbeat\n\n")
+	}
+	data, err := json.Marshal(h.toStatus(update.Status))
+	if err != nil {
+		return []byte(": " + err.Error() + "\n\n") // a status of plain fields cannot fail to encode
+	}
+	var b bytes.Buffer
+	b.WriteString("event: status\nid: " + strconv.Itoa(id) + "\ndata: ")
+	b.Write(data)
+	b.WriteString("\n\n")
+	return b.Bytes()
+}
+
+// send writes and flushes, and reports whether the client is still there.
+func send(connection *http.ResponseController, w http.ResponseWriter, text []byte) bool {
+	_ = connection.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
+	if _, err := w.Write(text); err != nil {
+		return false
+	}
+	return connection.Flush() == nil
+}

@@ -1,0 +1,218 @@
+package waitingroom
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"evently/internal/domain"
+)
+
+// run gives a running hub over a room.
+func run(t testing.TB, f *fixture, room *Room, options HubOptions) *Hub {
+	t.Helper()
+	hub := NewHub(room, f.client, options, logger())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { hub.Run(ctx) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	return hub
+}
+
+func TestHoldingAStreamIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	options := f.options
+	options.Defaults = domain.RoomSettings{Mode: domain.RoomClosed, MaxUsers: 1, BatchSize: 1}
+	options.Grace, options.Abandon, options.Now = 200*time.Millisecond, 400*time.Millisecond, nil
+	room := New(f.client, f.store, options, logger())
+	if _, err := room.Enter(t.Context(), show, 1); err != nil {
+		t.Fatal(err)
+	}
+	hub := run(t, f, room, HubOptions{})
+	updates, stop, err := hub.Watch(t.Context(), show, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	seen := func() float64 { return f.client.ZScore(t.Context(), keys(show)[4], "1").Val() }
+	first := seen()
+	eventually(t, "the user was seen for longer than a place is kept", func() bool {
+		return seen() > first+2*float64(options.Abandon.Milliseconds())
+	})
+	select {
+	case update := <-updates:
+		if update.Status.State != domain.RoomWaiting || update.Status.Position != 1 {
+			t.Fatalf("the stream told %+v", update)
+		}
+	default:
+		t.Fatal("the stream told nothing")
+	}
+}
+
+// Between two sweeps, which this test does not live to see, streams hear of changes by pub/sub.
+func TestChangesArePushed(t *testing.T) {
+	t.Parallel()
+	f := setup(t, settings(domain.RoomQueueAll, 1, 1), func(o *Options) { o.Grace, o.Abandon = time.Hour, time.Hour })
+	hub := run(t, f, f.Room, HubOptions{})
+	updates, stop, err := hub.Watch(t.Context(), show, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	next := func(state domain.RoomState, position int64) {
+		t.Helper()
+		select {
+		case update := <-updates:
+			if update.Status.State != state || update.Status.Position != position {
+				t.Fatalf("the stream told %+v; want %s at %d", update.Status, state, position)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nothing told the stream that its user is %s at %d", state, position)
+		}
+	}
+	subscribed := func() bool { return f.client.PubSubNumSub(t.Context(), channel).Val()[channel] > 0 }
+	eventually(t, "the hub listened", subscribed)
+	tick := func() {
+		f.clock.Advance(f.options.AdmitInterval)
+		f.tick(t)
+	}
+
+	next(domain.RoomNone, 0)
+	f.enter(t, 1)
+	f.enter(t, 2)
+	next(domain.RoomWaiting, 2)
+	tick()
+	next(domain.RoomWaiting, 1)
+	if err := f.Release(t.Context(), show, 1); err != nil {
+		t.Fatal(err)
+	}
+	tick()
+	next(domain.RoomAdmitted, 0)
+	if err := f.Leave(t.Context(), show, 2); err != nil {
+		t.Fatal(err)
+	}
+	next(domain.RoomNone, 0)
+
+	// A leaver moves up those behind with the next tick, although that one can admit nobody.
+	f.enter(t, 3)
+	tick()
+	f.enter(t, 4)
+	f.enter(t, 2)
+	next(domain.RoomWaiting, 2)
+	if err := f.Leave(t.Context(), show, 4); err != nil {
+		t.Fatal(err)
+	}
+	tick()
+	next(domain.RoomWaiting, 1)
+}
+
+func TestASlowStreamGetsTheLatestStatusAlone(t *testing.T) {
+	t.Parallel()
+	f := setup(t, settings(domain.RoomQueueAll, 100, 1))
+	const users = 20
+	for user := int64(1); user <= users; user++ {
+		f.enter(t, user)
+	}
+	hub := run(t, f, f.Room, HubOptions{})
+	slow, stop, err := hub.Watch(t.Context(), show, users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	quick, stopQuick, err := hub.Watch(t.Context(), show, users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stopQuick()
+	for range users {
+		f.clock.Advance(f.options.AdmitInterval)
+		f.tick(t)
+	}
+	for update := range quick {
+		if update.Status.State == domain.RoomAdmitted {
+			break
+		}
+	}
+	if update := <-slow; update.Status.State != domain.RoomAdmitted {
+		t.Fatalf("the slow stream got %+v", update)
+	}
+}
+
+// Streams stay open through an outage and hear what changed meanwhile.
+func TestStreamsOutliveAnOutage(t *testing.T) {
+	t.Parallel()
+	f := setup(t, settings(domain.RoomQueueAll, 100, 1))
+	f.enter(t, 1)
+	client, wire := wired(t, f.client)
+	options := f.options
+	options.Cooldown, options.Grace = time.Millisecond, time.Second
+	room := New(client, f.store, options, logger())
+	hub := NewHub(room, client, HubOptions{}, logger())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	var running sync.WaitGroup
+	running.Go(func() { hub.Run(ctx) })
+	defer func() { cancel(); running.Wait() }()
+
+	updates, stop, err := hub.Watch(t.Context(), show, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if update := <-updates; update.Status.State != domain.RoomWaiting {
+		t.Fatalf("on connect: %+v", update)
+	}
+	wire.cut()
+	f.tick(t) // nobody can tell the hub
+	wire.mend()
+	for update := range updates {
+		if update.Status.State == domain.RoomAdmitted {
+			return
+		}
+	}
+	t.Fatal("the stream was closed by the outage")
+}
+
+func TestAStreamHearsThatAnAdmissionRanOut(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	options := f.options
+	options.SessionTTL, options.Now = 100*time.Millisecond, nil
+	room := New(f.client, f.store, options, logger())
+	hub := run(t, f, room, HubOptions{})
+	if _, err := room.Enter(t.Context(), show, 1); err != nil {
+		t.Fatal(err)
+	}
+	updates, stop, err := hub.Watch(t.Context(), show, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	for update := range updates {
+		if update.Status.State == domain.RoomNone {
+			return
+		}
+	}
+	t.Fatal("the stream was closed")
+}
+
+func TestTheHubForgetsStreamsThatEnd(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	hub := run(t, f, f.Room, HubOptions{})
+	for user := int64(1); user <= 50; user++ {
+		_, stop, err := hub.Watch(t.Context(), user%5, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stop()
+		stop() // twice is no error
+	}
+	hub.mu.Lock()
+	defer hub.mu.Unlock()
+	if left := fmt.Sprint(hub.streams, len(hub.shows)); left != "0 0" {
+		t.Fatalf("streams and shows that are left: %s", left)
+	}
+}

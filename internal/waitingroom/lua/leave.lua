@@ -1,0 +1,13 @@
+-- ARGV[14]: user. ARGV[15]: 'place' gives up place and admission; 'admission' that one alone.
+-- The free slot stays free until a tick: no newcomer can take it from those who wait.
+if not mode and ARGV[15] == 'place' then return {MISSING} end
+local user = ARGV[14]
+local gone = redis.call('ZREM', active, user)
+if ARGV[15] == 'place' and redis.call('ZSCORE', seen, user) then
+  forget(user)
+  redis.call('HSET', room, 'dirty', 1)
+  keep()
+  gone = 1
+end
+if gone == 1 then redis.call('PUBLISH', channel, show .. ':' .. user) end
+return {NONE, now, gone}
