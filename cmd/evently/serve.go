@@ -31,11 +31,11 @@ func newServeCommand() *cobra.Command {
 	}
 }
 
-// gcPercent lets the heap grow to five times of what lives on it before it is collected. Little
+// gcPercent lets the heap grow to three times what lives on it before it is collected. Little
 // lives there, so by the runtime's own measure it would be collected dozens of times a second,
 // which takes a fifth of all processor time.
 const (
-	gcPercent        = 400
+	gcPercent        = 200
 	defaultGCPercent = 100
 )
 

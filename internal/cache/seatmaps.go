@@ -122,7 +122,10 @@ func (c *SeatMaps) mapOf(showID int64) *seatMap {
 func (c *SeatMaps) check(ctx context.Context, showID int64, m *seatMap, f *flight) {
 	ctx = context.WithoutCancel(ctx) // others wait for it, too
 	m.mu.Lock()
-	version, known, changes, forgets := m.version, m.version != "", m.changes, m.forgets
+	version, changes, forgets := m.version, m.changes, m.forgets
+	// A version that is as before tells nothing of what we have changed since: another instance may
+	// have undone it.
+	known := version != "" && len(m.pending) == 0
 	m.mu.Unlock()
 
 	f.err = errPanicked // unless the reader returns
