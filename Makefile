@@ -38,6 +38,13 @@ test: ## Run all tests with the race detector, against real stores that they sta
 	@.ci/ensure-cc
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
+BENCH_FLAGS ?= -report docs/benchmarks.md
+
+.PHONY: bench
+bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md
+	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
+	@bin/evently-bench $(BENCH_FLAGS)
+
 .PHONY: lint
 lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
 	$(GOLANGCI) run

@@ -33,14 +33,18 @@ var rooms = []room{
 		imports: []string{"internal/domain", "internal/service"},
 	},
 	{
+		path: "internal/redisbatch",
+		owns: "sharing round trips to Redis among requests",
+	},
+	{
 		path:    "internal/seatlock",
 		owns:    "Redis seat locks",
-		imports: []string{"internal/domain"},
+		imports: []string{"internal/domain", "internal/redisbatch"},
 	},
 	{
 		path:    "internal/waitingroom",
 		owns:    "the queue in Redis, the task and worker that admit from it",
-		imports: []string{"internal/domain"},
+		imports: []string{"internal/domain", "internal/redisbatch"},
 	},
 	{
 		path:    "internal/cache",
@@ -158,7 +162,7 @@ var libraries = []library{
 	{path: "database/sql", in: []string{"internal/schema"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/testkit", "cmd/evently",
+		"internal/redisbatch", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},

@@ -16,6 +16,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"evently/internal/domain"
+	"evently/internal/redisbatch"
 )
 
 // The scripts touch the keys of one show alone. The show's id in braces is a hash tag, so in a
@@ -47,7 +48,7 @@ type Options struct {
 type Locks struct {
 	client  redis.UniversalClient
 	timeout time.Duration
-	batch   *batch
+	batch   *redisbatch.Batch
 	breaker *gobreaker.CircuitBreaker[[]int64]
 }
 
@@ -78,7 +79,7 @@ func New(client redis.UniversalClient, options Options) *Locks {
 	return &Locks{
 		client:  client,
 		timeout: options.Timeout,
-		batch:   &batch{client: client, timeout: options.Timeout},
+		batch:   redisbatch.New(client, options.Timeout),
 		breaker: gobreaker.NewCircuitBreaker[[]int64](settings),
 	}
 }
@@ -90,7 +91,7 @@ func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Dura
 	taken, err = l.breaker.Execute(func() ([]int64, error) {
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()
-		result, err := l.batch.run(ctx, acquireScript, keys(lock), lock.Token, ttl.Milliseconds())
+		result, err := l.batch.Run(ctx, acquireScript, keys(lock), lock.Token, ttl.Milliseconds())
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +124,7 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()
 		if len(locks) == 1 {
-			result, err := l.batch.run(ctx, releaseScript, keys(locks[0]), locks[0].Token)
+			result, err := l.batch.Run(ctx, releaseScript, keys(locks[0]), locks[0].Token)
 			if err != nil {
 				return nil, err
 			}

@@ -1,4 +1,5 @@
-package seatlock
+// Package redisbatch shares round trips to Redis among requests that come at the same time.
+package redisbatch
 
 import (
 	"context"
@@ -21,16 +22,21 @@ type call struct {
 	leads  bool          // lead is closed
 }
 
-// batch sends the calls of many requests together. Each call is still one round trip of its own
+// Batch sends the calls of many requests together. It is safe for concurrent use. Each call is still one round trip of its own
 // for whoever makes it; but under load, what arrives while the last round trips are under way goes
 // into one write, which spares both sides a system call for each.
-type batch struct {
+type Batch struct {
 	client  redis.UniversalClient
 	timeout time.Duration
 
 	mu      sync.Mutex
 	flying  int
 	waiting []*call
+}
+
+// New gives a Batch over client, which the caller keeps and closes. No round trip takes longer than timeout.
+func New(client redis.UniversalClient, timeout time.Duration) *Batch {
+	return &Batch{client: client, timeout: timeout}
 }
 
 const (
@@ -42,8 +48,8 @@ const (
 
 var errBrokenOff = errors.New("the round trip was broken off")
 
-// run gives the result of a script. A ctx that is done ends the waiting, and not the call.
-func (b *batch) run(ctx context.Context, script *redis.Script, keys []string, args ...any) (*redis.Cmd, error) {
+// Run gives the result of a script. A ctx that is done ends the waiting, and not the call.
+func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, args ...any) (*redis.Cmd, error) {
 	c := &call{script: script, keys: keys, args: args, done: make(chan struct{}), lead: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
@@ -77,7 +83,7 @@ func (c *call) call() {
 }
 
 // leave takes a call out of those that wait, unless it is sent already or is to lead.
-func (b *batch) leave(c *call) bool {
+func (b *Batch) leave(c *call) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	at := slices.Index(b.waiting, c)
@@ -89,7 +95,7 @@ func (b *batch) leave(c *call) bool {
 }
 
 // send makes round trips of what waits until c is under way, and then hands the lead on.
-func (b *batch) send(ctx context.Context, c *call) {
+func (b *Batch) send(ctx context.Context, c *call) {
 	// The others' calls are not this request's to cancel.
 	ctx = context.WithoutCancel(ctx)
 	defer b.handOn()
@@ -106,7 +112,7 @@ func (b *batch) send(ctx context.Context, c *call) {
 }
 
 // take gives those whose turn it is.
-func (b *batch) take() []*call {
+func (b *Batch) take() []*call {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := min(len(b.waiting), maxBatch)
@@ -116,7 +122,7 @@ func (b *batch) take() []*call {
 }
 
 // handOn lets the first of those lead that wait and do not lead already.
-func (b *batch) handOn() {
+func (b *Batch) handOn() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, next := range b.waiting {
@@ -130,7 +136,7 @@ func (b *batch) handOn() {
 
 // exchange runs the calls. A script that Redis does not know, because it is new or was restarted,
 // is sent in full.
-func (b *batch) exchange(ctx context.Context, calls []*call) {
+func (b *Batch) exchange(ctx context.Context, calls []*call) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	for _, c := range calls {
