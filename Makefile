@@ -63,6 +63,13 @@ browser: ## Try the documentation page in a real browser; screenshots go to arti
 	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
+BENCH_FLAGS ?= -report docs/benchmarks.md
+
+.PHONY: bench
+bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md
+	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
+	@bin/evently-bench $(BENCH_FLAGS)
+
 .PHONY: lint
 lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
 	$(GOLANGCI) run

@@ -200,6 +200,11 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(err, jobs.Stop(ctx), a.Close(ctx))
 	}
 
+	stopProfiles, err := serveProfiles(ctx, a.cfg.Service.PprofAddr)
+	if err != nil {
+		return errors.Join(err, a.shutdown(ctx, jobs))
+	}
+
 	measured := a.serveMetrics(ctx)
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve() }()
@@ -217,7 +222,7 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-served:
 		}
 	}
-	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs))
+	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs), stopProfiles(ctx))
 	<-measured
 	a.log.InfoContext(ctx, "stopped")
 	return err
@@ -248,6 +253,9 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 // closeStores closes Redis and then the pool, as far as they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
+	if a.services != nil {
+		a.services.answers.close()
+	}
 	if a.rooms != nil {
 		err = a.rooms.close()
 	}

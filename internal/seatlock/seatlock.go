@@ -16,6 +16,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"evently/internal/domain"
+	"evently/internal/redisbatch"
 )
 
 // The scripts touch the keys of one show alone. The show's id in braces is a hash tag, so in a
@@ -47,6 +48,7 @@ type Options struct {
 type Locks struct {
 	client  redis.UniversalClient
 	timeout time.Duration
+	batch   *redisbatch.Batch
 	breaker *gobreaker.CircuitBreaker[[]int64]
 }
 
@@ -77,6 +79,7 @@ func New(client redis.UniversalClient, options Options) *Locks {
 	return &Locks{
 		client:  client,
 		timeout: options.Timeout,
+		batch:   redisbatch.New(client, options.Timeout),
 		breaker: gobreaker.NewCircuitBreaker[[]int64](settings),
 	}
 }
@@ -88,7 +91,11 @@ func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Dura
 	taken, err = l.breaker.Execute(func() ([]int64, error) {
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()
-		places, err := acquireScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Int64Slice()
+		result, err := l.batch.Run(ctx, acquireScript, keys(lock), lock.Token, ttl.Milliseconds())
+		if err != nil {
+			return nil, err
+		}
+		places, err := result.Int64Slice()
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +124,11 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()
 		if len(locks) == 1 {
-			return nil, releaseScript.Run(ctx, l.client, keys(locks[0]), locks[0].Token).Err()
+			result, err := l.batch.Run(ctx, releaseScript, keys(locks[0]), locks[0].Token)
+			if err != nil {
+				return nil, err
+			}
+			return nil, result.Err()
 		}
 		return nil, l.releaseMany(ctx, locks)
 	})
