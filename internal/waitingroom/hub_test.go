@@ -56,6 +56,14 @@ func TestHoldingAStreamIsASignOfLife(t *testing.T) {
 func TestChangesArePushed(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1), func(o *Options) { o.Grace, o.Abandon = time.Hour, time.Hour })
+	// All databases of a Redis share its channels: a show of its own hears nothing of other tests.
+	const show = int64(991)
+	enter := func(user int64) {
+		t.Helper()
+		if _, err := f.Enter(t.Context(), show, user); err != nil {
+			t.Fatal(err)
+		}
+	}
 	hub := run(t, f, f.Room, HubOptions{})
 	updates, stop, err := hub.Watch(t.Context(), show, 2)
 	if err != nil {
@@ -77,12 +85,14 @@ func TestChangesArePushed(t *testing.T) {
 	eventually(t, "the hub listened", subscribed)
 	tick := func() {
 		f.clock.Advance(f.options.AdmitInterval)
-		f.tick(t)
+		if _, err := f.Tick(t.Context(), show); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	next(domain.RoomNone, 0)
-	f.enter(t, 1)
-	f.enter(t, 2)
+	enter(1)
+	enter(2)
 	next(domain.RoomWaiting, 2)
 	tick()
 	next(domain.RoomWaiting, 1)
@@ -97,10 +107,10 @@ func TestChangesArePushed(t *testing.T) {
 	next(domain.RoomNone, 0)
 
 	// A leaver moves up those behind with the next tick, although that one can admit nobody.
-	f.enter(t, 3)
+	enter(3)
 	tick()
-	f.enter(t, 4)
-	f.enter(t, 2)
+	enter(4)
+	enter(2)
 	next(domain.RoomWaiting, 2)
 	if err := f.Leave(t.Context(), show, 4); err != nil {
 		t.Fatal(err)
