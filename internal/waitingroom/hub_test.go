@@ -196,6 +196,7 @@ func TestAStreamHearsThatAnAdmissionRanOut(t *testing.T) {
 	f := setup(t)
 	options := f.options
 	options.SessionTTL, options.Now = 100*time.Millisecond, nil
+	options.Grace, options.Abandon = time.Hour, time.Hour // no sweep helps
 	room := New(f.client, f.store, options, logger())
 	hub := run(t, f, room, HubOptions{})
 	if _, err := room.Enter(t.Context(), show, 1); err != nil {
