@@ -69,10 +69,13 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 
 	ownDatabase := cfg.Database.URL == ""
 	cfg.Database.URL, cfg.Redis.URL = config.URL(stack.DatabaseURL), config.URL(stack.RedisURL)
+	if ownDatabase {
+		cfg.Database.MigrateURL = "" // that of another database
+	}
 	if ownDatabase && cfg.Auth.AdminEmail == "" {
 		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
 	}
-	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Listener: listener})
+	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Commit: commit, Listener: listener})
 	if err != nil {
 		return err
 	}

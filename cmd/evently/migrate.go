@@ -19,8 +19,9 @@ func newMigrateCommand() *cobra.Command {
 	migrate := &cobra.Command{
 		Use:   "migrate",
 		Short: "Change the schema of the database",
-		Long: "Change the schema of the database in DATABASE_URL. Instances and commands that do so at the same\n" +
-			"time take turns. The URL must not lead through a pooler in transaction mode.",
+		Long: "Change the schema of the database in MIGRATE_DATABASE_URL or, when that is not set, DATABASE_URL.\n" +
+			"Instances and commands that do so at the same time take turns. The URL must not lead through a\n" +
+			"pooler in transaction mode.",
 		Example: "  evently migrate up\n  evently migrate status\n  evently migrate reset --yes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -44,7 +45,7 @@ func newMigrationCommand(use, short string, do func(context.Context, string, *sl
 			if err != nil {
 				return err
 			}
-			return do(cmd.Context(), cfg.Database.URL.Reveal(), log)
+			return do(cmd.Context(), cfg.Database.ForMigrations(), log)
 		},
 	}
 }
@@ -59,7 +60,7 @@ func newMigrateStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			list, err := schema.Status(cmd.Context(), cfg.Database.URL.Reveal())
+			list, err := schema.Status(cmd.Context(), cfg.Database.ForMigrations())
 			if err != nil {
 				return err
 			}

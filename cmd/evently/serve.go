@@ -25,7 +25,7 @@ func newServeCommand() *cobra.Command {
 			}
 			log.InfoContext(cmd.Context(), "starting", "version", version, "commit", commit)
 			log.DebugContext(cmd.Context(), "configuration", "config", cfg)
-			return serve(cmd.Context(), app.Options{Config: cfg, Log: log, Version: version})
+			return serve(cmd.Context(), app.Options{Config: cfg, Log: log, Version: version, Commit: commit})
 		},
 	}
 }

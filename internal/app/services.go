@@ -9,11 +9,17 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
+	"evently/internal/domain"
 	"evently/internal/handler"
+	"evently/internal/metrics"
+	"evently/internal/middleware"
+	"evently/internal/ratelimit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
+	"evently/internal/tracing"
+	"evently/internal/waitingroom"
 )
 
 // recordTimeout bounds work that must be recorded although its client has gone.
@@ -38,20 +44,22 @@ type Services struct {
 	Catalog     *service.Catalog
 	Analytics   *service.Analytics
 	Demo        *service.Demo
+	Rooms       *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
-// Redis client, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, log *slog.Logger) (*Services, error) {
+// Redis client and metrics, for commands that book nothing, there are no Bookings.
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
+		MaxWaiting:     cfg.Database.MaxWaiting,
 		QueryTimeout:   cfg.Database.QueryTimeout,
 	})
 	secrets := make([]string, len(cfg.Auth.JWTSecrets))
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: time.Now})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: cfg.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -71,27 +79,69 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.Bookings = newBookings(cfg, store, client, log)
+		s.Rooms = newRooms(cfg, store, client, m, t, log)
+		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
 	}
 	return s, nil
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, client redis.UniversalClient, log *slog.Logger) *service.Bookings {
+// seatLockBreaker names the circuit breaker of the seat locks in the metrics.
+const seatLockBreaker = "seat_locks"
+
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+	o := cfg.WaitingRoom
+	return waitingroom.New(client, store, waitingroom.Options{
+		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
+		AdmitInterval: o.AdmitInterval,
+		Grace:         o.Grace,
+		Abandon:       o.Abandon,
+		SessionTTL:    o.SessionTTL,
+		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
+		Timeout:       cfg.Redis.Timeout,
+		Metrics:       m,
+		Tracer:        t.Provider(),
+	}, log)
+}
+
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout: cfg.Redis.Timeout,
 		OnStateChange: func(from, to string) {
+			m.BreakerChanged(seatLockBreaker, to)
 			log.Warn("the way to the seat locks in Redis has changed", "from", from, "to", to)
 		},
 	})
-	return service.NewBookings(store, locks,
-		service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
-		service.BookingRules{
+	return service.NewBookings(service.BookingDeps{
+		Store:      store,
+		Locks:      locks,
+		Admissions: rooms,
+		Payments:   service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
+		Rules: service.BookingRules{
 			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
 			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout,
-		}, log)
+		},
+		Recorder: m,
+		Log:      log,
+	})
+}
+
+// newRateLimits gives the limits of the configuration.
+func newRateLimits(cfg *config.Config, client redis.UniversalClient, log *slog.Logger) *middleware.RateLimits {
+	limiter := ratelimit.New(client, ratelimit.Options{
+		Timeout: cfg.Redis.Timeout,
+		OnStateChange: func(from, to string) {
+			log.Warn("the way to the rate limits in Redis has changed", "from", from, "to", to)
+		},
+	})
+	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
+	return middleware.NewRateLimits(limiter, middleware.RateRules{
+		All:      perMinute(cfg.Limits.Requests),
+		Bookings: perMinute(cfg.Limits.Bookings),
+		Logins:   perMinute(cfg.Limits.Logins),
+	}, log)
 }
 
 // routes gives the route table over the services.
@@ -106,12 +156,22 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
 		Analytics:  handler.NewAnalytics(s.Analytics),
+		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
-		Tokens:         s.Tokens,
-		Idempotency:    s.Idempotency,
+		Tokens:      s.Tokens,
+		Idempotency: s.Idempotency,
+		RateLimits:  newRateLimits(a.cfg, a.redis, a.log),
+		Gate:        s.Rooms,
+		WaitingRoom: middleware.WaitingRoomOptions{
+			RefreshInterval: a.cfg.WaitingRoom.Refresh,
+			FailOpen:        a.cfg.WaitingRoom.OnError == "open",
+			StatusPath:      "/api/v1/waiting-room/",
+		},
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
+		Recorder:       a.metrics,
+		Tracer:         a.tracing.Provider(),
 		Version:        version,
 		Log:            a.log,
 	})

@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -18,13 +19,17 @@ const (
 // of docs/configuration.md: `doc` is the meaning, `min` and `max` are bounds, both inclusive,
 // `oneof` lists the values that exist and `example` is what the examples show.
 type Config struct {
-	Service  Service  `doc:"Service"`
-	HTTP     HTTP     `doc:"HTTP"`
-	Database Database `doc:"PostgreSQL"`
-	Redis    Redis    `doc:"Redis"`
-	Auth     Auth     `doc:"Accounts and tokens"`
-	Booking  Booking  `doc:"Booking"`
-	Payment  Payment  `doc:"Simulated payments"`
+	Service     Service     `doc:"Service"`
+	HTTP        HTTP        `doc:"HTTP"`
+	Database    Database    `doc:"PostgreSQL"`
+	Redis       Redis       `doc:"Redis"`
+	Auth        Auth        `doc:"Accounts and tokens"`
+	Booking     Booking     `doc:"Booking"`
+	WaitingRoom WaitingRoom `doc:"Waiting room"`
+	Payment     Payment     `doc:"Simulated payments"`
+	Limits      Limits      `doc:"Rate limits"`
+	Metrics     Metrics     `doc:"Metrics"`
+	Tracing     Tracing     `doc:"Tracing"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -34,6 +39,7 @@ type Service struct {
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
 	DrainDelay      time.Duration `env:"DRAIN_DELAY" envDefault:"0s" min:"0s" max:"5m" doc:"How long the process answers not ready, and still serves, before it closes its listener: the time that a load balancer takes to notice."`
+	ClockOffset     time.Duration `env:"CLOCK_OFFSET" envDefault:"0s" min:"-1h" max:"1h" doc:"How far this process takes its clock to be ahead of the machine's, to test what that does; not in production."`
 }
 
 // HTTP is the listener and who may talk to it.
@@ -45,14 +51,16 @@ type HTTP struct {
 	IdleTimeout       time.Duration `env:"HTTP_IDLE_TIMEOUT" envDefault:"90s" min:"100ms" max:"1h" doc:"How long a connection without a request stays open. Keep it above that of the proxy in front."`
 	MaxHeaderBytes    int           `env:"HTTP_MAX_HEADER_BYTES" envDefault:"65536" min:"4096" max:"1048576" doc:"Largest request line and headers, in bytes."`
 	AllowedOrigins    Origins       `env:"CORS_ALLOWED_ORIGINS" example:"https://app.example.com,https://*.example.com" doc:"Comma list of origins whose pages may call the API: scheme://host[:port] without a trailing slash, a leading *. for every subdomain, or * alone for everybody. Empty: no CORS."`
-	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is believed. Empty: nobody's."`
+	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is believed. Empty: nobody's. Name the load balancer here, or all clients are one to the rate limits."`
 }
 
 // Database is PostgreSQL.
 type Database struct {
 	URL            URL           `env:"DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"postgres:// URL. Behind PgBouncer in transaction mode add ?default_query_exec_mode=exec, because prepared statements do not survive there."`
+	MigrateURL     URL           `env:"MIGRATE_DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"Where migrations go, when DATABASE_URL leads through a pooler in transaction mode: the same database, directly. They need a session of their own, for the lock by which instances take turns. Empty: DATABASE_URL."`
 	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"0" min:"0" max:"1000" doc:"Largest number of connections of this instance; 0 is four for each CPU and at least 4. Instances times this must stay under the server's max_connections (or PgBouncer's max_client_conn)."`
 	AcquireTimeout time.Duration `env:"DATABASE_ACQUIRE_TIMEOUT" envDefault:"800ms" min:"10ms" max:"30s" doc:"How long a request waits for a free connection before it is told 503."`
+	MaxWaiting     int           `env:"DATABASE_MAX_WAITING" envDefault:"1000" min:"1" max:"100000" doc:"How many requests may wait for a connection at once; one more is told 503 at once."`
 	QueryTimeout   time.Duration `env:"DATABASE_QUERY_TIMEOUT" envDefault:"5s" min:"10ms" max:"5m" doc:"Longest time of one operation on the database."`
 	ConnectTimeout time.Duration `env:"DATABASE_CONNECT_TIMEOUT" envDefault:"2s" min:"10ms" max:"1m" doc:"Longest time to open a connection."`
 	MigrateOnStart bool          `env:"MIGRATE_ON_START" envDefault:"true" doc:"Bring the schema up to date at start. With false, a schema that does not fit stops the start."`
@@ -64,6 +72,14 @@ func (d Database) Pool() int32 {
 		return d.MaxConns
 	}
 	return int32(max(4, 4*runtime.NumCPU()))
+}
+
+// ForMigrations gives the address of the database for changes of its schema.
+func (d Database) ForMigrations() string {
+	if d.MigrateURL != "" {
+		return d.MigrateURL.Reveal()
+	}
+	return d.URL.Reveal()
 }
 
 // Redis is the store of what may be lost.
@@ -89,8 +105,22 @@ type Booking struct {
 	SeatLockTimeout Seconds `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
 	CleanupSchedule string  `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are tidied away: five cron fields, or @every 30s. Seats are free again without it."`
 	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"500" min:"1" max:"10000" doc:"Most bookings that one cleanup transaction takes."`
-	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"1000" doc:"Most seats of one booking."`
+	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
 	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+}
+
+// WaitingRoom is how a rush is let in. The mode, the cap and the batch can be set for one show by
+// an admin.
+type WaitingRoom struct {
+	Mode          string        `env:"WAITING_ROOM_MODE" envDefault:"auto" oneof:"auto,queue_all,passthrough,closed" doc:"auto lets users pass until the cap is reached; queue_all makes everybody queue; passthrough lets everybody in; closed lets nobody in."`
+	MaxUsers      int64         `env:"MAX_CONCURRENT_USERS" envDefault:"500" min:"1" max:"1000000" doc:"Most users admitted to the booking of one show at a time, over all instances."`
+	BatchSize     int64         `env:"WAITING_ROOM_BATCH_SIZE" envDefault:"50" min:"1" max:"10000" doc:"Most users let in from the queue at once."`
+	AdmitInterval time.Duration `env:"WAITING_ROOM_ADMIT_INTERVAL" envDefault:"2s" min:"100ms" max:"1m" doc:"Time between two batches."`
+	Grace         time.Duration `env:"WAITING_ROOM_GRACE" envDefault:"30s" min:"1s" max:"10m" doc:"How long a user who waits counts as present after a sign of life."`
+	Abandon       time.Duration `env:"WAITING_ROOM_ABANDON" envDefault:"5m" min:"1s" max:"1h" doc:"How long a place is kept after a sign of life; at least WAITING_ROOM_GRACE."`
+	SessionTTL    time.Duration `env:"WAITING_ROOM_SESSION_TTL" envDefault:"5m" min:"1s" max:"24h" doc:"How long an admission lasts."`
+	Refresh       time.Duration `env:"WAITING_ROOM_REFRESH_INTERVAL" envDefault:"3s" min:"1s" max:"1m" doc:"When those who wait are told to ask again, in whole seconds."`
+	OnError       string        `env:"WAITING_ROOM_ON_ERROR" envDefault:"open" oneof:"open,closed" doc:"While Redis does not answer: open lets everybody book, closed nobody."`
 }
 
 // Payment is the simulated provider.
@@ -99,8 +129,46 @@ type Payment struct {
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
 }
 
+// Limits are how many requests one user or client may make. A client is an IPv4 address, or an
+// IPv6 network of 64 bits. Each number may come at once; it comes back evenly, over a minute.
+type Limits struct {
+	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests to /api/v1 a minute: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
+	Bookings int `env:"BOOKING_RATE_LIMIT_PER_MINUTE" envDefault:"30" min:"0" max:"1000000" doc:"Locks, payments, confirmations and cancellations a minute of each user, taken together; they count as requests, too. 0 is no limit of their own."`
+	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations and logins a minute, taken together: of each client address, and with each email from anywhere. 0 is no limit of their own."`
+}
+
+// Metrics is where the process tells how it does.
+type Metrics struct {
+	Addr string `env:"METRICS_ADDR" example:"127.0.0.1:9090" doc:"host:port of a second listener that serves /metrics for Prometheus, to everybody who can reach it; :9090 is all addresses of the machine. Empty: no metrics are served."`
+}
+
+// Tracing is where spans go. The names are those of OpenTelemetry.
+type Tracing struct {
+	Endpoint    string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" example:"http://localhost:4318" doc:"Base URL of an OpenTelemetry collector that takes OTLP over HTTP. Empty: no tracing, at no cost."`
+	Headers     Secret  `env:"OTEL_EXPORTER_OTLP_HEADERS" example:"" doc:"Comma list of name=value headers for the collector, such as an API key."`
+	ServiceName string  `env:"OTEL_SERVICE_NAME" envDefault:"evently" doc:"Name of the service in traces."`
+	Ratio       float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" min:"0" max:"1" doc:"Share of traces that are kept, 0 to 1; those that a caller has begun follow the caller."`
+}
+
+// TracesURL gives the address that spans are sent to.
+func (t Tracing) TracesURL() string { return strings.TrimRight(t.Endpoint, "/") + "/v1/traces" }
+
+// HeaderMap gives the headers for the collector.
+func (t Tracing) HeaderMap() map[string]string {
+	headers := map[string]string{}
+	for pair := range strings.SplitSeq(t.Headers.Reveal(), ",") {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	return headers
+}
+
 // IsProduction reports whether APP_ENV is production.
 func (c *Config) IsProduction() bool { return c.Service.Env == Production }
+
+// Now is the clock of this process. What several instances must agree on goes by the database's.
+func (c *Config) Now() time.Time { return time.Now().Add(c.Service.ClockOffset) }
 
 // LogJSON reports whether log lines are JSON.
 func (c *Config) LogJSON() bool {

@@ -71,6 +71,7 @@ var (
 	ErrInternal            = &Error{Kind: KindInternal, Code: "internal", Message: "Something went wrong on our side"}
 	ErrDatabaseUnavailable = &Error{Kind: KindUnavailable, Code: "database_unavailable", Message: "The service cannot reach its database right now", RetryAfter: 2 * time.Second}
 	ErrOverloaded          = &Error{Kind: KindUnavailable, Code: "overloaded", Message: "Too many requests at once", RetryAfter: time.Second}
+	ErrRateLimited         = &Error{Kind: KindTooManyRequests, Code: "rate_limited", Message: "Too many requests", RetryAfter: time.Second}
 )
 
 // The waiting room in front of booking.

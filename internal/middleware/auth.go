@@ -2,6 +2,7 @@
 package middleware
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -15,22 +16,46 @@ type TokenVerifier interface {
 	Verify(token string) (domain.Identity, error)
 }
 
-// Authenticate lets a request pass that carries a good access token, with the
-// domain.Identity in its context. Any other is answered with 401.
-func Authenticate(verifier TokenVerifier, log *slog.Logger) func(http.Handler) http.Handler {
+// refusalKey is the context key of why a request has no Identity.
+type refusalKey struct{}
+
+// Authenticate finds out who is asking: a request with a good access token goes on with the
+// domain.Identity in its context, and any other one with why it has none. RequireUser turns that
+// into the answer; what stands between them can count users and strangers apart.
+func Authenticate(verifier TokenVerifier) func(http.Handler) http.Handler {
+	identify := func(r *http.Request) (domain.Identity, error) {
+		token, ok := bearerToken(r.Header)
+		if !ok {
+			return domain.Identity{}, domain.ErrUnauthorized
+		}
+		return verifier.Verify(token)
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			token, ok := bearerToken(r.Header)
-			if !ok {
-				respond.Error(w, r, log, domain.ErrUnauthorized)
-				return
+			ctx := r.Context()
+			if identity, err := identify(r); err != nil {
+				ctx = context.WithValue(ctx, refusalKey{}, err)
+			} else {
+				ctx = domain.WithIdentity(ctx, identity)
 			}
-			identity, err := verifier.Verify(token)
-			if err != nil {
-				respond.Error(w, r, log, err)
-				return
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
+
+// RequireUser lets a request pass, behind Authenticate, that has an Identity. Any other is
+// answered with 401.
+func RequireUser(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
+			if _, ok := domain.IdentityFrom(r.Context()); !ok {
+				if err, ok := r.Context().Value(refusalKey{}).(error); ok {
+					return err
+				}
+				return domain.ErrUnauthorized
 			}
-			next.ServeHTTP(w, r.WithContext(domain.WithIdentity(r.Context(), identity)))
+			next.ServeHTTP(w, r)
+			return nil
 		})
 	}
 }

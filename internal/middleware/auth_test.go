@@ -53,6 +53,13 @@ func send(h func(http.Handler) http.Handler, authorization ...string) (*httptest
 	return w, seen
 }
 
+// authenticate is Authenticate with the answer that it leaves to RequireUser.
+func (f authFixture) authenticate(verifier middleware.TokenVerifier) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return middleware.Authenticate(verifier)(middleware.RequireUser(f.log)(next))
+	}
+}
+
 func codeOf(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	var body struct{ Code string }
@@ -67,7 +74,7 @@ func TestAuthenticateTellsTheHandlerWhoIsAsking(t *testing.T) {
 	f := setupAuth(t)
 	token := f.token(t, domain.RoleUser)
 	for _, header := range []string{"Bearer " + token, "bearer " + token, "BEARER  " + token} {
-		w, seen := send(middleware.Authenticate(f.tokens, f.log), header)
+		w, seen := send(f.authenticate(f.tokens), header)
 		want := domain.Identity{UserID: 7, Email: "jo@example.com", Role: domain.RoleUser}
 		if w.Code != http.StatusOK || seen == nil || *seen != want {
 			t.Errorf("%.8s…: %d, seen %+v", header, w.Code, seen)
@@ -95,7 +102,7 @@ func TestAuthenticateRefuses(t *testing.T) {
 		"not ours":          {"Bearer a.b.c"},
 		"huge":              {"Bearer " + strings.Repeat("x", 1<<20)},
 	} {
-		w, seen := send(middleware.Authenticate(f.tokens, f.log), headers...)
+		w, seen := send(f.authenticate(f.tokens), headers...)
 		if seen != nil {
 			t.Errorf("%s: the handler was reached by %+v", name, seen)
 		}
@@ -105,10 +112,20 @@ func TestAuthenticateRefuses(t *testing.T) {
 	}
 }
 
+// Mounted without Authenticate by mistake, it lets nobody in.
+func TestRequireUserAlone(t *testing.T) {
+	t.Parallel()
+	f := setupAuth(t)
+	w, seen := send(middleware.RequireUser(f.log), "Bearer "+f.token(t, domain.RoleUser))
+	if w.Code != http.StatusUnauthorized || codeOf(t, w) != "unauthorized" || seen != nil {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestAuthenticateSaysThatATokenExpired(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	w, seen := send(middleware.Authenticate(expired{}, f.log), "Bearer x")
+	w, seen := send(f.authenticate(expired{}), "Bearer x")
 	if seen != nil || w.Code != http.StatusUnauthorized || codeOf(t, w) != "token_expired" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -125,7 +142,7 @@ func TestRequireRole(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	admins := func(next http.Handler) http.Handler {
-		return middleware.Authenticate(f.tokens, f.log)(middleware.RequireRole(domain.RoleAdmin, f.log)(next))
+		return f.authenticate(f.tokens)(middleware.RequireRole(domain.RoleAdmin, f.log)(next))
 	}
 	if w, seen := send(admins, "Bearer "+f.token(t, domain.RoleAdmin)); w.Code != http.StatusOK || seen == nil {
 		t.Errorf("an admin: %d %s", w.Code, w.Body)

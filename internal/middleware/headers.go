@@ -42,7 +42,10 @@ func CORS(origins []string) func(http.Handler) http.Handler {
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", respond.RequestIDHeader},
-		ExposedHeaders: []string{"ETag", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate", respond.RequestIDHeader},
-		MaxAge:         corsMaxAge,
+		ExposedHeaders: []string{
+			"ETag", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate", respond.RequestIDHeader,
+			rateLimitHeader, rateLimitRemainingHeader, rateLimitResetHeader,
+		},
+		MaxAge: corsMaxAge,
 	})
 }

@@ -39,8 +39,11 @@ type IdempotencyKeys interface {
 
 // Idempotent lets a client send a POST again without its work being done again: a request with
 // an Idempotency-Key gets the answer that the first one with that key got. It stands in front of
-// everything that may refuse a request for its time or number, so that a repeat is answered even
-// when a new request would not be. It needs the Identity in the context.
+// everything that may refuse a request for its turn or its time, so that a repeat is answered even
+// when a new request would not be. The rate limit alone stands before it: a replay costs the
+// database a query, too, and a key that is sent again and again must not be a way around the
+// limit. A repeat that is refused there loses nothing, its answer is kept. It needs the Identity
+// in the context.
 //
 // A success is stored by the service, in the transaction of the work. Here, behind the handler,
 // other final answers are stored, and the key is given back after those that are not final.

@@ -1,11 +1,9 @@
 package middleware
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -31,9 +29,6 @@ type WaitingRoomOptions struct {
 	// StatusPath is what the show's id is appended to for status_url.
 	StatusPath string
 }
-
-// maxLockBody is as much of a body as the gate reads, in bytes: what the handler accepts.
-const maxLockBody = 64 << 10
 
 // WaitingRoom stands, behind Authenticate, in front of a route whose JSON body names a show_id. It
 // lets pass who is admitted to the show; all others are answered with 429 and their place. A
@@ -71,13 +66,8 @@ func WaitingRoom(gate RoomGate, options WaitingRoomOptions, log *slog.Logger) fu
 // peekShow reads show_id from the body of r and puts the body back. It is lenient on purpose: what
 // the handler's stricter reading accepts, this accepts too, so nobody gets around the gate.
 func peekShow(r *http.Request) (showID int64, ok bool) {
-	if r.Body == nil {
-		return 0, false
-	}
-	original := r.Body
-	body, err := io.ReadAll(io.LimitReader(original, maxLockBody+1))
-	r.Body = putBack{Reader: io.MultiReader(bytes.NewReader(body), rest(original, err)), Closer: original}
-	if err != nil || len(body) > maxLockBody {
+	body, ok := peekBody(r)
+	if !ok {
 		return 0, false
 	}
 	var request struct {
@@ -88,24 +78,6 @@ func peekShow(r *http.Request) (showID int64, ok bool) {
 	}
 	return request.ShowID, true
 }
-
-// putBack is a body of which a part was read already.
-type putBack struct {
-	io.Reader
-	io.Closer
-}
-
-// rest is what comes after the part that was read: the remaining body, or the error that ended it.
-func rest(body io.Reader, err error) io.Reader {
-	if err != nil {
-		return failing{err}
-	}
-	return body
-}
-
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 func waitingRoomError(status domain.RoomStatus, options WaitingRoomOptions) error {
 	var estimate any // null when unknown

@@ -27,19 +27,19 @@ func begin(t *testing.T, pool *pgxpool.Pool) (tx pgx.Tx, do func(sql string, arg
 	}
 }
 
-// waitUntilBlocked returns when a statement in this database waits for a lock. It asks the database
-// again and again, until the test's own deadline.
+// waitUntilBlocked returns when a statement in this database waits for a lock.
 func waitUntilBlocked(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
-	for !testkit.Value[bool](t, pool, `
-		SELECT EXISTS (
-			SELECT FROM pg_stat_activity
-			WHERE datname = current_database() AND wait_event_type = 'Lock'
-		)`) {
-		if t.Context().Err() != nil {
-			t.Fatal("nothing waits for a lock")
+	for range 3000 { // each time the database itself waits a little: a minute in all
+		if testkit.Value[bool](t, pool, `
+			SELECT EXISTS (
+				SELECT FROM pg_sleep(0.02), pg_stat_activity
+				WHERE datname = current_database() AND wait_event_type = 'Lock'
+			)`) {
+			return
 		}
 	}
+	t.Fatal("nothing waits for a lock")
 }
 
 // A payment is being recorded when the hold's time runs out and somebody takes its seat: the taker

@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
+	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/domain"
 	"evently/internal/handler"
@@ -24,15 +25,21 @@ type Handlers struct {
 	Events     *handler.Events
 	ShowAdmin  *handler.ShowAdmin
 	Analytics  *handler.Analytics
+	Rooms      *handler.WaitingRoom
 	Health     *handler.Health
 }
 
 // Options are what the routes need beside their handlers.
 type Options struct {
 	Tokens         middleware.TokenVerifier
+	RateLimits     *middleware.RateLimits
 	Idempotency    middleware.IdempotencyKeys
+	Gate           middleware.RoomGate
+	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Recorder       middleware.RequestRecorder
+	Tracer         trace.TracerProvider // nil traces nothing
 	Version        string
 	Log            *slog.Logger
 }
@@ -42,6 +49,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
 	r.Use(
 		middleware.Identify(o.TrustedProxies),
+		middleware.Trace(o.Tracer),
+		middleware.Measure(o.Recorder),
 		middleware.AccessLog(o.Log),
 		middleware.Recover(o.Log),
 		middleware.SecurityHeaders,
@@ -64,26 +73,47 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	}
 
 	r.Route("/api/v1", func(r chi.Router) {
-		// Public
-		r.Post("/auth/register", do(h.Auth.Register))
-		r.Post("/auth/login", do(h.Auth.Login))
-		r.Get("/shows", do(h.Shows.List))
-		r.Get("/shows/search", do(h.Shows.Search))
-		r.Get("/shows/{show_id}", do(h.Shows.Get))
-		r.Get("/shows/{show_id}/seats", do(h.Shows.Seats))
+		// These middlewares belong to the routes and not to a subtree: what is not a route is 404
+		// for everybody, whoever they are. Every route has one of the rate limits. It comes as
+		// soon as it is known whom to count, and before all that costs something.
+		forUsers := func(limit func(http.Handler) http.Handler) chi.Middlewares {
+			return chi.Chain(middleware.Authenticate(o.Tokens), middleware.NoteUser, middleware.NoStore,
+				limit, middleware.RequireUser(o.Log))
+		}
+		authenticated := forUsers(o.RateLimits.Requests)
 
-		// User. These middlewares belong to the routes and not to a subtree: what is not a
-		// route is 404 for everybody, whoever they are.
-		authenticated := chi.Chain(middleware.Authenticate(o.Tokens, o.Log), middleware.NoteUser, middleware.NoStore)
+		// Public
+		r.Group(func(r chi.Router) {
+			r.Use(o.RateLimits.Logins)
+			r.Post("/auth/register", do(h.Auth.Register))
+			r.Post("/auth/login", do(h.Auth.Login))
+		})
+		r.Group(func(r chi.Router) {
+			r.Use(o.RateLimits.Requests)
+			r.Get("/shows", do(h.Shows.List))
+			r.Get("/shows/search", do(h.Shows.Search))
+			r.Get("/shows/{show_id}", do(h.Shows.Get))
+			r.Get("/shows/{show_id}/seats", do(h.Shows.Seats))
+		})
+
+		// User
+		r.Group(func(r chi.Router) {
+			r.Use(forUsers(o.RateLimits.Bookings)...)
+			r.Use(middleware.Idempotent(o.Idempotency, o.Log))
+			gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
+			r.With(gate).Post("/bookings/lock", do(h.Bookings.Lock))
+			r.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
+			r.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
+			r.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
+		})
 		r.Group(func(r chi.Router) {
 			r.Use(authenticated...)
-			once := r.With(middleware.Idempotent(o.Idempotency, o.Log))
-			once.Post("/bookings/lock", do(h.Bookings.Lock))
-			once.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
-			once.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
-			once.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
 			r.Get("/bookings/{booking_id}", do(h.MyBookings.Get))
 			r.Get("/user/bookings", do(h.MyBookings.List))
+			r.Post("/waiting-room/{show_id}/join", do(h.Rooms.Join))
+			r.Get("/waiting-room/{show_id}", do(h.Rooms.Status))
+			r.Delete("/waiting-room/{show_id}", do(h.Rooms.Leave))
+			r.Get("/waiting-room/{show_id}/events", do(h.Rooms.Events))
 		})
 
 		// Admin
@@ -105,6 +135,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 			r.Post("/admin/shows", do(h.ShowAdmin.Create))
 			r.Put("/admin/shows/{id}", do(h.ShowAdmin.Update))
 			r.Delete("/admin/shows/{id}", do(h.ShowAdmin.Delete))
+			r.Get("/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
+			r.Put("/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
 			r.Get("/admin/analytics", do(h.Analytics.Get))
 		})
 	})

@@ -44,6 +44,12 @@ type SeatLocker interface {
 	Release(ctx context.Context, locks ...domain.SeatLock) error
 }
 
+// Admissions is the waiting room's side of a booking.
+type Admissions interface {
+	// Release ends the user's admission to the show: somebody else may come in.
+	Release(ctx context.Context, showID, userID int64) error
+}
+
 // PaymentProvider takes money.
 type PaymentProvider interface {
 	// Charge takes the amount and gives the transaction. The same key is charged once, however
@@ -115,16 +121,31 @@ type BookingRules struct {
 
 // Bookings is the use cases of booking seats: lock, pay, confirm, cancel, expire.
 type Bookings struct {
-	store    BookingStore
-	locks    SeatLocker
-	payments PaymentProvider
-	rules    BookingRules
-	log      *slog.Logger
+	store      BookingStore
+	locks      SeatLocker
+	admissions Admissions
+	payments   PaymentProvider
+	rules      BookingRules
+	recorder   BookingRecorder
+	log        *slog.Logger
+}
+
+// BookingDeps are what the booking use cases work with.
+type BookingDeps struct {
+	Store      BookingStore
+	Locks      SeatLocker
+	Admissions Admissions
+	Payments   PaymentProvider
+	Rules      BookingRules
+	Recorder   BookingRecorder
+	Log        *slog.Logger
 }
 
 // NewBookings gives the booking use cases.
-func NewBookings(store BookingStore, locks SeatLocker, payments PaymentProvider, rules BookingRules, log *slog.Logger) *Bookings {
-	return &Bookings{store: store, locks: locks, payments: payments, rules: rules, log: log}
+func NewBookings(d BookingDeps) *Bookings {
+	return &Bookings{
+		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, recorder: d.Recorder, log: d.Log,
+	}
 }
 
 // Lock holds seats of a show for the user: all of them or none. It fails with
@@ -142,7 +163,9 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 
 	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	if taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor); err == nil && len(taken) > 0 {
+	taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
+	if err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
 	}
 	hold, err := recorded(ctx, b.store, answer, func(ctx context.Context) (domain.Hold, error) {
@@ -155,9 +178,14 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 			UserLimit: b.rules.MaxSeatsPerUser,
 		})
 	})
+	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
 		b.release(ctx, lock)
 		return domain.Hold{}, err
+	}
+	b.recorder.Hold(HoldMade)
+	for _, overdue := range hold.Lapsed {
+		b.recorder.HoldReleased(overdue)
 	}
 	return hold, nil
 }
@@ -177,7 +205,11 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 	}
 	switch {
 	case booking.Confirmed():
+		if booking.Changed {
+			b.recorder.Hold(HoldConfirmed)
+		}
 		b.release(ctx, booking.Lock)
+		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
 	case expired(booking.Booking, booking.Overdue):
 		return SettledBooking{}, b.expire(ctx, booking.Booking, booking.Overdue, seatIDs(booking.Seats))
@@ -199,7 +231,12 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 	}
 	switch {
 	case booking.Changed:
+		b.recorder.Hold(HoldCancelled)
+		if booking.Refund != nil {
+			b.recorder.Refund()
+		}
 		b.release(ctx, booking.Lock)
+		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
 	case booking.Overdue:
 		// Over is over, whether or not the cleanup has seen it yet.
@@ -224,7 +261,7 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 			return total, err
 		}
 		total += len(locks)
-		b.release(ctx, locks...)
+		b.released(ctx, locks)
 		if len(locks) < b.rules.CleanupBatch {
 			return total, nil
 		}
@@ -252,8 +289,16 @@ func (b *Bookings) tidy(ctx context.Context, bookingID int64) error {
 	if err != nil {
 		return err
 	}
-	b.release(ctx, locks...)
+	b.released(ctx, locks)
 	return nil
+}
+
+// released follows the end of holds that had run out.
+func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
+	for _, lock := range locks {
+		b.recorder.HoldReleased(lock.Overdue)
+	}
+	b.release(ctx, locks...)
 }
 
 // release frees Redis locks, also for a client that has gone. A lock that cannot be released
@@ -263,6 +308,16 @@ func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
 	defer cancel()
 	if err := b.locks.Release(ctx, locks...); err != nil {
 		b.log.DebugContext(ctx, "seat locks stay until they run out", "locks", len(locks), "error", err)
+	}
+}
+
+// leaveRoom gives the user's slot in the waiting room to the next in line. A slot that cannot be given
+// back runs out by itself.
+func (b *Bookings) leaveRoom(ctx context.Context, booking domain.Booking) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
+	defer cancel()
+	if err := b.admissions.Release(ctx, booking.ShowID, booking.UserID); err != nil {
+		b.log.DebugContext(ctx, "an admission stays until it runs out", "show_id", booking.ShowID, "error", err)
 	}
 }
 

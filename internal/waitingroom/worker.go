@@ -19,10 +19,11 @@ import (
 // Worker runs the ticks of all rooms: an asynq server of the queue "waitingroom". Each instance
 // has one; asynq gives a task to one of them.
 type Worker struct {
-	room   *Room
-	server *asynq.Server
-	outage *outage
-	log    *slog.Logger
+	room      *Room
+	server    *asynq.Server
+	inspector *asynq.Inspector
+	outage    *outage
+	log       *slog.Logger
 }
 
 // tickConcurrency is how many shows one instance ticks at a time.
@@ -31,7 +32,7 @@ const tickConcurrency = 16
 // NewWorker gives a Worker over client, which is its own: it watches the client's commands. The
 // caller closes it after Stop.
 func NewWorker(room *Room, client redis.UniversalClient, log *slog.Logger) *Worker {
-	w := &Worker{room: room, outage: &outage{log: log}, log: log}
+	w := &Worker{room: room, inspector: asynq.NewInspectorFromRedisClient(client), outage: &outage{log: log}, log: log}
 	client.AddHook(w.outage)
 	interval := room.options.AdmitInterval
 	w.server = asynq.NewServerFromRedisClient(client, asynq.Config{
@@ -48,7 +49,11 @@ func NewWorker(room *Room, client redis.UniversalClient, log *slog.Logger) *Work
 }
 
 // Start begins to work in goroutines of its own. It works through an outage of Redis.
-func (w *Worker) Start() error { return w.server.Start(asynq.HandlerFunc(w.admit)) }
+func (w *Worker) Start() error {
+	return w.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		return w.room.traced(ctx, task, w.admit)
+	}))
+}
 
 // Stop waits for ticks under way, a few seconds at most. A tick that was not done stays queued.
 func (w *Worker) Stop() { w.server.Shutdown() }

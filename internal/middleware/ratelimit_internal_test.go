@@ -1,0 +1,46 @@
+package middleware
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+func TestPeekEmailLeavesTheBodyAsItWas(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("the client went away")
+	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxPeek) + `"}`
+	for name, tt := range map[string]struct {
+		body string
+		err  error // behind the body
+		want string
+	}{
+		"a login":             {body: `{"email":"a@example.com","password":"x"}`, want: "a@example.com"},
+		"the last one wins":   {body: `{"email":"a@example.com","EMAIL":"b@example.com"}`, want: "b@example.com"},
+		"nothing":             {},
+		"no JSON":             {body: `{"email":`},
+		"something behind":    {body: `{"email":"a@example.com"} {}`},
+		"no text":             {body: `{"email":1}`},
+		"no object":           {body: `["email"]`},
+		"too long":            {body: long},
+		"broken off":          {body: `{"email":"a@exa`, err: broken},
+		"broken off too late": {body: `{"email":"a@example.com"}`, err: broken},
+	} {
+		var body io.Reader = strings.NewReader(tt.body)
+		if tt.err != nil {
+			body = io.MultiReader(body, iotest.ErrReader(tt.err))
+		}
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/auth/login", body)
+		if got := peekEmail(r); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+		after, err := io.ReadAll(r.Body)
+		if string(after) != tt.body || !errors.Is(err, tt.err) {
+			t.Errorf("%s: %d bytes and %v are left, want %d and %v", name, len(after), err, len(tt.body), tt.err)
+		}
+	}
+}

@@ -1,0 +1,68 @@
+package ratelimit
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/time/rate"
+)
+
+// local keeps budgets in memory, as many as it has room for. A token bucket admits what GCRA
+// does: the whole budget at once, and then as it refills.
+type local struct {
+	now func() time.Time
+
+	mu      sync.Mutex // makes looking at several budgets and taking from them one step
+	buckets *simplelru.LRU[string, *rate.Limiter]
+}
+
+func newLocal(size int, now func() time.Time) *local {
+	buckets, err := simplelru.NewLRU[string, *rate.Limiter](size, nil)
+	if err != nil {
+		panic(err) // only for a size that New does not let through
+	}
+	return &local{now: now, buckets: buckets}
+}
+
+// take takes one request from every budget, or from none.
+func (l *local) take(budgets []Budget) []state {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	buckets := make([]*rate.Limiter, len(budgets))
+	fits := true
+	for i, b := range budgets {
+		buckets[i] = l.bucket(b)
+		fits = fits && buckets[i].TokensAt(now) >= 1
+	}
+	states := make([]state, len(budgets))
+	for i, b := range budgets {
+		if fits {
+			buckets[i].AllowN(now, 1)
+		}
+		tokens := buckets[i].TokensAt(now)
+		states[i] = state{left: max(int(tokens), 0), full: refill(b.Limit, float64(b.Limit.Requests)-tokens)}
+		if !fits && tokens < 1 {
+			// Less than a nanosecond is still a wait.
+			states[i].wait = max(refill(b.Limit, 1-tokens), 1)
+		}
+	}
+	return states
+}
+
+func (l *local) bucket(b Budget) *rate.Limiter {
+	key := b.key()
+	if bucket, ok := l.buckets.Get(key); ok {
+		return bucket
+	}
+	perSecond := rate.Limit(float64(b.Limit.Requests) / b.Limit.Per.Seconds())
+	bucket := rate.NewLimiter(perSecond, b.Limit.Requests)
+	l.buckets.Add(key, bucket)
+	return bucket
+}
+
+// refill is the time in which so many requests come back.
+func refill(l Limit, requests float64) time.Duration {
+	return time.Duration(requests / float64(l.Requests) * float64(l.Per))
+}
