@@ -25,6 +25,8 @@ import (
 const (
 	// purgeSchedule is when answers that are too old to be given again are removed.
 	purgeSchedule = "@every 10m"
+	// releaseSchedule is when seat locks are tried again that Redis did not release when asked.
+	releaseSchedule = "@every 2s"
 	// watchdogSchedule is when rooms are looked at whose next tick was lost and of which nobody asks.
 	watchdogSchedule = "@every 10s"
 	watchdogTimeout  = 8 * time.Second
@@ -175,6 +177,11 @@ func (a *App) Run(ctx context.Context) error {
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.ExpireDue,
+	}, schedule.Entry{
+		Name:    "seat-lock-release",
+		Spec:    releaseSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Bookings.RetryReleases,
 	}, schedule.Entry{
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,

@@ -195,6 +195,7 @@ func TestTheDocumentationInABrowser(t *testing.T) {
 	run("create a venue", do(operation("POST", "/api/v1/admin/venues")+`.querySelector('.btn-clear').click()`),
 		until(`!`+operation("POST", "/api/v1/admin/venues")+`.querySelector('.live-responses-table')`),
 		try("POST", "/api/v1/admin/venues", `{"venue_name":"Browser Hall","address":"Tab Street 1"}`, &status, &answer),
+		do(operation("POST", "/api/v1/admin/venues")+`.querySelector('.live-responses-table').scrollIntoView({block: 'center'})`),
 		screenshot(t, "api-docs-created-1280.png"))
 	if !strings.HasPrefix(status, "201") || !strings.Contains(answer, "Browser Hall") {
 		t.Errorf("the venue is answered with %s %s", status, answer)
@@ -205,10 +206,11 @@ func TestTheDocumentationInABrowser(t *testing.T) {
 
 	var overflow []string
 	run("on a phone", size(390, 844, true), chromedp.Reload(), until(operation("POST", "/api/v1/auth/login")),
-		screenshot(t, "api-docs-390.png"),
+		do(`scrollTo(0, 0)`), until(`scrollY === 0`), screenshot(t, "api-docs-390.png"),
 		do(operation("POST", "/api/v1/auth/login")+`.querySelector('.opblock-summary-control').click()`),
 		until(operation("POST", "/api/v1/auth/login")+`.querySelector('button.execute')`),
 		do(operation("POST", "/api/v1/auth/login")+`.scrollIntoView()`),
+		until(`Math.abs(`+operation("POST", "/api/v1/auth/login")+`.getBoundingClientRect().top) < 5`),
 		screenshot(t, "api-docs-open-390.png"),
 		read(`document.documentElement.scrollWidth <= 390 ? [] :
 			[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 391)
