@@ -26,9 +26,13 @@ var (
 	acquireSource string
 	//go:embed release.lua
 	releaseSource string
+	//go:embed release_many.lua
+	releaseManySource string
 
 	acquireScript = redis.NewScript(acquireSource)
 	releaseScript = redis.NewScript(releaseSource)
+
+	releaseManyScript = redis.NewScript(releaseManySource)
 )
 
 // ErrUnavailable tells that Redis did not answer, or was not asked because it failed a moment ago.
@@ -55,6 +59,9 @@ type Locks struct {
 // failuresToOpen is how many round trips must fail in a row before the breaker opens: one lost
 // packet is no outage, and each one costs a request its timeout.
 const failuresToOpen = 3
+
+// maxReleased is how many locks one call of a script releases: Redis does nothing else meanwhile.
+const maxReleased = 1000
 
 // New gives Locks over client, which the caller keeps and closes.
 func New(client redis.UniversalClient, options Options) *Locks {
@@ -138,15 +145,34 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 	return nil
 }
 
-// releaseMany pipelines the releases. EVALSHA inside a pipeline cannot fall back to EVAL for
-// one command, so the script is loaded first.
+// releaseMany releases what a sweep has ended: the locks of a show go together, a thousand seats a
+// call. EVALSHA inside a pipeline cannot fall back to EVAL for one command, so the script is
+// loaded first.
 func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error {
-	if err := releaseScript.Load(ctx, l.client).Err(); err != nil {
+	type show struct {
+		keys   []string
+		tokens []any
+	}
+	shows := map[int64]*show{}
+	for _, lock := range locks {
+		s := shows[lock.ShowID]
+		if s == nil {
+			s = &show{}
+			shows[lock.ShowID] = s
+		}
+		for _, key := range keys(lock) {
+			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
+		}
+	}
+	if err := releaseManyScript.Load(ctx, l.client).Err(); err != nil {
 		return err
 	}
 	_, err := l.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, lock := range locks {
-			releaseScript.EvalSha(ctx, pipe, keys(lock), lock.Token)
+		for _, s := range shows {
+			for at := 0; at < len(s.keys); at += maxReleased {
+				end := min(at+maxReleased, len(s.keys))
+				releaseManyScript.EvalSha(ctx, pipe, s.keys[at:end], s.tokens[at:end]...)
+			}
 		}
 		return nil
 	})
