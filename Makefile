@@ -36,6 +36,7 @@ build: ## Build bin/evently, static, with version, commit and date
 .PHONY: test
 test: ## Run all tests with the race detector, against real stores that they start themselves
 	@.ci/ensure-cc
+	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: test-compat
@@ -55,6 +56,19 @@ FUZZTIME ?= 30s
 .PHONY: fuzz
 fuzz: ## Fuzz each target for FUZZTIME=30s
 	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: browser
+browser: ## Try the documentation page in a real browser; screenshots go to artifacts/
+	@.ci/ensure-cc
+	@.ci/ensure-chromium
+	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
+
+BENCH_FLAGS ?= -report docs/benchmarks.md
+
+.PHONY: bench
+bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md
+	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
+	@bin/evently-bench $(BENCH_FLAGS)
 
 .PHONY: lint
 lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities

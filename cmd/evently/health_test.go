@@ -12,7 +12,7 @@ func TestHealthAsksAndTells(t *testing.T) {
 		if r.URL.Path != "/health/live" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_, _ = w.Write([]byte(`{"status":"` + r.URL.Path + `"}`))
+		_, _ = w.Write([]byte(`{"status":"` + r.URL.Path + `"}`)) //nolint:gosec // JSON for our own client
 	}))
 	t.Cleanup(server.Close)
 	_, port, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")

@@ -37,9 +37,10 @@ func newMigrateCommand() *cobra.Command {
 
 func newMigrationCommand(use, short string, do func(context.Context, string, *slog.Logger) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.NoArgs,
+		Use:     use,
+		Short:   short,
+		Example: "  evently migrate " + use,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
 			if err != nil {
@@ -52,9 +53,10 @@ func newMigrationCommand(use, short string, do func(context.Context, string, *sl
 
 func newMigrateStatusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
-		Short: "List the migrations and when each was applied",
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "List the migrations and when each was applied",
+		Example: "  evently migrate status",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
 			if err != nil {
@@ -80,6 +82,7 @@ func newMigrateStatusCommand() *cobra.Command {
 func newMigrateResetCommand() *cobra.Command {
 	var yes bool
 	reset := newMigrationCommand("reset", "Take back all migrations: every row is lost", schema.Reset)
+	reset.Example = "  evently migrate reset --yes"
 	reset.Flags().BoolVar(&yes, "yes", false, "confirm that every row may be lost")
 	do := reset.RunE
 	reset.RunE = func(cmd *cobra.Command, args []string) error {

@@ -47,7 +47,6 @@ func newRootCommand(usage *bool) *cobra.Command {
 			return nil
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newAuditCommand(), newHealthCommand(), newVersionCommand())
 	return root
 }

@@ -25,6 +25,8 @@ import (
 const (
 	// purgeSchedule is when answers that are too old to be given again are removed.
 	purgeSchedule = "@every 10m"
+	// releaseSchedule is when seat locks are tried again that Redis did not release when asked.
+	releaseSchedule = "@every 2s"
 	// watchdogSchedule is when rooms are looked at whose next tick was lost and of which nobody asks.
 	watchdogSchedule = "@every 10s"
 	watchdogTimeout  = 8 * time.Second
@@ -176,6 +178,11 @@ func (a *App) Run(ctx context.Context) error {
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.ExpireDue,
 	}, schedule.Entry{
+		Name:    "seat-lock-release",
+		Spec:    releaseSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Bookings.RetryReleases,
+	}, schedule.Entry{
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
@@ -191,6 +198,11 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if err := a.rooms.start(ctx); err != nil {
 		return errors.Join(err, jobs.Stop(ctx), a.Close(ctx))
+	}
+
+	stopProfiles, err := serveProfiles(ctx, a.cfg.Service.PprofAddr)
+	if err != nil {
+		return errors.Join(err, a.shutdown(ctx, jobs))
 	}
 
 	measured := a.serveMetrics(ctx)
@@ -210,7 +222,7 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-served:
 		}
 	}
-	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs))
+	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs), stopProfiles(ctx))
 	<-measured
 	a.log.InfoContext(ctx, "stopped")
 	return err
@@ -241,6 +253,9 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 // closeStores closes Redis and then the pool, as far as they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
+	if a.services != nil {
+		a.services.answers.close()
+	}
 	if a.rooms != nil {
 		err = a.rooms.close()
 	}

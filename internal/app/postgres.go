@@ -60,6 +60,7 @@ func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTrac
 	c.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
 	c.ConnConfig.RuntimeParams["application_name"] = "evently"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 	// By default pgx closes the connection of a request that is cancelled. Under load, that is
 	// when clients give up, new connections would then be the last straw.
 	c.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {

@@ -44,7 +44,9 @@ type Services struct {
 	Catalog     *service.Catalog
 	Analytics   *service.Analytics
 	Demo        *service.Demo
-	Rooms       *waitingroom.Room
+
+	answers *answers
+	Rooms   *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
@@ -67,14 +69,16 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	if err != nil {
 		return nil, err
 	}
+	answers := newAnswers(cfg.Cache, store)
 	s := &Services{
+		answers:     answers,
 		Store:       store,
 		Tokens:      tokens,
 		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
 		Idempotency: service.NewIdempotency(store, idempotencyClaim(cfg.HTTP), idempotencyAge),
 		MyBookings:  service.NewMyBookings(store),
 		Discover:    service.NewDiscover(store),
-		Catalog:     service.NewCatalog(store),
+		Catalog:     service.NewCatalog(freshCatalog{store, answers}),
 		Analytics:   service.NewAnalytics(store),
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
@@ -149,13 +153,13 @@ func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
-		Shows:      handler.NewShows(s.Discover),
-		Bookings:   handler.NewBookings(s.Bookings),
+		Shows:      handler.NewShows(s.Discover, s.answers.seatMaps, s.answers.shows),
+		Bookings:   handler.NewBookings(freshBookings{s.Bookings, s.answers}),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Venues:     handler.NewVenues(s.Catalog),
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics),
+		Analytics:  handler.NewAnalytics(s.Analytics, s.answers.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{

@@ -33,13 +33,22 @@ var rooms = []room{
 		imports: []string{"internal/domain", "internal/service"},
 	},
 	{
+		path: "internal/redisbatch",
+		owns: "sharing round trips to Redis among requests",
+	},
+	{
 		path:    "internal/seatlock",
 		owns:    "Redis seat locks",
-		imports: []string{"internal/domain"},
+		imports: []string{"internal/domain", "internal/redisbatch"},
 	},
 	{
 		path:    "internal/waitingroom",
 		owns:    "the queue in Redis, the task and worker that admit from it",
+		imports: []string{"internal/domain", "internal/redisbatch"},
+	},
+	{
+		path:    "internal/cache",
+		owns:    "answers in memory: seat maps and lists of shows, encoded once per change",
 		imports: []string{"internal/domain"},
 	},
 	{
@@ -49,7 +58,7 @@ var rooms = []room{
 	{
 		path:    "internal/handler",
 		owns:    "HTTP handlers, DTOs, strict decoding, validation",
-		imports: []string{"internal/domain", "internal/service", "internal/respond"},
+		imports: []string{"internal/domain", "internal/service", "internal/respond", "internal/cache"},
 	},
 	{
 		path:    "internal/middleware",
@@ -108,7 +117,7 @@ var rooms = []room{
 	{
 		path:       "internal/devstack",
 		owns:       "a private PostgreSQL and Redis",
-		importedBy: []string{"cmd/evently", "internal/testkit"},
+		importedBy: []string{"cmd/evently", "cmd/evently-bench", "internal/testkit"},
 	},
 	{
 		path:       "internal/testkit",
@@ -158,6 +167,12 @@ var rooms = []room{
 		imports:    []string{anything},
 		importedBy: []string{},
 	},
+	{
+		path:       "cmd/evently-bench",
+		owns:       "measuring the service against its yardsticks",
+		imports:    []string{"internal/devstack", "internal/domain", "internal/repository", "internal/service"},
+		importedBy: []string{},
+	},
 }
 
 // library is an import from outside of the module that only some rooms may have.
@@ -170,7 +185,8 @@ type library struct {
 
 var libraries = []library{
 	{path: "github.com/jackc/pgx", in: []string{
-		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/tracing", "internal/devstack", "internal/testkit", "cmd/evently",
+		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/tracing", "internal/devstack",
+		"internal/testkit", "cmd/evently", "cmd/evently-bench",
 	}},
 	{path: "go.opentelemetry.io/otel/sdk", in: []string{"internal/tracing"}},
 	{path: "go.opentelemetry.io/otel", in: []string{"internal/tracing", "internal/middleware", "internal/server", "internal/waitingroom"}},
@@ -179,14 +195,14 @@ var libraries = []library{
 	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/metrics",
-		"internal/tracing", "internal/testkit", "cmd/evently",
+		"internal/redisbatch", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app",
+		"internal/metrics", "internal/tracing", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/metrics",
-		"internal/testkit", "cmd/evently", "api", "api/apitest",
+		"internal/testkit", "cmd/evently", "cmd/evently-bench", "api", "api/apitest",
 	}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},
 	{path: "testing", exactly: true, in: []string{"internal/testkit", "api/apitest"}},
@@ -209,14 +225,14 @@ var bans = []ban{
 	},
 	{
 		pkg: "time", names: []string{"Now", "Since", "Until"},
-		in:  []string{"internal/domain", "internal/service", "internal/repository"},
+		in:  []string{"internal/domain", "internal/service", "internal/repository", "internal/cache"},
 		why: "the clock is injected",
 	},
 	{
 		pkg: "context", names: []string{"Background", "TODO"},
 		in: []string{
 			"internal/domain", "internal/service", "internal/repository", "internal/seatlock", "internal/waitingroom",
-			"internal/handler", "internal/middleware", "internal/respond",
+			"internal/handler", "internal/middleware", "internal/respond", "internal/cache",
 		},
 		why: "the request's context goes all the way, through context.WithoutCancel where work must outlive it",
 	},

@@ -30,6 +30,7 @@ type Config struct {
 	Limits      Limits      `doc:"Rate limits"`
 	Metrics     Metrics     `doc:"Metrics"`
 	Tracing     Tracing     `doc:"Tracing"`
+	Cache       Cache       `doc:"Answers kept in memory"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -38,6 +39,7 @@ type Service struct {
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
+	PprofAddr       string        `env:"PPROF_ADDR" example:"127.0.0.1:6060" doc:"host:port of a second listener that serves profiles under /debug/pprof/ to everybody who can reach it. Empty: no profiles."`
 	DrainDelay      time.Duration `env:"DRAIN_DELAY" envDefault:"0s" min:"0s" max:"5m" doc:"How long the process answers not ready, and still serves, before it closes its listener: the time that a load balancer takes to notice."`
 	ClockOffset     time.Duration `env:"CLOCK_OFFSET" envDefault:"0s" min:"-1h" max:"1h" doc:"How far this process takes its clock to be ahead of the machine's, to test what that does; not in production."`
 }
@@ -58,7 +60,7 @@ type HTTP struct {
 type Database struct {
 	URL            URL           `env:"DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"postgres:// URL. Behind PgBouncer in transaction mode add ?default_query_exec_mode=exec, because prepared statements do not survive there."`
 	MigrateURL     URL           `env:"MIGRATE_DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"Where migrations go, when DATABASE_URL leads through a pooler in transaction mode: the same database, directly. They need a session of their own, for the lock by which instances take turns. Empty: DATABASE_URL."`
-	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"0" min:"0" max:"1000" doc:"Largest number of connections of this instance; 0 is four for each CPU and at least 4. Instances times this must stay under the server's max_connections (or PgBouncer's max_client_conn)."`
+	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"0" min:"0" max:"1000" doc:"Largest number of connections of this instance; 0 is 16 for each CPU, from 16 to 48: most of a booking's time is a commit that waits for the disk, and commits that wait together share one write. Instances times this must stay under the server's max_connections (or PgBouncer's max_client_conn)."`
 	AcquireTimeout time.Duration `env:"DATABASE_ACQUIRE_TIMEOUT" envDefault:"800ms" min:"10ms" max:"30s" doc:"How long a request waits for a free connection before it is told 503."`
 	MaxWaiting     int           `env:"DATABASE_MAX_WAITING" envDefault:"1000" min:"1" max:"100000" doc:"How many requests may wait for a connection at once; one more is told 503 at once."`
 	QueryTimeout   time.Duration `env:"DATABASE_QUERY_TIMEOUT" envDefault:"5s" min:"10ms" max:"5m" doc:"Longest time of one operation on the database."`
@@ -71,7 +73,7 @@ func (d Database) Pool() int32 {
 	if d.MaxConns > 0 {
 		return d.MaxConns
 	}
-	return int32(max(4, 4*runtime.NumCPU()))
+	return int32(min(48, max(16, 16*runtime.NumCPU())))
 }
 
 // ForMigrations gives the address of the database for changes of its schema.
@@ -127,6 +129,15 @@ type WaitingRoom struct {
 type Payment struct {
 	SuccessRate float64       `env:"PAYMENT_SUCCESS_RATE" envDefault:"0.9" min:"0" max:"1" doc:"Share of payments that succeed, 0 to 1, where the request does not say."`
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
+}
+
+// Cache is how old answers from memory may be, and how much memory they get. What the instance itself
+// changes shows at once in seat maps and lists of shows, whatever their age.
+type Cache struct {
+	MaxAge          time.Duration `env:"CACHE_MAX_AGE" envDefault:"200ms" min:"0s" max:"10s" doc:"How old a seat map or a list of shows may be as regards what other instances change; 0 asks the database for each request."`
+	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"55s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 makes it anew for each request."`
+	SeatMapBytes    int64         `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 7 MB. The largest one is always kept."`
+	ListBytes       int64         `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
 }
 
 // Limits are how many requests one user or client may make. A client is an IPv4 address, or an

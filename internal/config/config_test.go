@@ -49,7 +49,7 @@ func TestDefaults(t *testing.T) {
 	if diff := cmp.Diff(want, c.Booking); diff != "" {
 		t.Errorf("booking (-want +got):\n%s", diff)
 	}
-	if got, want := c.Database.Pool(), int32(max(4, 4*runtime.NumCPU())); got != want {
+	if got, want := c.Database.Pool(), int32(min(48, max(16, 16*runtime.NumCPU()))); got != want {
 		t.Errorf("pool of %d, want %d", got, want)
 	}
 	if c.HTTP.Port != 3000 || c.Auth.TokenTTL != 24*time.Hour || c.Payment.SuccessRate != 0.9 || !c.Database.MigrateOnStart {

@@ -87,3 +87,20 @@ type ShowSeat struct {
 	Seat
 	Status SeatStatus
 }
+
+// PlannedSeat is a seat of a show and who has it.
+type PlannedSeat struct {
+	ShowSeat
+	BookingID int64         // 0 when it is available
+	HoldLeft  time.Duration // of a locked seat, from the moment it was read
+}
+
+// SeatChange is what a booking did to seats of a show: SeatLocked when it took them, SeatBooked
+// when it was confirmed, SeatAvailable when it gave them back.
+type SeatChange struct {
+	ShowID    int64
+	BookingID int64
+	SeatIDs   []int64
+	Status    SeatStatus
+	HoldFor   time.Duration // of locked seats, from now on
+}

@@ -1,12 +1,14 @@
 package handler
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
+	"evently/internal/cache"
 	"evently/internal/domain"
 	"evently/internal/respond"
 	"evently/internal/service"
@@ -21,11 +23,12 @@ const (
 // Analytics answers the admin route for figures.
 type Analytics struct {
 	analytics *service.Analytics
+	reports   *cache.Answers
 }
 
-// NewAnalytics gives an Analytics over analytics.
-func NewAnalytics(analytics *service.Analytics) *Analytics {
-	return &Analytics{analytics: analytics}
+// NewAnalytics gives an Analytics over analytics, which keeps its reports in reports.
+func NewAnalytics(analytics *service.Analytics, reports *cache.Answers) *Analytics {
+	return &Analytics{analytics: analytics, reports: reports}
 }
 
 type analyticsResponse struct {
@@ -70,15 +73,24 @@ func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).Mar
 
 // Get answers GET /admin/analytics.
 func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
-	days, err := queryDays(r.URL.Query())
+	query, err := parseQuery(r)
 	if err != nil {
 		return err
 	}
-	report, err := h.analytics.Report(r.Context(), days)
+	days, err := queryDays(query)
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, toAnalytics(report))
+	body, err := h.reports.Get(r.Context(), strconv.Itoa(days), encoded(func(ctx context.Context) (any, error) {
+		report, err := h.analytics.Report(ctx, days)
+		return toAnalytics(report), err
+	}))
+	if err != nil {
+		return err
+	}
+	parts, length := body.Plain()
+	respond.Parts(w, http.StatusOK, length, parts)
+	return nil
 }
 
 // queryDays reads `days`, the number of days that a report covers.

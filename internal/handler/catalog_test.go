@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"evently/internal/cache"
 	"evently/internal/handler"
 	"evently/internal/repository"
 	"evently/internal/respond"
@@ -36,7 +37,7 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	catalog := service.NewCatalog(store)
 	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
-	analytics := handler.NewAnalytics(service.NewAnalytics(store))
+	analytics := handler.NewAnalytics(service.NewAnalytics(store), cache.NewAnswers(askAlways()))
 
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()

@@ -12,6 +12,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"evently/internal/cache"
 	"evently/internal/domain"
 	"evently/internal/handler"
 	"evently/internal/repository"
@@ -35,7 +36,8 @@ func setupReading(t *testing.T) reading {
 	pool, queries := testkit.CountingPool(t)
 	// Tests run many at a time on a small machine: patience is not what they are about.
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	shows := handler.NewShows(service.NewDiscover(store))
+	shows := handler.NewShows(service.NewDiscover(store),
+		cache.NewSeatMaps(store, handler.AppendSeats, askAlways()), cache.NewAnswers(askAlways()))
 	bookings := handler.NewMyBookings(service.NewMyBookings(store))
 	adapt := func(h respond.Handler) http.HandlerFunc {
 		return respond.Adapt(slog.New(slog.NewTextHandler(t.Output(), nil)), h)
@@ -138,3 +140,6 @@ func book(t *testing.T, pool *pgxpool.Pool, userID, showID int64, status domain.
 	}
 	return id
 }
+
+// askAlways has a cache ask the store for each request, as tests do that change rows by themselves.
+func askAlways() cache.Options { return cache.Options{MaxBytes: 1 << 20, Now: time.Now} }

@@ -1,64 +1,31 @@
 package handler
 
 import (
-	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
 
-	"evently/internal/domain"
+	"evently/internal/cache"
 	"evently/internal/respond"
 )
 
-// writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body
-// already. The tag is weak: it stands for the content, whatever coding it travels in, so that
-// one tag serves the plain and the compressed answer (RFC 9110, 8.8.1).
-func writeRevalidated(w http.ResponseWriter, r *http.Request, body []byte) error {
-	tag := contentTag(body)
+// writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body already.
+func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) {
 	header := w.Header()
-	header.Set("ETag", tag)
+	header.Set("ETag", body.Tag())
 	header.Set("Cache-Control", "no-cache") // keep it, but ask before each use
 	header.Add("Vary", "Accept-Encoding")
-	if matchesTag(r.Header.Values("If-None-Match"), tag) {
+	if lines := r.Header.Values("If-None-Match"); len(lines) > 0 && matchesTag(lines, body.Tag()) {
 		w.WriteHeader(http.StatusNotModified)
-		return nil
+		return
 	}
 	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
-		compressed, err := compress(body)
-		if err != nil {
-			return domain.ErrInternal.WithCause(err)
-		}
 		header.Set("Content-Encoding", "gzip")
-		body = compressed
+		respond.Raw(w, http.StatusOK, body.Gzip())
+		return
 	}
-	respond.Raw(w, http.StatusOK, body)
-	return nil
-}
-
-// contentTag gives the entity tag of a body.
-func contentTag(body []byte) string {
-	sum := sha256.Sum256(body)
-	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
-}
-
-// compress gives body in gzip. It favours speed: seat maps repeat themselves so much that the
-// higher levels gain little.
-func compress(body []byte) ([]byte, error) {
-	var b bytes.Buffer
-	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(body); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return b.Bytes(), nil
+	parts, length := body.Plain()
+	respond.Parts(w, http.StatusOK, length, parts)
 }
 
 // matchesTag reports whether the lines of If-None-Match name tag, by weak comparison, or are *.
@@ -88,6 +55,9 @@ func matchesTag(lines []string, tag string) bool {
 // acceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the
 // plain form (RFC 9110, 12.5.3). Not named at all, the plain form is the last choice.
 func acceptsGzip(lines []string) bool {
+	if len(lines) == 1 && lines[0] == "gzip" {
+		return true // what needs no reading
+	}
 	const unnamed = -1
 	gzipped, plain, others := float64(unnamed), float64(unnamed), float64(unnamed)
 	for _, item := range strings.Split(strings.Join(lines, ","), ",") {

@@ -2,19 +2,20 @@ package handler
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"evently/internal/domain"
 )
 
-// seatMapBytes is about what one seat takes in a seat map.
-const seatMapBytes = 96
+// seatBytes is about what one seat takes in a seat map.
+const seatBytes = 96
 
-// encodeSeatMap gives {"seats": [seat with status]} as encoding/json would write it. It does so
-// by hand because a hall of 20,000 seats is the largest answer there is, and asked for often.
-func encodeSeatMap(seats []domain.ShowSeat) ([]byte, error) {
-	b := make([]byte, 0, len(seats)*seatMapBytes+len(`{"seats":[]}`))
-	b = append(b, `{"seats":[`...)
+// AppendSeats appends seats with their status, and commas between them, as encoding/json would
+// write the items of a list. It does so by hand because a hall of 20,000 seats is the largest answer
+// there is, and changes often.
+func AppendSeats(b []byte, seats []domain.ShowSeat) ([]byte, error) {
+	b = slices.Grow(b, len(seats)*seatBytes)
 	var row string       // the row of the last seat: seats come row by row
 	var quotedRow []byte // and its JSON form
 	for i, seat := range seats {
@@ -40,5 +41,5 @@ func encodeSeatMap(seats []domain.ShowSeat) ([]byte, error) {
 		b = append(b, seat.Status...) // one of three words of capitals
 		b = append(b, `"}`...)
 	}
-	return append(b, `]}`...), nil
+	return b, nil
 }

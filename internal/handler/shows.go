@@ -1,22 +1,31 @@
 package handler
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
+	"evently/internal/cache"
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
-// Shows answers the public routes that help people to find a show and a seat.
+// Shows answers the public routes that help people to find a show and a seat. Nothing in them
+// depends on who asks, so what one person was answered is good for the next.
 type Shows struct {
 	discover *service.Discover
+	seats    *cache.SeatMaps
+	answers  *cache.Answers
 }
 
-// NewShows gives the handlers over discover.
-func NewShows(discover *service.Discover) *Shows { return &Shows{discover: discover} }
+// NewShows gives the handlers over discover, which keep their answers in seats and in answers.
+func NewShows(discover *service.Discover, seats *cache.SeatMaps, answers *cache.Answers) *Shows {
+	return &Shows{discover: discover, seats: seats, answers: answers}
+}
 
 type showsResponse struct {
 	Shows      []showDetailsDTO `json:"shows"`
@@ -37,11 +46,10 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shows, more, err := h.discover.Upcoming(r.Context(), after, limit)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, toShows(shows, more))
+	return h.answer(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
+		shows, more, err := h.discover.Upcoming(ctx, after, limit)
+		return toShows(shows, more), err
+	})
 }
 
 // Search answers GET /shows/search. A parameter that is empty does not narrow the search, and
@@ -59,11 +67,10 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	shows, more, err := h.discover.Search(r.Context(), filter, after, limit)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, toShows(shows, more))
+	return h.answer(w, r, searchKey(filter, after, limit), func(ctx context.Context) (any, error) {
+		shows, more, err := h.discover.Search(ctx, filter, after, limit)
+		return toShows(shows, more), err
+	})
 }
 
 // Get answers GET /shows/{show_id}.
@@ -72,11 +79,55 @@ func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	show, err := h.discover.Show(r.Context(), id)
+	return h.answer(w, r, "show "+strconv.FormatInt(id, 10), func(ctx context.Context) (any, error) {
+		show, err := h.discover.Show(ctx, id)
+		return showResponse{Show: toShowDetails(show)}, err
+	})
+}
+
+// answer gives what is kept under key, or what ask gives.
+func (h *Shows) answer(w http.ResponseWriter, r *http.Request, key string, ask func(ctx context.Context) (any, error)) error {
+	body, err := h.answers.Get(r.Context(), key, encoded(ask))
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, showResponse{Show: toShowDetails(show)})
+	writeRevalidated(w, r, body)
+	return nil
+}
+
+// encoded makes a Body of what ask gives.
+func encoded(ask func(ctx context.Context) (any, error)) func(ctx context.Context) (*cache.Body, error) {
+	return func(ctx context.Context) (*cache.Body, error) {
+		answer, err := ask(ctx)
+		if err != nil {
+			return nil, err
+		}
+		plain, err := json.Marshal(answer)
+		if err != nil {
+			return nil, domain.ErrInternal.WithCause(err)
+		}
+		return cache.NewBody(plain), nil
+	}
+}
+
+// pageKey tells one page of a list from all others.
+func pageKey(list string, after *domain.ShowPosition, limit int) string {
+	if after == nil {
+		return fmt.Sprintf("%s %d", list, limit)
+	}
+	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
+}
+
+// searchKey tells one page of a search from all others.
+func searchKey(filter domain.ShowFilter, after *domain.ShowPosition, limit int) string {
+	moment := func(t *time.Time) string {
+		if t == nil {
+			return "-"
+		}
+		return t.UTC().Format(time.RFC3339Nano)
+	}
+	return pageKey(fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
+		moment(filter.From), moment(filter.Until), filter.AvailableOnly), after, limit)
 }
 
 // Seats answers GET /shows/{show_id}/seats.
@@ -85,15 +136,12 @@ func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	seats, err := h.discover.Seats(r.Context(), id)
+	body, err := h.seats.Get(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	body, err := encodeSeatMap(seats)
-	if err != nil {
-		return err
-	}
-	return writeRevalidated(w, r, body)
+	writeRevalidated(w, r, body)
+	return nil
 }
 
 // showFilter reads what narrows a search.

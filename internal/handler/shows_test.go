@@ -265,8 +265,12 @@ func TestListsTakeOneQueryHoweverLong(t *testing.T) {
 			fmt.Sprint("/shows/", show), fmt.Sprint("/shows/", show, "/seats"), "/user/bookings", "/user/bookings?status=CONFIRMED"} {
 			s.queries.Reset()
 			read[json.RawMessage](t, s.getAs(user, target), http.StatusOK)
-			if got := s.queries.Statements(); len(got) != 1 {
-				t.Errorf("%s of %d rows: %d queries, want 1: %q", target, n+1, len(got), got)
+			want := 1
+			if strings.HasSuffix(target, "/seats") {
+				want = 2 // with the version of the seats, in the same round trip
+			}
+			if got := s.queries.Statements(); len(got) != want {
+				t.Errorf("%s of %d rows: %d queries, want %d: %q", target, n+1, len(got), want, got)
 			}
 		}
 	}

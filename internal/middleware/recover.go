@@ -17,7 +17,10 @@ import (
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			wrapped, ok := w.(chimiddleware.WrapResponseWriter) // that of AccessLog
+			if !ok {
+				wrapped = chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			}
 			defer func() { //nolint:contextcheck // it has the request, and with it the context
 				cause := recover()
 				if cause == nil {

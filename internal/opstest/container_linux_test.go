@@ -67,9 +67,7 @@ func TestTheImageBuildsAndRuns(t *testing.T) {
 		"DATABASE_URL=" + testkit.EmptyDatabaseURL(t), "REDIS_URL=" + testkit.RedisURL(t),
 		"JWT_SECRET=a secret of this test alone and long enough", "MIGRATE_ON_START=false",
 	}
-	for _, pair := range strings.Fields(image.one(t, "ENV")) {
-		settings = append(settings, pair)
-	}
+	settings = append(settings, strings.Fields(image.one(t, "ENV"))...)
 	settings = append(settings, "PORT=0") // wins: any free one
 
 	if out := box.run(t, settings, to, "version"); !strings.Contains(out, "evently 1.2.3-test (commit abc123, built 2030-01-02T03:04:05Z") {
@@ -185,7 +183,7 @@ type jail struct {
 // root and user; others may if the kernel gives them a namespace of their own.
 func newJail(t *testing.T, binary, to string) *jail {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "evently-root-") // t.TempDir is below a folder that only its owner may enter
+	dir, err := os.MkdirTemp("", "evently-root-") //nolint:usetesting // t.TempDir is below a folder that only its owner may enter
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,13 +199,13 @@ func newJail(t *testing.T, binary, to string) *jail {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		_ = filepath.WalkDir(dir, func(name string, _ fs.DirEntry, _ error) error { return os.Chmod(name, 0o755) })
+		_ = filepath.WalkDir(dir, func(name string, _ fs.DirEntry, _ error) error { return os.Chmod(name, 0o755) }) //nolint:gosec // a folder of this test alone
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
 		}
 	})
 	if err := filepath.WalkDir(dir, func(name string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Chmod(name, 0o555))
+		return errors.Join(err, os.Chmod(name, 0o555)) //nolint:gosec // a folder of this test alone
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -126,7 +126,7 @@ const (
 			       array_agg(free ORDER BY place) AS frees
 			FROM (
 				SELECT seat_id, venue_id, seat_row, seat_number, free,
-				       row_number() OVER (ORDER BY length(seat_row), seat_row, seat_number) AS place
+				       row_number() OVER (ORDER BY length(seat_row), seat_row COLLATE "C", seat_number) AS place
 				FROM wanted
 			) AS placed
 		) AS seats

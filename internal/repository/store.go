@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
+	"evently/internal/service"
 )
 
 // Options are the bounds of a Store.
@@ -58,6 +59,10 @@ type querier interface {
 
 // txKey is the context key of the transaction that InTx opened.
 type txKey struct{}
+
+// patience is how many times longer work on many rows may take than what users wait for. With the
+// defaults that stays below the server's own limit of a request.
+const patience = 5
 
 // A serialization failure or a deadlock leaves nothing behind, so the work is done anew.
 const (
@@ -114,7 +119,11 @@ func (s *Store) once(ctx context.Context, fn func(context.Context, *pgxpool.Conn
 	}
 	defer conn.Release()
 
-	ctx, cancel := context.WithTimeout(ctx, s.options.QueryTimeout)
+	timeout := s.options.QueryTimeout
+	if service.Patient(ctx) {
+		timeout *= patience
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return fn(ctx, conn)
 }

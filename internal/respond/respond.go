@@ -29,11 +29,25 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 
 // Raw writes a body that is JSON already.
 func Raw(w http.ResponseWriter, status int, body []byte) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
+	head(w, status, len(body))
 	// An error here is a client that went away: there is nobody left to tell.
 	_, _ = w.Write(body)
+}
+
+// Parts writes a body that is JSON already, and comes in parts of length bytes together.
+func Parts(w http.ResponseWriter, status, length int, parts [][]byte) {
+	head(w, status, length)
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return
+		}
+	}
+}
+
+func head(w http.ResponseWriter, status, length int) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.WriteHeader(status)
 }
 
 // statuses is the whole mapping from kinds of error to HTTP.

@@ -53,7 +53,7 @@ func TestRunsAreRecorded(t *testing.T) {
 			Run: func(context.Context) (int, error) {
 				switch calls++; calls {
 				case 1:
-					time.Sleep(3 * time.Second) // over the second run
+					<-time.After(3 * time.Second) // over the second run
 					return 7, nil
 				case 2:
 					return 1, errors.New("no luck")
@@ -65,7 +65,7 @@ func TestRunsAreRecorded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(9 * time.Second)
+		<-time.After(9 * time.Second)
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}

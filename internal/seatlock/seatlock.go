@@ -16,6 +16,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	"evently/internal/domain"
+	"evently/internal/redisbatch"
 )
 
 // The scripts touch the keys of one show alone. The show's id in braces is a hash tag, so in a
@@ -25,9 +26,13 @@ var (
 	acquireSource string
 	//go:embed release.lua
 	releaseSource string
+	//go:embed release_many.lua
+	releaseManySource string
 
 	acquireScript = redis.NewScript(acquireSource)
 	releaseScript = redis.NewScript(releaseSource)
+
+	releaseManyScript = redis.NewScript(releaseManySource)
 )
 
 // ErrUnavailable tells that Redis did not answer, or was not asked because it failed a moment ago.
@@ -47,12 +52,16 @@ type Options struct {
 type Locks struct {
 	client  redis.UniversalClient
 	timeout time.Duration
+	batch   *redisbatch.Batch
 	breaker *gobreaker.CircuitBreaker[[]int64]
 }
 
 // failuresToOpen is how many round trips must fail in a row before the breaker opens: one lost
 // packet is no outage, and each one costs a request its timeout.
 const failuresToOpen = 3
+
+// maxReleased is how many locks one call of a script releases: Redis does nothing else meanwhile.
+const maxReleased = 1000
 
 // New gives Locks over client, which the caller keeps and closes.
 func New(client redis.UniversalClient, options Options) *Locks {
@@ -77,6 +86,7 @@ func New(client redis.UniversalClient, options Options) *Locks {
 	return &Locks{
 		client:  client,
 		timeout: options.Timeout,
+		batch:   redisbatch.New(client, options.Timeout),
 		breaker: gobreaker.NewCircuitBreaker[[]int64](settings),
 	}
 }
@@ -88,7 +98,11 @@ func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Dura
 	taken, err = l.breaker.Execute(func() ([]int64, error) {
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()
-		places, err := acquireScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Int64Slice()
+		result, err := l.batch.Run(ctx, acquireScript, keys(lock), lock.Token, ttl.Milliseconds())
+		if err != nil {
+			return nil, err
+		}
+		places, err := result.Int64Slice()
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +131,11 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 		ctx, cancel := context.WithTimeout(ctx, l.timeout)
 		defer cancel()
 		if len(locks) == 1 {
-			return nil, releaseScript.Run(ctx, l.client, keys(locks[0]), locks[0].Token).Err()
+			result, err := l.batch.Run(ctx, releaseScript, keys(locks[0]), locks[0].Token)
+			if err != nil {
+				return nil, err
+			}
+			return nil, result.Err()
 		}
 		return nil, l.releaseMany(ctx, locks)
 	})
@@ -127,15 +145,34 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 	return nil
 }
 
-// releaseMany pipelines the releases. EVALSHA inside a pipeline cannot fall back to EVAL for
-// one command, so the script is loaded first.
+// releaseMany releases what a sweep has ended: the locks of a show go together, a thousand seats a
+// call. EVALSHA inside a pipeline cannot fall back to EVAL for one command, so the script is
+// loaded first.
 func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error {
-	if err := releaseScript.Load(ctx, l.client).Err(); err != nil {
+	type show struct {
+		keys   []string
+		tokens []any
+	}
+	shows := map[int64]*show{}
+	for _, lock := range locks {
+		s := shows[lock.ShowID]
+		if s == nil {
+			s = &show{}
+			shows[lock.ShowID] = s
+		}
+		for _, key := range keys(lock) {
+			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
+		}
+	}
+	if err := releaseManyScript.Load(ctx, l.client).Err(); err != nil {
 		return err
 	}
 	_, err := l.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, lock := range locks {
-			releaseScript.EvalSha(ctx, pipe, keys(lock), lock.Token)
+		for _, s := range shows {
+			for at := 0; at < len(s.keys); at += maxReleased {
+				end := min(at+maxReleased, len(s.keys))
+				releaseManyScript.EvalSha(ctx, pipe, s.keys[at:end], s.tokens[at:end]...)
+			}
 		}
 		return nil
 	})

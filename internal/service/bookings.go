@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"evently/internal/domain"
@@ -128,7 +129,14 @@ type Bookings struct {
 	rules      BookingRules
 	recorder   BookingRecorder
 	log        *slog.Logger
+
+	mu         sync.Mutex
+	unreleased []domain.SeatLock // to be tried again, maxUnreleased at most
 }
+
+// maxUnreleased bounds what is remembered of locks that could not be released. What is forgotten
+// runs out by itself.
+const maxUnreleased = 10_000
 
 // BookingDeps are what the booking use cases work with.
 type BookingDeps struct {
@@ -301,14 +309,39 @@ func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
 	b.release(ctx, locks...)
 }
 
-// release frees Redis locks, also for a client that has gone. A lock that cannot be released
-// runs out by itself; until then it may delay a seat.
+// release frees Redis locks, also for a client that has gone. What cannot be released now is tried
+// again by RetryReleases: until then the lock keeps a seat from being sold that can be had.
 func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 	defer cancel()
 	if err := b.locks.Release(ctx, locks...); err != nil {
-		b.log.DebugContext(ctx, "seat locks stay until they run out", "locks", len(locks), "error", err)
+		b.log.DebugContext(ctx, "seat locks were not released yet", "locks", len(locks), "error", err)
+		b.remember(locks)
 	}
+}
+
+func (b *Bookings) remember(locks []domain.SeatLock) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	locks = locks[:min(len(locks), maxUnreleased-len(b.unreleased))]
+	b.unreleased = append(b.unreleased, locks...)
+}
+
+// RetryReleases tries again to release what could not be released, and gives how many locks
+// were. It fails while Redis does not answer, and keeps them.
+func (b *Bookings) RetryReleases(ctx context.Context) (int, error) {
+	b.mu.Lock()
+	locks := b.unreleased
+	b.unreleased = nil
+	b.mu.Unlock()
+	for start := 0; start < len(locks); start += b.rules.CleanupBatch {
+		batch := locks[start:min(start+b.rules.CleanupBatch, len(locks))]
+		if err := b.locks.Release(ctx, batch...); err != nil {
+			b.remember(locks[start:])
+			return start, err
+		}
+	}
+	return len(locks), nil
 }
 
 // leaveRoom gives the user's slot in the waiting room to the next in line. A slot that cannot be given

@@ -132,6 +132,29 @@ func TestLockReleasesWhatTheStoreRefused(t *testing.T) {
 	}
 }
 
+// Redis stalls when a lock is to be released: the seat must not stay taken until the lock runs out.
+func TestAFailedReleaseIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, g := &store{err: domain.ErrSeatLimit}, &gate{}
+	b := bookings(s, g)
+	g.err = errors.New("down")
+	for range 3 {
+		if _, err := b.Lock(context.Background(), 1, 7, []int64{1}, nil); !errors.Is(err, domain.ErrSeatLimit) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if _, err := b.RetryReleases(context.Background()); err == nil {
+		t.Error("a release that fails again is no success")
+	}
+	g.err, g.released = nil, nil
+	if n, err := b.RetryReleases(context.Background()); n != 3 || err != nil || len(g.released) != 3 {
+		t.Errorf("released %d, %v: %+v", n, err, g.released)
+	}
+	if n, err := b.RetryReleases(context.Background()); n != 0 || err != nil {
+		t.Errorf("released %d again, %v", n, err)
+	}
+}
+
 func TestLockRefusesBadSeatLists(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

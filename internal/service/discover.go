@@ -13,8 +13,6 @@ type ShowReader interface {
 	Shows(ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int) (shows []domain.ShowDetails, more bool, err error)
 	// Show gives one show, past or coming, or domain.ErrShowNotFound.
 	Show(ctx context.Context, showID int64) (domain.ShowDetails, error)
-	// ShowSeats gives the seats of a show by row, then number, or domain.ErrShowNotFound.
-	ShowSeats(ctx context.Context, showID int64) ([]domain.ShowSeat, error)
 }
 
 // Discover is how people find a show and a seat. Nothing in it depends on who asks.
@@ -41,10 +39,4 @@ func (d *Discover) Search(ctx context.Context, filter domain.ShowFilter, after *
 // Show gives one show, past or coming, or domain.ErrShowNotFound.
 func (d *Discover) Show(ctx context.Context, showID int64) (domain.ShowDetails, error) {
 	return d.shows.Show(ctx, showID)
-}
-
-// Seats gives the seats of a show, rows A to Z before AA and numbers as numbers, or
-// domain.ErrShowNotFound.
-func (d *Discover) Seats(ctx context.Context, showID int64) ([]domain.ShowSeat, error) {
-	return d.shows.ShowSeats(ctx, showID)
 }

@@ -20,6 +20,7 @@ import (
 
 	"evently/internal/domain"
 	"evently/internal/service"
+	"evently/internal/testkit"
 )
 
 const tokenSecret = "a secret of thirty-two bytes, or more"
@@ -325,6 +326,40 @@ func BenchmarkVerify(b *testing.B) {
 	for b.Loop() {
 		if _, err := tokens.Verify(token); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What was verified once is not verified again, and ends all the same when its time is over.
+func TestATokenThatIsKnownEndsInTime(t *testing.T) {
+	t.Parallel()
+	clock := testkit.NewClock(noon)
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{tokenSecret}, TTL: time.Hour, Now: clock.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := issueToken(t, tokens, jo)
+	for range 2 {
+		if got, err := tokens.Verify(known); err != nil || got.UserID != jo.ID {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	clock.Advance(time.Hour - 1)
+	if _, err := tokens.Verify(known); err != nil {
+		t.Errorf("before its end: %v", err)
+	}
+	clock.Advance(1)
+	if _, err := tokens.Verify(known); !errors.Is(err, domain.ErrTokenExpired) {
+		t.Errorf("at its end: %v", err)
+	}
+	// Many tokens later, those in between were forgotten, and each is still who it was.
+	for id := range int64(10_000) {
+		user := domain.User{ID: id + 1, Email: jo.Email, Role: jo.Role}
+		token := issueToken(t, tokens, user)
+		for range 2 {
+			if got, err := tokens.Verify(token); err != nil || got.UserID != user.ID {
+				t.Fatalf("user %d: %+v, %v", user.ID, got, err)
+			}
 		}
 	}
 }

@@ -67,7 +67,7 @@ func (t *Tracing) Queries() pgx.QueryTracer {
 	if t == nil {
 		return nil
 	}
-	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider), otelpgx.WithTrimSQLInSpanName())
+	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))
 }
 
 // WatchRedis makes a span of every call of a client. It has the command's name and none of its

@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"evently/internal/domain"
+	"evently/internal/redisbatch"
 )
 
 // Store is what PostgreSQL keeps for waiting rooms.
@@ -74,6 +75,7 @@ type Options struct {
 // Room is the waiting rooms of all shows. It is safe for concurrent use.
 type Room struct {
 	client  redis.UniversalClient
+	batch   *redisbatch.Batch
 	queue   *asynq.Client
 	store   Store
 	options Options
@@ -107,6 +109,7 @@ func New(client redis.UniversalClient, store Store, options Options, log *slog.L
 
 	r := &Room{
 		client:  client,
+		batch:   redisbatch.New(client, options.Timeout),
 		queue:   asynq.NewClientFromRedisClient(client),
 		store:   store,
 		options: options,
@@ -265,7 +268,11 @@ func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, ove
 		o.Grace.Milliseconds(), o.Abandon.Milliseconds(), o.SessionTTL.Milliseconds(),
 		o.AdmitInterval.Milliseconds(), r.idleTTL().Milliseconds(), channel, showID,
 		mode, maxUsers, batch, version, o.SettingsTTL.Milliseconds())
-	return script.Run(ctx, r.client, keys(showID), append(argv, args...)...).Slice()
+	result, err := r.batch.Run(ctx, script, keys(showID), append(argv, args...)...)
+	if err != nil {
+		return nil, err
+	}
+	return result.Slice()
 }
 
 // idleTTL is how long the keys of a room stay after its last use: longer than anything in them

@@ -126,16 +126,23 @@ func (w *Worker) logFailure(ctx context.Context, task *asynq.Task, err error) {
 type outage struct {
 	log  *slog.Logger
 	down atomic.Bool
+	last atomic.Int64 // failure, in nanoseconds since 1970
 }
 
+// settled is how long nothing may fail before an outage counts as over: at its edges some
+// connections work and some do not.
+const settled = time.Second
+
 func (o *outage) note(err error) {
+	now := time.Now()
 	switch {
 	case errors.Is(err, context.Canceled):
 	case unreachable(err):
+		o.last.Store(now.UnixNano())
 		if o.down.CompareAndSwap(false, true) {
 			o.log.Error("the queue's store does not answer; admissions pause", "error", err)
 		}
-	default: // an answer, be it an error
+	case o.down.Load() && now.Sub(time.Unix(0, o.last.Load())) > settled: // an answer, be it an error
 		if o.down.CompareAndSwap(true, false) {
 			o.log.Info("the queue's store answers again")
 		}

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"evently/internal/cache"
+	"evently/internal/config"
+	"evently/internal/domain"
+	"evently/internal/handler"
+	"evently/internal/repository"
+	"evently/internal/service"
+)
+
+// reportRenewal is the share of a report's greatest age from which it is renewed while the old one
+// is still given: as long as somebody asks now and then, nobody waits.
+const reportRenewal = 3
+
+// answers are the answers that are kept in memory.
+type answers struct {
+	seatMaps *cache.SeatMaps
+	shows    *cache.Answers
+	reports  *cache.Answers
+}
+
+func newAnswers(cfg config.Cache, store *repository.Store) *answers {
+	return &answers{
+		seatMaps: cache.NewSeatMaps(store, handler.AppendSeats, cache.Options{
+			MaxAge: cfg.MaxAge, MaxBytes: cfg.SeatMapBytes, Now: time.Now,
+		}),
+		shows: cache.NewAnswers(cache.Options{MaxAge: cfg.MaxAge, MaxBytes: cfg.ListBytes, Now: time.Now}),
+		reports: cache.NewAnswers(cache.Options{
+			MaxAge: cfg.AnalyticsMaxAge, RenewAfter: cfg.AnalyticsMaxAge / reportRenewal, MaxBytes: cfg.ListBytes, Now: time.Now,
+		}),
+	}
+}
+
+// close waits for the renewals that are under way.
+func (a *answers) close() {
+	a.shows.Close()
+	a.reports.Close()
+}
+
+// showsChanged has seat maps and lists read again.
+func (a *answers) showsChanged() {
+	a.seatMaps.Forget()
+	a.shows.Forget()
+}
+
+// seatsChanged shows at once what a booking did.
+func (a *answers) seatsChanged(change domain.SeatChange, seats []domain.BookedSeat) {
+	change.SeatIDs = make([]int64, len(seats))
+	for i := range seats {
+		change.SeatIDs[i] = seats[i].ID
+	}
+	a.seatMaps.Changed(change)
+	a.shows.Forget()
+}
+
+// freshBookings are the bookings, whose changes show at once: what they tell is committed.
+type freshBookings struct {
+	handler.BookingService
+	answers *answers
+}
+
+// Lock implements handler.BookingService.
+func (b freshBookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer service.Answer[domain.Hold]) (domain.Hold, error) {
+	hold, err := b.BookingService.Lock(ctx, userID, showID, seatIDs, answer)
+	if err == nil {
+		b.answers.seatsChanged(domain.SeatChange{
+			ShowID: hold.ShowID, BookingID: hold.ID, Status: domain.SeatLocked, HoldFor: b.HoldFor(),
+		}, hold.Seats)
+	}
+	return hold, err
+}
+
+// Confirm implements handler.BookingService.
+func (b freshBookings) Confirm(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error) {
+	booking, err := b.BookingService.Confirm(ctx, userID, bookingID, answer)
+	if err == nil {
+		b.answers.seatsChanged(domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatBooked}, booking.Seats)
+	}
+	return booking, err
+}
+
+// Cancel implements handler.BookingService.
+func (b freshBookings) Cancel(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error) {
+	booking, err := b.BookingService.Cancel(ctx, userID, bookingID, answer)
+	if err == nil {
+		b.answers.seatsChanged(domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatAvailable}, booking.Seats)
+	}
+	return booking, err
+}
+
+// freshCatalog is the store of the catalog, whose changes of what lists and maps tell show at once.
+// The other statements are about what no show has yet.
+type freshCatalog struct {
+	service.CatalogStore
+	answers *answers
+}
+
+// InTx implements service.CatalogStore.
+func (c freshCatalog) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
+	err := c.CatalogStore.InTx(ctx, fn)
+	c.answers.showsChanged()
+	return err
+}
+
+// UpdateVenue implements service.CatalogStore.
+func (c freshCatalog) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
+	venue, err := c.CatalogStore.UpdateVenue(ctx, id, change)
+	c.answers.showsChanged()
+	return venue, err
+}
+
+// UpdateEvent implements service.CatalogStore.
+func (c freshCatalog) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
+	event, err := c.CatalogStore.UpdateEvent(ctx, id, title)
+	c.answers.showsChanged()
+	return event, err
+}

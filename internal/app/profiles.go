@@ -1,0 +1,43 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+)
+
+// profileHeaderTimeout is how long whoever asks for a profile has to say so.
+const profileHeaderTimeout = 5 * time.Second
+
+// serveProfiles serves net/http/pprof on addr, a listener of its own that the public port knows
+// nothing of. It gives what ends it; with an empty addr there is nothing to serve and to end.
+func serveProfiles(ctx context.Context, addr string) (stop func(context.Context) error, err error) {
+	if addr == "" {
+		return func(context.Context) error { return nil }, nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on PPROF_ADDR: %w", err)
+	}
+	routes := http.NewServeMux()
+	routes.HandleFunc("/debug/pprof/", pprof.Index)
+	routes.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	routes.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	profiles := &http.Server{Handler: routes, ReadHeaderTimeout: profileHeaderTimeout}
+	served := make(chan error, 1)
+	go func() { served <- profiles.Serve(listener) }()
+	return func(context.Context) error {
+		// A profile that is being taken is not worth waiting for.
+		err := profiles.Close()
+		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+			err = errors.Join(err, ended)
+		}
+		return err
+	}, nil
+}
