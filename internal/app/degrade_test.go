@@ -32,7 +32,8 @@ func TestBookingGoesOnWhenRedisGoes(t *testing.T) {
 	for name, mode := range map[string]proxyMode{"refusing": refusing, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b, _, redis := behindProxies(t)
+			// Many tests at once on a small machine: the database may take its time.
+			b, _, redis := behindProxies(t, "DATABASE_ACQUIRE_TIMEOUT=30s", "DATABASE_QUERY_TIMEOUT=30s")
 			before := b.customer(t)
 			held := before.hold(t, b.seats[0])
 			redis.set(mode)
