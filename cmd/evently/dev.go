@@ -55,7 +55,7 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	// On this machine alone: everybody knows the passwords.
 	listener, err := server.ListenOn(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.HTTP.Port)))
 	if err != nil {
-		return err
+		return fmt.Errorf("take port %d: %w", cfg.HTTP.Port, err)
 	}
 	stack, err := devstack.Start(ctx, devstack.Options{
 		Dir:         devStackDir,

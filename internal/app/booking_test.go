@@ -222,7 +222,7 @@ func TestTheScheduleEndsExpiredHolds(t *testing.T) {
 
 func TestBookingGoesOnWithoutRedis(t *testing.T) {
 	t.Parallel()
-	b := openBoxOffice(t, "REDIS_URL=redis://127.0.0.1:1/0")
+	b := openBoxOffice(t, "REDIS_URL=redis://127.0.0.1:1/0", "DATABASE_ACQUIRE_TIMEOUT=30s")
 	crowd := b.users(t, 20)
 	answers := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[0], b.seats[1]) })
 	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 19}, answers); diff != "" {

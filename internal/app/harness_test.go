@@ -55,9 +55,10 @@ func (l *lockedBuffer) String() string {
 func configure(t testing.TB, settings ...string) *config.Config {
 	t.Helper()
 	environ := map[string]string{
-		"PORT":          "0",
-		"JWT_SECRET":    "the tests of this package sign with this",
-		"PAYMENT_DELAY": "0s",
+		"PORT":               "0",
+		"JWT_SECRET":         "the tests of this package sign with this",
+		"PAYMENT_DELAY":      "0s",
+		"DATABASE_MAX_CONNS": "8", // many instances share one server
 		// Tests change rows by themselves and look at once.
 		"CACHE_MAX_AGE":     "0s",
 		"ANALYTICS_MAX_AGE": "0s",

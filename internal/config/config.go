@@ -135,7 +135,7 @@ type Payment struct {
 // changes shows at once in seat maps and lists of shows, whatever their age.
 type Cache struct {
 	MaxAge          time.Duration `env:"CACHE_MAX_AGE" envDefault:"200ms" min:"0s" max:"10s" doc:"How old a seat map or a list of shows may be as regards what other instances change; 0 asks the database for each request."`
-	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"55s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 makes it anew for each request."`
+	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"2s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 makes it anew for each request."`
 	SeatMapBytes    int64         `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 7 MB. The largest one is always kept."`
 	ListBytes       int64         `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
 }

@@ -22,9 +22,9 @@ type call struct {
 	leads  bool          // lead is closed
 }
 
-// Batch sends the calls of many requests together. It is safe for concurrent use. Each call is still one round trip of its own
-// for whoever makes it; but under load, what arrives while the last round trips are under way goes
-// into one write, which spares both sides a system call for each.
+// Batch sends the calls of many requests together. It is safe for concurrent use. Each call is
+// still one round trip of its own for whoever makes it; but under load, what arrives while the last
+// round trips are under way goes into one write, which spares both sides a system call for each.
 type Batch struct {
 	client  redis.UniversalClient
 	timeout time.Duration
@@ -50,6 +50,9 @@ var errBrokenOff = errors.New("the round trip was broken off")
 
 // Run gives the result of a script. A ctx that is done ends the waiting, and not the call.
 func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, args ...any) (*redis.Cmd, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	c := &call{script: script, keys: keys, args: args, done: make(chan struct{}), lead: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
