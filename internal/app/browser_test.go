@@ -210,8 +210,8 @@ func TestTheDocumentationInABrowser(t *testing.T) {
 		until(`(scrollTo(0, 0), scrollY === 0)`), screenshot(t, "api-docs-390.png"),
 		do(operation("POST", "/api/v1/auth/login")+`.querySelector('.opblock-summary-control').click()`),
 		until(operation("POST", "/api/v1/auth/login")+`.querySelector('button.execute')`),
-		do(operation("POST", "/api/v1/auth/login")+`.scrollIntoView()`),
-		until(`Math.abs(`+operation("POST", "/api/v1/auth/login")+`.getBoundingClientRect().top) < 5`),
+		// Swagger UI scrolls by itself, too, to the operation that the address names.
+		until(`(e => (e.scrollIntoView(), Math.abs(e.getBoundingClientRect().top) < 5))(`+operation("POST", "/api/v1/auth/login")+`)`),
 		screenshot(t, "api-docs-open-390.png"),
 		read(`document.documentElement.scrollWidth <= 390 ? [] :
 			[...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 391)
