@@ -245,6 +245,20 @@ func TestAHoldThatIsOverReadsAvailableWithoutAWrite(t *testing.T) {
 	}
 }
 
+// The process stood still while the database was asked: what is left of a hold is then counted from
+// too early. Nothing in the books changes, and yet they have to be read again.
+func TestTheEndsOfHoldsAreReadAgainAfterASlowAnswer(t *testing.T) {
+	b, in := setup(t, 10)
+	b.set(3, domain.SeatLocked, 1, 800*time.Millisecond)
+	b.during = func() { in.clock.Advance(time.Second) }
+	in.want(3, domain.SeatAvailable, "a moment too early, by what the answer took")
+	b.during = nil
+	in.clock.Advance(2 * maxAge)
+	b.set(3, domain.SeatLocked, 1, 400*time.Millisecond)
+	b.version-- // the end of a hold is no change
+	in.want(3, domain.SeatLocked, "behind the slow answer")
+}
+
 func TestTheTagIsThatOfTheContent(t *testing.T) {
 	b, in := setup(t, 300)
 	other := newInstance(t, b, in.clock)

@@ -12,6 +12,9 @@ import (
 // errPanicked is what those get who wait for a question whose asker has panicked.
 var errPanicked = domain.ErrInternal.WithCause(errors.New("the question that was waited for was broken off"))
 
+// slowAnswer is what the database may take to answer for the ends of holds to be good enough to keep.
+const slowAnswer = 100 * time.Millisecond
+
 // SeatReader is what SeatMaps need of the store.
 type SeatReader interface {
 	// SeatsVersion gives what is another text whenever a seat of the show is another one or is in
@@ -137,6 +140,9 @@ func (c *SeatMaps) check(ctx context.Context, showID int64, m *seatMap, f *fligh
 			m.settle(changes)
 			if changed {
 				m.load(version, seats, f.asked)
+				if c.options.Now().Sub(f.asked) > max(c.options.MaxAge, slowAnswer) {
+					m.version = "" // the ends of holds are too early by as much: read them again
+				}
 			}
 			m.checked, m.known = f.asked, m.forgets == forgets
 		}

@@ -165,7 +165,8 @@ func (c *client) lose(b booking, a answer) {
 	c.log("booking %d of client %d is gone: %d %s", b.id, c.number, a.status, a.code)
 }
 
-// read looks at the seats of a show.
+// read looks at the seats of a show. They come from a memory that may be behind by CACHE_MAX_AGE,
+// and whose ends of holds are too early by what the database took to answer.
 func (c *client) read(s show) bool {
 	a := c.do("GET", fmt.Sprintf("/api/v1/shows/%d/seats", s.id), false, nil)
 	list, _ := a.body["seats"].([]any)
@@ -178,7 +179,8 @@ func (c *client) read(s show) bool {
 			c.log("seats: %v", err)
 		}
 		status, _ := seat["status"].(string)
-		calls = append(calls, call{kind: opRead, seat: id, status: status, outcome: told, from: a.from, to: a.to})
+		calls = append(calls, call{kind: opRead, seat: id, status: status, outcome: told,
+			from: a.from - int64(cacheAge), to: a.to, early: int64(cacheAge) + a.to - a.from})
 	}
 	c.history.add(calls...)
 	return len(calls) == len(s.seats)

@@ -37,6 +37,7 @@ type call struct {
 	status    string // of a read
 	outcome   outcome
 	from, to  int64 // ns
+	early     int64 // of a read, ns: how much too early a hold may read as over
 }
 
 // String is how a call is shown when the history cannot be.
@@ -83,7 +84,9 @@ const slack = int64(time.Millisecond)
 func (s seat) heldIn(c call) bool {
 	return s.booking != 0 && !s.booked && (s.expiresAt == 0 || c.from <= s.expiresAt+slack)
 }
-func (s seat) overIn(c call) bool { return s.booking != 0 && !s.booked && c.to >= s.expiresAt-slack }
+func (s seat) overIn(c call) bool {
+	return s.booking != 0 && !s.booked && c.to+c.early >= s.expiresAt-slack
+}
 
 // step gives the states that a call may lead to; none means that it could not have been so.
 func step(s seat, c call) []seat {

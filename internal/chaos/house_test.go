@@ -31,8 +31,10 @@ import (
 const (
 	instances = 3
 	// skewed is the instance whose clock is off, and skew how far.
-	skewed    = 2
-	skew      = 30 * time.Second
+	skewed = 2
+	skew   = 30 * time.Second
+	// cacheAge is how old a seat map may be.
+	cacheAge  = 200 * time.Millisecond
 	jwtSecret = "chaos needs no better secret than this one"
 	// holdFor is short, so that holds run out while people book.
 	holdFor = 2 * time.Second
@@ -214,7 +216,7 @@ func (i *instance) environ() []string {
 		fmt.Sprintf("SEAT_LOCK_TIMEOUT=%d", holdFor/time.Second), "CLEANUP_SCHEDULE=@every 1s",
 		"PAYMENT_DELAY=10ms", "CACHE_MAX_AGE=0s", "PAYMENT_SUCCESS_RATE=0.95", "MAX_SEATS_PER_USER_PER_SHOW=0",
 		"DRAIN_DELAY=1s", "DATABASE_QUERY_TIMEOUT=1s", "DATABASE_MAX_CONNS=8", "HTTP_READ_TIMEOUT=1s", "HTTP_WRITE_TIMEOUT=2s",
-		"RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0",
+		"CACHE_MAX_AGE="+cacheAge.String(), "RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0",
 	)
 }
 
