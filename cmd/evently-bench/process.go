@@ -93,7 +93,7 @@ func (p *process) stop() error {
 	err := <-p.ended
 	p.ended <- err
 	var exit *exec.ExitError
-	if errors.Is(err, context.Canceled) || errors.As(err, &exit) && exit.ProcessState.ExitCode() < 0 {
+	if errors.Is(err, context.Canceled) || errors.As(err, &exit) && exit.ExitCode() < 0 {
 		err = nil // it was we who asked it to
 	}
 	return errors.Join(err, p.log.Close())

@@ -34,8 +34,7 @@ type result struct {
 	value, measured string // of the service and of the yardstick, with their units
 	ratio           float64
 	target          float64
-	atMost          bool   // the target is an upper bound
-	asIs            string // the ratio in words, where it is none
+	atMost          bool // the target is an upper bound
 	p50, p95, p99   time.Duration
 	cpu             time.Duration // per request
 	peak, bound     int64         // of memory, in bytes

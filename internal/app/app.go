@@ -147,7 +147,7 @@ func (a *App) Run(ctx context.Context) error {
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
-		Run:     a.services.Bookings.ExpireDue,
+		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
 	}, schedule.Entry{
 		Name:    "purge idempotency keys",
 		Spec:    purgeSchedule,
