@@ -50,6 +50,9 @@ var errBrokenOff = errors.New("the round trip was broken off")
 
 // Run gives the result of a script. A ctx that is done ends the waiting, and not the call.
 func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, args ...any) (*redis.Cmd, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx) // nobody waits for it, so it is not asked
+	}
 	c := &call{script: script, keys: keys, args: args, done: make(chan struct{}), lead: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, c)
