@@ -36,7 +36,32 @@ build: ## Build bin/evently, static, with version, commit and date
 .PHONY: test
 test: ## Run all tests with the race detector, against real stores that they start themselves
 	@.ci/ensure-cc
+	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: test-compat
+test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores
+	@.ci/ensure-compat
+	PATH="$$PATH:/usr/sbin" go test -count=1 -tags compat -run '^(TestBehindPgBouncerInTransactionMode|TestOnARedisCluster|TestTLSToBothStores)$$' ./internal/app
+
+DURATION ?= 60s
+SEED     ?= 0
+
+.PHONY: chaos
+chaos: ## Break everything while people book, for DURATION=60s, and check what they were told
+	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos -chaos.duration=$(DURATION) -chaos.seed=$(SEED)
+
+FUZZTIME ?= 30s
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target for FUZZTIME=30s
+	@.ci/fuzz $(FUZZTIME)
+
+.PHONY: browser
+browser: ## Try the documentation page in a real browser; screenshots go to artifacts/
+	@.ci/ensure-cc
+	@.ci/ensure-chromium
+	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
 BENCH_FLAGS ?= -report docs/benchmarks.md
 

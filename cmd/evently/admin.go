@@ -23,15 +23,18 @@ import (
 // when done with it.
 func newAdminCommand(open func(context.Context) (*service.Auth, func(), error)) *cobra.Command {
 	admin := &cobra.Command{
-		Use:   "admin",
-		Short: "Manage administrators",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "admin",
+		Short:   "Manage administrators",
+		Example: "  evently admin create --email admin@example.com",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	var email string
 	create := &cobra.Command{
 		Use:   "create --email ADDRESS",
 		Short: "Create an administrator",
+		Example: "  evently admin create --email admin@example.com\n" +
+			"  pass show evently/admin | evently admin create --email admin@example.com",
 		Long: "Create an administrator. The password is asked for twice on a terminal; otherwise it is\n" +
 			"the first line of the standard input. It is never an argument: those are seen by others.",
 		Args: cobra.NoArgs,

@@ -23,9 +23,10 @@ func newDemoCommand() *cobra.Command {
 	}
 	demo.AddCommand(
 		&cobra.Command{
-			Use:   "load",
-			Short: "Make the demo venues, events, shows and user complete",
-			Args:  cobra.NoArgs,
+			Use:     "load",
+			Short:   "Make the demo venues, events, shows and user complete",
+			Example: "  evently demo load",
+			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
 				loaded, err := s.Demo.Load(cmd.Context())
 				if err != nil {
@@ -35,9 +36,10 @@ func newDemoCommand() *cobra.Command {
 			}),
 		},
 		&cobra.Command{
-			Use:   "clear",
-			Short: "Remove the demo data that nothing else needs",
-			Args:  cobra.NoArgs,
+			Use:     "clear",
+			Short:   "Remove the demo data that nothing else needs",
+			Example: "  evently demo clear",
+			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
 				cleared, err := s.Demo.Clear(cmd.Context())
 				if err != nil {

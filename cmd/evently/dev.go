@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,8 @@ func newDevCommand() *cobra.Command {
 
 // dev takes the port first: when that is taken, nothing needs to be started.
 func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (err error) {
-	listener, err := server.Listen(ctx, cfg.HTTP.Port)
+	// On this machine alone: everybody knows the passwords.
+	listener, err := server.ListenOn(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.HTTP.Port)))
 	if err != nil {
 		return err
 	}
@@ -69,10 +71,13 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 
 	ownDatabase := cfg.Database.URL == ""
 	cfg.Database.URL, cfg.Redis.URL = config.URL(stack.DatabaseURL), config.URL(stack.RedisURL)
+	if ownDatabase {
+		cfg.Database.MigrateURL = "" // that of another database
+	}
 	if ownDatabase && cfg.Auth.AdminEmail == "" {
 		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
 	}
-	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Listener: listener})
+	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Commit: commit, Listener: listener})
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ const (
 func main() {
 	// The first signal asks the work to end in order. It also gives the signals back to the
 	// system, so that a second one ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
 	// What go-redis prints by itself is not in our form, and its callers get the errors anyway.
 	redis.SetLogger(discardRedisLog{})

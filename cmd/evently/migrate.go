@@ -19,8 +19,9 @@ func newMigrateCommand() *cobra.Command {
 	migrate := &cobra.Command{
 		Use:   "migrate",
 		Short: "Change the schema of the database",
-		Long: "Change the schema of the database in DATABASE_URL. Instances and commands that do so at the same\n" +
-			"time take turns. The URL must not lead through a pooler in transaction mode.",
+		Long: "Change the schema of the database in MIGRATE_DATABASE_URL or, when that is not set, DATABASE_URL.\n" +
+			"Instances and commands that do so at the same time take turns. The URL must not lead through a\n" +
+			"pooler in transaction mode.",
 		Example: "  evently migrate up\n  evently migrate status\n  evently migrate reset --yes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -36,30 +37,32 @@ func newMigrateCommand() *cobra.Command {
 
 func newMigrationCommand(use, short string, do func(context.Context, string, *slog.Logger) error) *cobra.Command {
 	return &cobra.Command{
-		Use:   use,
-		Short: short,
-		Args:  cobra.NoArgs,
+		Use:     use,
+		Short:   short,
+		Example: "  evently migrate " + use,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			return do(cmd.Context(), cfg.Database.URL.Reveal(), log)
+			return do(cmd.Context(), cfg.Database.ForMigrations(), log)
 		},
 	}
 }
 
 func newMigrateStatusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "status",
-		Short: "List the migrations and when each was applied",
-		Args:  cobra.NoArgs,
+		Use:     "status",
+		Short:   "List the migrations and when each was applied",
+		Example: "  evently migrate status",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			list, err := schema.Status(cmd.Context(), cfg.Database.URL.Reveal())
+			list, err := schema.Status(cmd.Context(), cfg.Database.ForMigrations())
 			if err != nil {
 				return err
 			}
@@ -79,6 +82,7 @@ func newMigrateStatusCommand() *cobra.Command {
 func newMigrateResetCommand() *cobra.Command {
 	var yes bool
 	reset := newMigrationCommand("reset", "Take back all migrations: every row is lost", schema.Reset)
+	reset.Example = "  evently migrate reset --yes"
 	reset.Flags().BoolVar(&yes, "yes", false, "confirm that every row may be lost")
 	do := reset.RunE
 	reset.RunE = func(cmd *cobra.Command, args []string) error {

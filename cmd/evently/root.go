@@ -47,8 +47,7 @@ func newRootCommand(usage *bool) *cobra.Command {
 			return nil
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newVersionCommand())
+	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newAuditCommand(), newHealthCommand(), newVersionCommand())
 	return root
 }
 
@@ -72,7 +71,7 @@ func openServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*a
 	if err != nil {
 		return nil, nil, err
 	}
-	services, err := app.NewServices(cfg, pool, nil, log)
+	services, err := app.NewServices(cfg, pool, nil, nil, nil, log)
 	if err != nil {
 		pool.Close()
 		return nil, nil, err
@@ -82,7 +81,7 @@ func openServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*a
 
 // openPool gives a pool on a database that has the schema of this binary.
 func openPool(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
-	pool, err := app.OpenPostgres(ctx, cfg.Database)
+	pool, err := app.OpenPostgres(ctx, cfg.Database, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -26,7 +27,7 @@ func newServeCommand() *cobra.Command {
 			}
 			log.InfoContext(cmd.Context(), "starting", "version", version, "commit", commit)
 			log.DebugContext(cmd.Context(), "configuration", "config", cfg)
-			return serve(cmd.Context(), app.Options{Config: cfg, Log: log, Version: version})
+			return serve(cmd.Context(), app.Options{Config: cfg, Log: log, Version: version, Commit: commit})
 		},
 	}
 }
@@ -37,12 +38,18 @@ func newServeCommand() *cobra.Command {
 const (
 	gcPercent        = 200
 	defaultGCPercent = 100
+	// memoryLimit, in bytes, is where the heap is collected more often instead: ten thousand event
+	// streams fit below it.
+	memoryLimit = 300 << 20
 )
 
 // serve runs an App until ctx is done.
 func serve(ctx context.Context, o app.Options) error {
 	if set := debug.SetGCPercent(gcPercent); set != defaultGCPercent {
 		debug.SetGCPercent(set) // somebody has set GOGC
+	}
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // nobody has set GOMEMLIMIT
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	a, err := app.New(ctx, o)
 	if err != nil {

@@ -63,5 +63,11 @@ func (a *admissions) close() error {
 	return nil
 }
 
-// Ping asks the queue's Redis for a sign of life.
-func (a *admissions) Ping(ctx context.Context) error { return a.client.Ping(ctx).Err() }
+// Ping asks the queue's Redis for a sign of life, and reads the state of the queue.
+func (a *admissions) Ping(ctx context.Context) error {
+	if err := a.client.Ping(ctx).Err(); err != nil {
+		return err
+	}
+	_, err := a.worker.Queue()
+	return err
+}

@@ -15,14 +15,18 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
+	"evently/internal/metrics"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
+	"evently/internal/tracing"
 )
 
 const (
 	// purgeSchedule is when answers that are too old to be given again are removed.
 	purgeSchedule = "@every 10m"
+	// releaseSchedule is when seat locks are tried again that Redis did not release when asked.
+	releaseSchedule = "@every 2s"
 	// watchdogSchedule is when rooms are looked at whose next tick was lost and of which nobody asks.
 	watchdogSchedule = "@every 10s"
 	watchdogTimeout  = 8 * time.Second
@@ -37,6 +41,9 @@ type Options struct {
 	Config  *config.Config
 	Log     *slog.Logger
 	Version string
+	Commit  string
+	// Tracing takes the spans; nil goes by the configuration. The App owns it.
+	Tracing *tracing.Tracing
 	// Listener is where to serve; nil takes the port of the configuration. The App owns it.
 	Listener net.Listener
 }
@@ -52,6 +59,10 @@ type App struct {
 	health   *service.Health
 	handler  http.Handler
 	server   *server.Server
+	metrics  *metrics.Metrics
+	tracing  *tracing.Tracing // nil when nothing is traced
+
+	metricsServer *server.Server // nil when METRICS_ADDR is not set
 }
 
 // New takes the port, connects to the database, brings its schema up to date and puts everything
@@ -67,17 +78,29 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, listener.Close(), a.closeStores(ctx))
+			err = errors.Join(err, listener.Close(), a.closeMetrics(ctx), a.closeStores(ctx))
 		}
 	}()
 
 	if o.Config.Auth.Generated {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
 	}
-	if a.pool, err = OpenPostgres(ctx, o.Config.Database); err != nil {
+	if a.tracing = o.Tracing; a.tracing == nil {
+		if a.tracing, err = tracing.Start(ctx, o.Config.Tracing, o.Version); err != nil {
+			return nil, err
+		}
+	}
+	if a.pool, err = OpenPostgres(ctx, o.Config.Database, a.tracing.Queries()); err != nil {
 		return nil, err
 	}
 	if a.redis, err = OpenRedis(o.Config.Redis); err != nil {
+		return nil, err
+	}
+	if err := a.tracing.WatchRedis(a.redis); err != nil {
+		return nil, fmt.Errorf("trace Redis: %w", err)
+	}
+	a.metrics = a.newMetrics(o)
+	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
 	}
 	if err := awaitDatabase(ctx, a.pool, o.Log); err != nil {
@@ -86,7 +109,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
 	}
-	if a.services, err = NewServices(o.Config, a.pool, a.redis, o.Log); err != nil {
+	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.metrics, a.tracing, o.Log); err != nil {
 		return nil, err
 	}
 	if err := a.ensureAdmin(ctx); err != nil {
@@ -96,6 +119,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.rooms, err = newAdmissions(o.Config.Redis, a.services.Rooms, a.redis, o.Log); err != nil {
 		return nil, err
 	}
+	a.watchRooms()
 	a.health = service.NewHealth(service.HealthDeps{
 		Database: a.services.Store,
 		Redis:    redisPinger{a.redis},
@@ -103,19 +127,24 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		Schema:   schemaInspector{a.pool},
 		Version:  o.Version,
 		Log:      o.Log,
-		Now:      time.Now,
+		Now:      o.Config.Now,
 	})
 	if a.handler, err = a.routes(o.Version); err != nil {
 		return nil, err
 	}
-	a.server = server.New(listener, a.handler, server.Limits{
-		ReadHeaderTimeout: o.Config.HTTP.ReadHeaderTimeout,
-		ReadTimeout:       o.Config.HTTP.ReadTimeout,
-		WriteTimeout:      o.Config.HTTP.WriteTimeout,
-		IdleTimeout:       o.Config.HTTP.IdleTimeout,
-		MaxHeaderBytes:    o.Config.HTTP.MaxHeaderBytes,
-	}, o.Log)
+	a.server = server.New(listener, a.handler, a.limits(), o.Log)
 	return a, nil
+}
+
+// limits gives what a client may cost.
+func (a *App) limits() server.Limits {
+	return server.Limits{
+		ReadHeaderTimeout: a.cfg.HTTP.ReadHeaderTimeout,
+		ReadTimeout:       a.cfg.HTTP.ReadTimeout,
+		WriteTimeout:      a.cfg.HTTP.WriteTimeout,
+		IdleTimeout:       a.cfg.HTTP.IdleTimeout,
+		MaxHeaderBytes:    a.cfg.HTTP.MaxHeaderBytes,
+	}
 }
 
 // ensureAdmin sees to the administrator of the configuration, if there is one.
@@ -143,18 +172,23 @@ func (a *App) Services() *Services { return a.services }
 // finishes the requests and the jobs that run, and closes the stores. It gives nil when that went
 // well, and an error when serving failed or something had to be broken off. It is called once.
 func (a *App) Run(ctx context.Context) error {
-	jobs, err := schedule.Start(ctx, a.log, schedule.Entry{
+	jobs, err := schedule.Start(ctx, a.log, a.metrics, schedule.Entry{
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
 		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
 	}, schedule.Entry{
-		Name:    "purge idempotency keys",
+		Name:    "seat-lock-release",
+		Spec:    releaseSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Bookings.RetryReleases,
+	}, schedule.Entry{
+		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Idempotency.Purge,
 	}, schedule.Entry{
-		Name:    "waiting room watchdog",
+		Name:    "waiting-room-watchdog",
 		Spec:    watchdogSchedule,
 		Timeout: watchdogTimeout,
 		Run:     a.services.Rooms.Watchdog,
@@ -171,6 +205,7 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(err, a.shutdown(ctx, jobs))
 	}
 
+	measured := a.serveMetrics(ctx)
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve() }()
 	a.health.SetReady()
@@ -188,13 +223,14 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs), stopProfiles(ctx))
+	<-measured
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }
 
 // Close ends an App that was never run.
 func (a *App) Close(ctx context.Context) error {
-	err := a.server.Shutdown(ctx)
+	err := errors.Join(a.server.Shutdown(ctx), a.closeMetrics(ctx))
 	a.health.Close(ctx)
 	return errors.Join(err, a.closeStores(ctx))
 }
@@ -207,6 +243,7 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 	err := errors.Join(
 		a.server.Shutdown(ctx),
 		jobs.Stop(ctx),
+		a.closeMetrics(ctx), // last, so that a drain can be watched
 	)
 	a.rooms.shutdown()
 	a.health.Close(ctx)
@@ -228,7 +265,17 @@ func (a *App) closeStores(ctx context.Context) error {
 	if a.pool != nil {
 		err = errors.Join(err, closePool(ctx, a.pool))
 	}
+	a.closeTracing(ctx)
 	return err
+}
+
+// closeTracing sends the last spans. That their collector is away is no fault of this process.
+func (a *App) closeTracing(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
+	defer cancel()
+	if err := a.tracing.Close(ctx); err != nil {
+		a.log.WarnContext(ctx, "spans were lost", "error", err.Error())
+	}
 }
 
 // closePool closes the pool, which waits for every connection to come back. A request that was

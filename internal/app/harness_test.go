@@ -92,11 +92,15 @@ func start(t testing.TB, settings ...string) *instance {
 }
 
 // startWith runs an instance on the stores of cfg, which another may be using, too.
-func startWith(t testing.TB, cfg *config.Config) *instance {
+func startWith(t testing.TB, cfg *config.Config, adjust ...func(*app.Options)) *instance {
 	t.Helper()
 	i := &instance{cfg: cfg, ended: make(chan struct{}), log: &lockedBuffer{}}
 	var err error
-	if i.App, err = app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, i.log), Version: "test"}); err != nil {
+	options := app.Options{Config: cfg, Log: app.NewLogger(cfg, i.log), Version: "test"}
+	for _, set := range adjust {
+		set(&options)
+	}
+	if i.App, err = app.New(t.Context(), options); err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(i.Addr().String(), "[::]"), ":")

@@ -27,6 +27,11 @@ const (
 	// connection is given up.
 	cancelGrace = 300 * time.Millisecond
 
+	// pingAfter is how long a connection may have been idle to be used without asking whether it is
+	// still good. The question is part of waiting for a connection, which is bounded more tightly
+	// than a statement: a database that hangs is found out in that time.
+	pingAfter = 100 * time.Millisecond
+
 	// databaseWait is how long a start waits for its database: as long as the two usually need
 	// when they start together, and short enough for a wrong address to be noticed.
 	databaseWait  = 10 * time.Second
@@ -38,16 +43,20 @@ const (
 //
 // Statements are prepared and cached on each connection. A pooler in transaction mode cannot
 // have that: there the URL says default_query_exec_mode=exec.
-func OpenPostgres(ctx context.Context, cfg config.Database) (*pgxpool.Pool, error) {
+//
+// The tracer hears of every statement; nil is none.
+func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(cfg.URL.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL: %w", err) // pgx leaves the password out of it
 	}
+	c.ConnConfig.Tracer = tracer
 	c.MaxConns = cfg.Pool()
 	c.MinIdleConns = 1
 	c.MaxConnLifetime = connLifetime
 	c.MaxConnLifetimeJitter = connLifetimeJitter
 	c.MaxConnIdleTime = connIdleTime
+	c.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > pingAfter }
 	c.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
 	c.ConnConfig.RuntimeParams["application_name"] = "evently"
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
@@ -101,7 +110,7 @@ func refused(err error) bool {
 // the next release is being rolled out, and migrations keep to what the last one needs.
 func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool, log *slog.Logger) error {
 	if cfg.MigrateOnStart {
-		if err := schema.Up(ctx, cfg.URL.Reveal(), log); err != nil {
+		if err := schema.Up(ctx, cfg.ForMigrations(), log); err != nil {
 			return fmt.Errorf("migrate: %w", err)
 		}
 		// Connections that were there before do not know the types that are new.

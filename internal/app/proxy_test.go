@@ -85,6 +85,7 @@ func (p *proxy) serve(conn net.Conn) {
 	p.served.Go(func() {
 		p.pump(conn, store)
 		_ = store.Close()
+		_ = conn.Close() // a store that hangs up is seen to do so
 	})
 	p.pump(store, conn)
 }

@@ -3,6 +3,7 @@ package app_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
@@ -20,6 +21,69 @@ func (b *boxOffice) redis(t testing.TB) *redis.Client {
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
 	return client
+}
+
+// seatLocks gives the time to live of every seat lock in Redis.
+func (b *boxOffice) seatLocks(t testing.TB) map[string]time.Duration {
+	t.Helper()
+	client := b.redis(t)
+	keys, err := client.Keys(t.Context(), "seat_lock:*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	locks := map[string]time.Duration{}
+	for _, key := range keys {
+		if locks[key], err = client.PTTL(t.Context(), key).Result(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return locks
+}
+
+func TestSeatLocksEndWithTheirHold(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "CLEANUP_SCHEDULE=@every 24h")
+	user := b.user(t)
+	var booking int64
+	hold := func() {
+		booking = b.hold(t, user, b.seats[0], b.seats[1])
+		locks := b.seatLocks(t)
+		if len(locks) != 2 {
+			t.Fatalf("two seats have the locks %v", locks)
+		}
+		for key, ttl := range locks {
+			if ttl <= 0 || ttl > 600*time.Second {
+				t.Errorf("%s lives for %s, and the hold for 600 s", key, ttl)
+			}
+		}
+	}
+	for name, end := range map[string]func(){
+		"cancel": func() { b.cancel(t, user, booking).want(t, http.StatusOK, "") },
+		"confirm": func() {
+			b.pay(t, user, booking, 900).want(t, http.StatusOK, "")
+			b.confirm(t, user, booking).want(t, http.StatusOK, "")
+			defer b.cancel(t, user, booking)
+			if left := b.seatLocks(t); len(left) > 0 {
+				t.Errorf("confirmed seats keep the locks %v", left)
+			}
+		},
+		"met when over": func() {
+			testkit.Expire(t, b.pool, booking)
+			b.confirm(t, user, booking).want(t, http.StatusGone, "hold_expired")
+		},
+		"cleanup": func() {
+			testkit.Expire(t, b.pool, booking)
+			if n, err := b.Services().Bookings.ExpireDue(t.Context()); n != 1 || err != nil {
+				t.Errorf("the cleanup ended %d holds, %v", n, err)
+			}
+		},
+	} {
+		hold()
+		end()
+		if left := b.seatLocks(t); len(left) > 0 {
+			t.Errorf("%s left the locks %v", name, left)
+		}
+	}
 }
 
 func TestFiftyUsersOneSeat(t *testing.T) {

@@ -11,12 +11,14 @@ import (
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
+	"evently/internal/metrics"
 	"evently/internal/middleware"
 	"evently/internal/ratelimit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
+	"evently/internal/tracing"
 	"evently/internal/waitingroom"
 )
 
@@ -48,17 +50,18 @@ type Services struct {
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
-// Redis client, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, log *slog.Logger) (*Services, error) {
+// Redis client and metrics, for commands that book nothing, there are no Bookings.
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
+		MaxWaiting:     cfg.Database.MaxWaiting,
 		QueryTimeout:   cfg.Database.QueryTimeout,
 	})
 	secrets := make([]string, len(cfg.Auth.JWTSecrets))
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: time.Now})
+	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: cfg.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -80,13 +83,16 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.Rooms = newRooms(cfg, store, client, log)
-		s.Bookings = newBookings(cfg, store, s.Rooms, client, log)
+		s.Rooms = newRooms(cfg, store, client, m, t, log)
+		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
 	}
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, log *slog.Logger) *waitingroom.Room {
+// seatLockBreaker names the circuit breaker of the seat locks in the metrics.
+const seatLockBreaker = "seat_locks"
+
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -96,13 +102,16 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		SessionTTL:    o.SessionTTL,
 		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
 		Timeout:       cfg.Redis.Timeout,
+		Metrics:       m,
+		Tracer:        t.Provider(),
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, log *slog.Logger) *service.Bookings {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout: cfg.Redis.Timeout,
 		OnStateChange: func(from, to string) {
+			m.BreakerChanged(seatLockBreaker, to)
 			log.Warn("the way to the seat locks in Redis has changed", "from", from, "to", to)
 		},
 	})
@@ -118,7 +127,8 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout,
 		},
-		Log: log,
+		Recorder: m,
+		Log:      log,
 	})
 }
 
@@ -164,6 +174,8 @@ func (a *App) routes(version string) (http.Handler, error) {
 		},
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
 		TrustedProxies: a.cfg.HTTP.TrustedProxies,
+		Recorder:       a.metrics,
+		Tracer:         a.tracing.Provider(),
 		Version:        version,
 		Log:            a.log,
 	})

@@ -81,6 +81,18 @@ var rooms = []room{
 		imports: []string{"internal/service"},
 	},
 	{
+		path:       "internal/metrics",
+		owns:       "the registry of Prometheus and its handler; implements the recorders of the others",
+		imports:    []string{"internal/domain", "internal/service"},
+		importedBy: []string{"internal/app"},
+	},
+	{
+		path:       "internal/tracing",
+		owns:       "OpenTelemetry spans, and where they are sent",
+		imports:    []string{"internal/config"},
+		importedBy: []string{"internal/app"},
+	},
+	{
 		path:       "api/apitest",
 		owns:       "holding responses against the API description; for tests",
 		imports:    []string{"api"},
@@ -114,8 +126,18 @@ var rooms = []room{
 		importedBy: []string{}, // tests only
 	},
 	{
+		path:       "internal/chaos",
+		owns:       "breaking everything while people book, and checking what they were told; tests only",
+		importedBy: []string{},
+	},
+	{
 		path:       "internal/archtest",
 		owns:       "these rules",
+		importedBy: []string{},
+	},
+	{
+		path:       "internal/opstest",
+		owns:       "holding Dockerfile, deploy/ and the documentation against the code",
 		importedBy: []string{},
 	},
 	{
@@ -126,6 +148,12 @@ var rooms = []room{
 	{
 		path: "api",
 		owns: "the OpenAPI document",
+	},
+	{
+		path:       "internal/metrics",
+		owns:       "the registry of Prometheus and its handler; implements the recorders of the others",
+		imports:    []string{"internal/domain", "internal/service"},
+		importedBy: []string{"internal/app"},
 	},
 	{
 		path:       "api/apitest",
@@ -157,17 +185,23 @@ type library struct {
 
 var libraries = []library{
 	{path: "github.com/jackc/pgx", in: []string{
-		"internal/repository", "internal/schema", "internal/app", "internal/devstack", "internal/testkit", "cmd/evently", "cmd/evently-bench",
+		"internal/repository", "internal/schema", "internal/app", "internal/metrics", "internal/tracing", "internal/devstack",
+		"internal/testkit", "cmd/evently", "cmd/evently-bench",
 	}},
-	{path: "database/sql", in: []string{"internal/schema"}},
+	{path: "go.opentelemetry.io/otel/sdk", in: []string{"internal/tracing"}},
+	{path: "go.opentelemetry.io/otel", in: []string{"internal/tracing", "internal/middleware", "internal/server", "internal/waitingroom"}},
+	{path: "github.com/prometheus", in: []string{"internal/metrics"}},
+	{path: "database/sql", exactly: true, in: []string{"internal/schema"}},
+	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/redisbatch", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app", "internal/testkit", "cmd/evently",
+		"internal/redisbatch", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app",
+		"internal/metrics", "internal/tracing", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
-		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app",
+		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/metrics",
 		"internal/testkit", "cmd/evently", "cmd/evently-bench", "api", "api/apitest",
 	}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},

@@ -5,6 +5,7 @@ package config
 import (
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -27,6 +28,8 @@ type Config struct {
 	WaitingRoom WaitingRoom `doc:"Waiting room"`
 	Payment     Payment     `doc:"Simulated payments"`
 	Limits      Limits      `doc:"Rate limits"`
+	Metrics     Metrics     `doc:"Metrics"`
+	Tracing     Tracing     `doc:"Tracing"`
 	Cache       Cache       `doc:"Answers kept in memory"`
 }
 
@@ -38,6 +41,7 @@ type Service struct {
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
 	PprofAddr       string        `env:"PPROF_ADDR" example:"127.0.0.1:6060" doc:"host:port of a second listener that serves profiles under /debug/pprof/ to everybody who can reach it. Empty: no profiles."`
 	DrainDelay      time.Duration `env:"DRAIN_DELAY" envDefault:"0s" min:"0s" max:"5m" doc:"How long the process answers not ready, and still serves, before it closes its listener: the time that a load balancer takes to notice."`
+	ClockOffset     time.Duration `env:"CLOCK_OFFSET" envDefault:"0s" min:"-1h" max:"1h" doc:"How far this process takes its clock to be ahead of the machine's, to test what that does; not in production."`
 }
 
 // HTTP is the listener and who may talk to it.
@@ -55,8 +59,10 @@ type HTTP struct {
 // Database is PostgreSQL.
 type Database struct {
 	URL            URL           `env:"DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"postgres:// URL. Behind PgBouncer in transaction mode add ?default_query_exec_mode=exec, because prepared statements do not survive there."`
+	MigrateURL     URL           `env:"MIGRATE_DATABASE_URL" example:"postgres://evently:evently@localhost:5432/evently" doc:"Where migrations go, when DATABASE_URL leads through a pooler in transaction mode: the same database, directly. They need a session of their own, for the lock by which instances take turns. Empty: DATABASE_URL."`
 	MaxConns       int32         `env:"DATABASE_MAX_CONNS" envDefault:"0" min:"0" max:"1000" doc:"Largest number of connections of this instance; 0 is 16 for each CPU, from 16 to 48: most of a booking's time is a commit that waits for the disk, and commits that wait together share one write. Instances times this must stay under the server's max_connections (or PgBouncer's max_client_conn)."`
 	AcquireTimeout time.Duration `env:"DATABASE_ACQUIRE_TIMEOUT" envDefault:"800ms" min:"10ms" max:"30s" doc:"How long a request waits for a free connection before it is told 503."`
+	MaxWaiting     int           `env:"DATABASE_MAX_WAITING" envDefault:"1000" min:"1" max:"100000" doc:"How many requests may wait for a connection at once; one more is told 503 at once."`
 	QueryTimeout   time.Duration `env:"DATABASE_QUERY_TIMEOUT" envDefault:"5s" min:"10ms" max:"5m" doc:"Longest time of one operation on the database."`
 	ConnectTimeout time.Duration `env:"DATABASE_CONNECT_TIMEOUT" envDefault:"2s" min:"10ms" max:"1m" doc:"Longest time to open a connection."`
 	MigrateOnStart bool          `env:"MIGRATE_ON_START" envDefault:"true" doc:"Bring the schema up to date at start. With false, a schema that does not fit stops the start."`
@@ -68,6 +74,14 @@ func (d Database) Pool() int32 {
 		return d.MaxConns
 	}
 	return int32(min(48, max(16, 16*runtime.NumCPU())))
+}
+
+// ForMigrations gives the address of the database for changes of its schema.
+func (d Database) ForMigrations() string {
+	if d.MigrateURL != "" {
+		return d.MigrateURL.Reveal()
+	}
+	return d.URL.Reveal()
 }
 
 // Redis is the store of what may be lost.
@@ -134,8 +148,38 @@ type Limits struct {
 	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations and logins a minute, taken together: of each client address, and with each email from anywhere. 0 is no limit of their own."`
 }
 
+// Metrics is where the process tells how it does.
+type Metrics struct {
+	Addr string `env:"METRICS_ADDR" example:"127.0.0.1:9090" doc:"host:port of a second listener that serves /metrics for Prometheus, to everybody who can reach it; :9090 is all addresses of the machine. Empty: no metrics are served."`
+}
+
+// Tracing is where spans go. The names are those of OpenTelemetry.
+type Tracing struct {
+	Endpoint    string  `env:"OTEL_EXPORTER_OTLP_ENDPOINT" example:"http://localhost:4318" doc:"Base URL of an OpenTelemetry collector that takes OTLP over HTTP. Empty: no tracing, at no cost."`
+	Headers     Secret  `env:"OTEL_EXPORTER_OTLP_HEADERS" example:"" doc:"Comma list of name=value headers for the collector, such as an API key."`
+	ServiceName string  `env:"OTEL_SERVICE_NAME" envDefault:"evently" doc:"Name of the service in traces."`
+	Ratio       float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" min:"0" max:"1" doc:"Share of traces that are kept, 0 to 1; those that a caller has begun follow the caller."`
+}
+
+// TracesURL gives the address that spans are sent to.
+func (t Tracing) TracesURL() string { return strings.TrimRight(t.Endpoint, "/") + "/v1/traces" }
+
+// HeaderMap gives the headers for the collector.
+func (t Tracing) HeaderMap() map[string]string {
+	headers := map[string]string{}
+	for pair := range strings.SplitSeq(t.Headers.Reveal(), ",") {
+		if name, value, ok := strings.Cut(pair, "="); ok {
+			headers[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	return headers
+}
+
 // IsProduction reports whether APP_ENV is production.
 func (c *Config) IsProduction() bool { return c.Service.Env == Production }
+
+// Now is the clock of this process. What several instances must agree on goes by the database's.
+func (c *Config) Now() time.Time { return time.Now().Add(c.Service.ClockOffset) }
 
 // LogJSON reports whether log lines are JSON.
 func (c *Config) LogJSON() bool {

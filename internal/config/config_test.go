@@ -83,6 +83,7 @@ func TestFaults(t *testing.T) {
 		{"redis scheme", valid("REDIS_URL=http://cache"), "REDIS_URL: must be a URL"},
 		{"redis list", valid("REDIS_URL=redis://a:1,http://b"), "REDIS_URL: must be a URL"},
 		{"environment", valid("APP_ENV=prod"), "APP_ENV: must be development or production"},
+		{"another clock in production", valid(production, "CLOCK_OFFSET=30s"), "CLOCK_OFFSET: is not for production"},
 		{"no secret in production", valid(production, "JWT_SECRET="), "JWT_SECRET: is required in production"},
 		{"short secret", valid(production, "JWT_SECRET="+strongSecret[1:]), "JWT_SECRET: must have at least 32 bytes"},
 		{"short second secret", valid(production, "JWT_SECRET="+strongSecret+",short"), "JWT_SECRET: must have at least 32 bytes"},

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"reflect"
@@ -193,6 +194,9 @@ func (f *faults) stores(c *Config, need Need) {
 	} else if !isStoreURL(c.Database.URL.Reveal(), "postgres", "postgresql") {
 		f.add("DATABASE_URL", "must be a URL such as postgres://user:password@host:5432/name")
 	}
+	if c.Database.MigrateURL != "" && !isStoreURL(c.Database.MigrateURL.Reveal(), "postgres", "postgresql") {
+		f.add("MIGRATE_DATABASE_URL", "must be a URL such as postgres://user:password@host:5432/name")
+	}
 	if c.Redis.URL == "" && need&NeedRedis != 0 {
 		f.add("REDIS_URL", "is required")
 	}
@@ -243,8 +247,19 @@ func (f *faults) accounts(c *Config, need Need) {
 }
 
 func (f *faults) rest(c *Config) {
+	if c.IsProduction() && c.Service.ClockOffset != 0 {
+		f.add("CLOCK_OFFSET", "is not for production")
+	}
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")
+	}
+	if u, err := url.Parse(c.Tracing.Endpoint); c.Tracing.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		f.add("OTEL_EXPORTER_OTLP_ENDPOINT", "must be a URL such as http://localhost:4318")
+	}
+	if c.Metrics.Addr != "" {
+		if _, port, err := net.SplitHostPort(c.Metrics.Addr); err != nil || port == "" {
+			f.add("METRICS_ADDR", "must be host:port, or :port for all addresses")
+		}
 	}
 	if c.WaitingRoom.Grace > 0 && c.WaitingRoom.Abandon < c.WaitingRoom.Grace {
 		f.add("WAITING_ROOM_ABANDON", "must be at least WAITING_ROOM_GRACE (%s)", c.WaitingRoom.Grace)

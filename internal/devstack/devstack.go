@@ -65,6 +65,7 @@ type Stack struct {
 	opts     Options
 	lock     *fileLock
 	spawner  *spawner
+	bins     binaries
 	postgres *postgres
 	redis    redisServer
 
@@ -128,6 +129,7 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.bins = bins
 
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

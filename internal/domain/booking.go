@@ -54,12 +54,16 @@ type SeatLock struct {
 	ShowID  int64
 	SeatIDs []int64
 	Token   string
+	// Overdue is how long the hold had been over when it was ended; 0 unless it had run out.
+	Overdue time.Duration
 }
 
 // Hold is the outcome of locking seats.
 type Hold struct {
 	Booking
 	Seats []BookedSeat
+	// Lapsed tells of each hold that had run out and stood in the way, how long it had been over.
+	Lapsed []time.Duration
 }
 
 // Payment is money that was taken for a booking.

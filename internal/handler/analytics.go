@@ -73,7 +73,11 @@ func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).Mar
 
 // Get answers GET /admin/analytics.
 func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
-	days, err := queryDays(r.URL.Query())
+	query, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	days, err := queryDays(query)
 	if err != nil {
 		return err
 	}

@@ -85,9 +85,9 @@ func (h *Bookings) locked(hold domain.Hold) lockResponse {
 }
 
 type payRequest struct {
-	BookingID int64      `json:"booking_id" validate:"required,gt=0"`
-	Amount    priceInput `json:"amount" validate:"required,money"`
-	Outcome   string     `json:"outcome" validate:"omitempty,oneof=success decline"`
+	BookingID int64       `json:"booking_id" validate:"required,gt=0"`
+	Amount    amountInput `json:"amount" validate:"required,number"`
+	Outcome   string      `json:"outcome" validate:"omitempty,oneof=success decline"`
 }
 
 type payResponse struct {
@@ -106,11 +106,7 @@ func (h *Bookings) Pay(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
 	}
-	amount, err := body.Amount.money()
-	if err != nil {
-		return domain.ErrValidation.WithCause(err)
-	}
-	payment, err := h.bookings.Pay(r.Context(), user.UserID, body.BookingID, amount,
+	payment, err := h.bookings.Pay(r.Context(), user.UserID, body.BookingID, body.Amount.money(),
 		service.PaymentOutcome(body.Outcome), keep(always, paid))
 	if err != nil {
 		return err

@@ -7,7 +7,9 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"reflect"
 	"strings"
+	"unicode/utf8"
 
 	"evently/internal/domain"
 )
@@ -78,6 +80,9 @@ func requireJSON(r *http.Request) error {
 
 // unmarshalStrict is json.Unmarshal without its leniency.
 func unmarshalStrict(body []byte, dst any) error {
+	if !utf8.Valid(body) {
+		return domain.ErrInvalidJSON.WithMessage("The request body is not UTF-8")
+	}
 	decoder := json.NewDecoder(strings.NewReader(string(body)))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(dst); err != nil {
@@ -86,7 +91,7 @@ func unmarshalStrict(body []byte, dst any) error {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return domain.ErrInvalidJSON.WithMessage("There is something behind the JSON value in the request body")
 	}
-	return nil
+	return checkNames(body, reflect.TypeOf(dst))
 }
 
 // unknownFieldPrefix is how encoding/json starts the one error that it gives no type.

@@ -23,6 +23,30 @@ func (p *priceInput) UnmarshalJSON(raw []byte) error {
 // money gives the amount of a price that was validated.
 func (p priceInput) money() (domain.Money, error) { return domain.ParseMoney(string(p)) }
 
+// amountInput is a sum of money in a request that is compared with one that we know: any number may
+// be written, and one that is no amount equals none.
+type amountInput string
+
+// UnmarshalJSON keeps the raw text, as priceInput does.
+func (a *amountInput) UnmarshalJSON(raw []byte) error {
+	if string(raw) != "null" {
+		*a = amountInput(raw)
+	}
+	return nil
+}
+
+// noAmount is what a number comes to that is no amount of money. No booking costs it.
+const noAmount domain.Money = -1
+
+// money gives the amount.
+func (a amountInput) money() domain.Money {
+	m, err := domain.ParseMoney(string(a))
+	if err != nil {
+		return noAmount
+	}
+	return m
+}
+
 // moneyOutput is an amount in an answer: a JSON number with at most two decimals.
 type moneyOutput domain.Money
 

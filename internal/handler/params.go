@@ -22,7 +22,7 @@ const (
 // pathID reads a path parameter that is an id: a whole number from 1 to 2^63-1.
 func pathID(r *http.Request, name string) (int64, error) {
 	id, err := strconv.ParseInt(chi.URLParam(r, name), 10, 64)
-	if err != nil || id < 1 {
+	if err != nil || id < 1 || strconv.FormatInt(id, 10) != chi.URLParam(r, name) {
 		return 0, domain.ErrInvalidParameter.WithDetails(name + ": must be a whole number above 0")
 	}
 	return id, nil

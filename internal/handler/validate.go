@@ -26,6 +26,7 @@ func newValidation() *validator.Validate {
 		"text":   func(f validator.FieldLevel) bool { return isText(f.Field().String()) },
 		"lines":  func(f validator.FieldLevel) bool { return isLines(f.Field().String()) },
 		"moment": func(f validator.FieldLevel) bool { return isMoment(f.Field().String()) },
+		"number": func(f validator.FieldLevel) bool { return isNumber(f.Field().String()) },
 		"money":  func(f validator.FieldLevel) bool { return isPrice(f.Field().String()) },
 		"email":  func(f validator.FieldLevel) bool { return domain.ValidEmail(f.Field().String()) },
 		// in bytes, whereas min and max count characters
@@ -58,6 +59,9 @@ func isMoment(s string) bool {
 	_, err := momentInput(s).time()
 	return err == nil
 }
+
+// isNumber reports whether s, the raw text of a JSON value, is a number.
+func isNumber(s string) bool { return s[0] == '-' || s[0] >= '0' && s[0] <= '9' }
 
 // isPrice reports whether s is an amount above zero that the database can hold.
 func isPrice(s string) bool {
@@ -117,6 +121,8 @@ func why(fault validator.FieldError) string {
 		return "must not be blank or hold control characters other than line breaks"
 	case "moment":
 		return "must be an RFC 3339 time from 2000 to 2199, such as 2030-01-31T19:30:00Z"
+	case "number":
+		return "must be a number"
 	case "money":
 		return "must be a number above 0 with at most two decimals"
 	case "password":

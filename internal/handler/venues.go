@@ -198,13 +198,19 @@ func (h *Venues) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 
 // queryIDPage reads the page of a list by id: the id after which it starts and its length.
 func queryIDPage(r *http.Request, kind string) (after int64, limit int, err error) {
-	query := r.URL.Query()
+	query, err := parseQuery(r)
+	if err != nil {
+		return 0, 0, err
+	}
 	if limit, err = queryLimit(query); err != nil {
 		return 0, 0, err
 	}
 	key, err := queryCursor(query, kind, 1)
-	if err != nil || key == nil {
+	switch {
+	case err != nil || key == nil:
 		return 0, limit, err
+	case key[0] < 1:
+		return 0, 0, domain.ErrInvalidCursor
 	}
 	return key[0], limit, nil
 }

@@ -31,9 +31,7 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer stop()
 
-	// The server's timeouts are for requests; this one lasts.
 	connection := http.NewResponseController(w)
-	_ = connection.SetReadDeadline(time.Time{}) // not supported: then there is none either
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
@@ -74,6 +72,7 @@ func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 
 // send writes and flushes, and reports whether the client is still there.
 func send(connection *http.ResponseController, w http.ResponseWriter, text []byte) bool {
+	// In place of the server's timeout, which is for whole answers.
 	_ = connection.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
 	if _, err := w.Write(text); err != nil {
 		return false

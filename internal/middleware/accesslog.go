@@ -3,10 +3,8 @@ package middleware
 import (
 	"log/slog"
 	"net/http"
-	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
@@ -27,17 +25,7 @@ func AccessLog(log *slog.Logger) func(http.Handler) http.Handler {
 }
 
 func logRequest(log *slog.Logger, r *http.Request, w chimiddleware.WrapResponseWriter, took time.Duration) {
-	route := "none"
-	if routing := chi.RouteContext(r.Context()); routing != nil {
-		// What ends in a star is where the search for a route ended in vain.
-		if pattern := routing.RoutePattern(); pattern != "" && !strings.HasSuffix(pattern, "*") {
-			route = pattern
-		}
-	}
-	status := w.Status()
-	if status == 0 {
-		status = http.StatusOK // nothing was written: that is what net/http then sends
-	}
+	route, status := routeOf(r), statusOf(w)
 	attrs := []slog.Attr{
 		slog.String("method", r.Method),
 		slog.String("route", route),

@@ -162,9 +162,10 @@ func (w *recording) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // final reports whether a repeat is to get this answer again. It is not when another try may end
 // otherwise without the client doing anything wrong: too many requests, seats that somebody else
-// has just now, a fault of ours, no answer at all.
+// has just now, a fault of ours, no answer at all. A wrong Content-Type is no part of what tells
+// requests apart, so a repeat with the right one is to be served.
 func (w *recording) final() bool {
-	if w.status == 0 || w.status == http.StatusTooManyRequests || w.status >= 499 {
+	if w.status == 0 || w.status == http.StatusTooManyRequests || w.status == http.StatusUnsupportedMediaType || w.status >= 499 {
 		return false
 	}
 	var body struct {

@@ -3,6 +3,7 @@ package middleware
 import (
 	"errors"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestPeekEmailLeavesTheBodyAsItWas(t *testing.T) {
 		if tt.err != nil {
 			body = io.MultiReader(body, iotest.ErrReader(tt.err))
 		}
-		r := httptest.NewRequest("POST", "/api/v1/auth/login", body)
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/auth/login", body)
 		if got := peekEmail(r); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/netip"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"evently/internal/domain"
 	"evently/internal/respond"
 )
@@ -93,7 +95,7 @@ func NoteUser(next http.Handler) http.Handler {
 	})
 }
 
-// LogHandler adds the request id to every line that is logged with the context of a request.
+// LogHandler adds the request id, and the trace id if there is one, to every line that is logged with the context of a request.
 type LogHandler struct{ slog.Handler }
 
 // Handle adds the request id and passes the line on.
@@ -101,6 +103,10 @@ func (h LogHandler) Handle(ctx context.Context, record slog.Record) error {
 	if id := RequestID(ctx); id != "" {
 		record = record.Clone()
 		record.AddAttrs(slog.String("request_id", id))
+	}
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		record = record.Clone()
+		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
 	}
 	return h.Handler.Handle(ctx, record)
 }

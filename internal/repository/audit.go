@@ -32,6 +32,18 @@ var auditChecks = []auditCheck{
 		FROM show_seats
 		WHERE (status = 'AVAILABLE') <> (booking_id IS NULL)
 		LIMIT $1`},
+	{name: "seat_is_of_its_holder", query: `
+		SELECT format('show %s seat %s is held by booking %s, which did not take it', show_id, seat_id, booking_id)
+		FROM show_seats
+		WHERE booking_id IS NOT NULL
+		  AND NOT EXISTS (
+		        SELECT FROM bookings
+		        JOIN booking_seats USING (booking_id)
+		        WHERE bookings.booking_id = show_seats.booking_id
+		          AND bookings.show_id = show_seats.show_id
+		          AND booking_seats.seat_id = show_seats.seat_id
+		      )
+		LIMIT $1`},
 	{name: "seat_sold_once", query: `
 		SELECT format('show %s seat %s is claimed by bookings %s',
 		              show_id, seat_id, array_agg(booking_id ORDER BY booking_id))
@@ -62,13 +74,13 @@ var auditChecks = []auditCheck{
 		HAVING coalesce(sum(price), 0) <> amount OR count(booking_seats.seat_id) <> seat_count
 		LIMIT $1`},
 	{name: "confirmed_is_paid", query: `
-		SELECT format('booking %s is CONFIRMED for %s and was paid %s',
-		              booking_id, bookings.amount, coalesce(sum(payments.amount), 0))
+		SELECT format('booking %s is CONFIRMED for %s and has %s payments of %s in all',
+		              bookings.booking_id, bookings.amount, count(payments.payment_id), coalesce(sum(payments.amount), 0))
 		FROM bookings
-		LEFT JOIN payments USING (booking_id)
-		WHERE bookings.status = 'CONFIRMED' AND coalesce(payments.status, 'succeeded') = 'succeeded'
+		LEFT JOIN payments ON payments.booking_id = bookings.booking_id AND payments.status = 'succeeded'
+		WHERE bookings.status = 'CONFIRMED'
 		GROUP BY bookings.booking_id
-		HAVING coalesce(sum(payments.amount), 0) <> bookings.amount
+		HAVING count(payments.payment_id) <> 1 OR sum(payments.amount) <> bookings.amount
 		LIMIT $1`},
 	{name: "cancelled_is_refunded", query: `
 		SELECT format('booking %s is CANCELLED and payment %s of %s was not refunded',
@@ -100,12 +112,18 @@ const auditTimeout = 10 * time.Minute
 // Audit checks every promise that the database can show, in one read-only snapshot, and gives up
 // to limit violations of each. A hold may be overdue by grace before that counts as one.
 func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int) ([]domain.Violation, error) {
+	return s.AuditEach(ctx, grace, limit, func(string) {})
+}
+
+// AuditEach is Audit that calls begin with the name of each promise before it is checked.
+func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	var violations []domain.Violation
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
 		for _, check := range auditChecks {
+			begin(check.name)
 			args := []any{limit}
 			if check.grace {
 				args = append(args, grace)
@@ -125,6 +143,42 @@ func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int) ([]do
 		return nil
 	})
 	return violations, s.translate(ctx, err)
+}
+
+// A lock agrees with the booking that it was taken for: one that is held, or that is booked and
+// whose release was lost.
+const strayLocks = `
+	SELECT show_id, seat_id, token
+	FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS locks (show_id, seat_id, token)
+	WHERE NOT EXISTS (
+	        SELECT FROM show_seats
+	        JOIN bookings USING (booking_id)
+	        WHERE show_seats.show_id = locks.show_id
+	          AND show_seats.seat_id = locks.seat_id
+	          AND bookings.lock_token = locks.token
+	          AND (bookings.status = 'CONFIRMED' OR (bookings.status = 'PENDING' AND bookings.expires_at > now()))
+	      )`
+
+// StrayLocks gives those of the seat locks that belong to no booking that is alive.
+func (s *Store) StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]domain.HeldLock, error) {
+	shows, seats, tokens := make([]int64, len(locks)), make([]int64, len(locks)), make([]string, len(locks))
+	for i, lock := range locks {
+		shows[i], seats[i], tokens[i] = lock.ShowID, lock.SeatID, lock.Token
+	}
+	var stray []domain.HeldLock
+	err := s.run(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, strayLocks, shows, seats, tokens)
+		if err != nil {
+			return err
+		}
+		stray, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.HeldLock, error) {
+			var lock domain.HeldLock
+			err := row.Scan(&lock.ShowID, &lock.SeatID, &lock.Token)
+			return lock, err
+		})
+		return err
+	})
+	return stray, err
 }
 
 // AuditChecks gives the names of the promises that Audit checks.

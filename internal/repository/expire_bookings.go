@@ -48,12 +48,12 @@ const (
 			UPDATE bookings
 			SET status = 'CANCELLED', cancel_reason = 'expired', cancelled_at = now()
 			WHERE booking_id = ANY ($1::bigint[])
-			RETURNING booking_id, show_id, lock_token
+			RETURNING booking_id, show_id, lock_token, now() - expires_at AS overdue
 		)
-		SELECT ended.show_id, ended.lock_token, array_agg(booking_seats.seat_id)
+		SELECT ended.show_id, ended.lock_token, ended.overdue, array_agg(booking_seats.seat_id)
 		FROM ended
 		JOIN booking_seats USING (booking_id)
-		GROUP BY ended.booking_id, ended.show_id, ended.lock_token`
+		GROUP BY ended.booking_id, ended.show_id, ended.lock_token, ended.overdue`
 )
 
 // ExpireBookings implements service.BookingStore.
@@ -85,7 +85,7 @@ func (s *Store) expire(ctx context.Context, lockStatement string, arg any) ([]do
 			}
 			locks, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.SeatLock, error) {
 				var lock domain.SeatLock
-				err := row.Scan(&lock.ShowID, &lock.Token, &lock.SeatIDs)
+				err := row.Scan(&lock.ShowID, &lock.Token, &lock.Overdue, &lock.SeatIDs)
 				return lock, err
 			})
 			return err

@@ -96,7 +96,7 @@ const (
 			SET status = 'CANCELLED', cancel_reason = 'expired', cancelled_at = now()
 			FROM held, overdue
 			WHERE bookings.booking_id = overdue.booking_id
-			RETURNING bookings.booking_id
+			RETURNING bookings.booking_id, extract(epoch FROM now() - bookings.expires_at)::float8 AS seconds
 		), freed AS (
 			UPDATE show_seats
 			SET status = 'AVAILABLE', booking_id = NULL, locked_at = NULL
@@ -116,7 +116,8 @@ const (
 		       coalesce((SELECT started FROM show), false),
 		       coalesce((SELECT price FROM show), 0),
 		       held.booking_id, held.amount, held.created_at, held.expires_at,
-		       seat_ids, venue_ids, seat_rows, seat_numbers, frees
+		       seat_ids, venue_ids, seat_rows, seat_numbers, frees,
+		       ARRAY(SELECT seconds FROM lapsed)
 		FROM (
 			SELECT array_agg(seat_id ORDER BY place) AS seat_ids,
 			       array_agg(venue_id ORDER BY place) AS venue_ids,
@@ -125,7 +126,7 @@ const (
 			       array_agg(free ORDER BY place) AS frees
 			FROM (
 				SELECT seat_id, venue_id, seat_row, seat_number, free,
-				       row_number() OVER (ORDER BY length(seat_row), seat_row, seat_number) AS place
+				       row_number() OVER (ORDER BY length(seat_row), seat_row COLLATE "C", seat_number) AS place
 				FROM wanted
 			) AS placed
 		) AS seats
@@ -145,6 +146,7 @@ type holdRow struct {
 	seatRows       []string
 	seatNumbers    []int32
 	free           []bool
+	lapsed         []float64 // seconds
 }
 
 // HoldSeats implements service.BookingStore.
@@ -162,7 +164,7 @@ func (s *Store) HoldSeats(ctx context.Context, hold service.NewHold) (domain.Hol
 			QueryRow(func(r pgx.Row) error {
 				return r.Scan(&row.found, &row.started, &row.price,
 					&row.bookingID, &row.amount, &row.createdAt, &row.expiresAt,
-					&row.seatIDs, &row.venueIDs, &row.seatRows, &row.seatNumbers, &row.free)
+					&row.seatIDs, &row.venueIDs, &row.seatRows, &row.seatNumbers, &row.free, &row.lapsed)
 			})
 		err := q.SendBatch(ctx, batch).Close()
 		// The token is good and its user is gone.
@@ -194,13 +196,18 @@ func (r *holdRow) hold(asked service.NewHold) (domain.Hold, error) {
 	}
 	switch {
 	case r.bookingID != nil:
+		lapsed := make([]time.Duration, len(r.lapsed))
+		for i, seconds := range r.lapsed {
+			lapsed[i] = time.Duration(seconds * float64(time.Second))
+		}
 		return domain.Hold{
 			Booking: domain.Booking{
 				ID: *r.bookingID, UserID: asked.UserID, ShowID: asked.ShowID,
 				Status: domain.BookingPending, Amount: domain.Money(*r.amount),
 				CreatedAt: *r.createdAt, ExpiresAt: *r.expiresAt,
 			},
-			Seats: seats,
+			Seats:  seats,
+			Lapsed: lapsed,
 		}, nil
 	case !r.found:
 		return domain.Hold{}, domain.ErrShowNotFound

@@ -3,10 +3,13 @@ package repository_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"evently/internal/domain"
+	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -27,19 +30,90 @@ func begin(t *testing.T, pool *pgxpool.Pool) (tx pgx.Tx, do func(sql string, arg
 	}
 }
 
-// waitUntilBlocked returns when a statement in this database waits for a lock.
-func waitUntilBlocked(t *testing.T, pool *pgxpool.Pool) {
+// waitUntilBlocked returns when n statements in this database wait for a lock.
+func waitUntilBlocked(t *testing.T, pool *pgxpool.Pool, n int) {
 	t.Helper()
 	for range 3000 { // each time the database itself waits a little: a minute in all
-		if testkit.Value[bool](t, pool, `
-			SELECT EXISTS (
-				SELECT FROM pg_sleep(0.02), pg_stat_activity
-				WHERE datname = current_database() AND wait_event_type = 'Lock'
-			)`) {
+		if testkit.Value[int](t, pool, `
+			SELECT count(*)
+			FROM pg_sleep(0.02), pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`) >= n {
 			return
 		}
 	}
-	t.Fatal("nothing waits for a lock")
+	t.Fatalf("there are no %d statements that wait for a lock", n)
+}
+
+const lockSeat = `SELECT FROM show_seats WHERE show_id = $1 AND seat_id = $2 FOR UPDATE NOWAIT`
+
+// All who want the seat have looked at it, and found it free, when the first of them may go on. Each of the
+// others must look again, at what the first has done.
+func TestTheSeatsAreLookedAtUnderTheirLocks(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	crowd := users(t, f, 3)
+	tx, do := begin(t, f.pool)
+	do(lockSeat, f.show, f.seats[0])
+	errs := make(chan error, len(crowd))
+	for _, user := range crowd {
+		go func() {
+			_, err := f.hold(user, f.seats[0])
+			errs <- err
+		}()
+	}
+	waitUntilBlocked(t, f.pool, len(crowd))
+	if err := tx.Rollback(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if won, lost := count(t, []error{<-errs, <-errs, <-errs}, domain.ErrSeatsUnavailable); won != 1 || lost != 2 {
+		t.Errorf("%d won and %d lost, want 1 and 2", won, lost)
+	}
+	f.audit(t)
+}
+
+// Two locks of one user run at the same time, held up at seats that are not the same: the second must
+// count the seats of the first.
+func TestTheUserLimitIsCountedUnderItsLock(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	user := testkit.NewUser(t, f.pool)
+	tx, do := begin(t, f.pool)
+	do(lockSeat, f.show, f.seats[0])
+	do(lockSeat, f.show, f.seats[1])
+	errs := make(chan error, 2)
+	for _, seat := range f.seats[:2] {
+		go func() {
+			_, err := f.store.HoldSeats(context.Background(), service.NewHold{
+				UserID: user, ShowID: f.show, SeatIDs: []int64{seat}, LockToken: "t", HoldFor: time.Minute, UserLimit: 1,
+			})
+			errs <- err
+		}()
+	}
+	waitUntilBlocked(t, f.pool, 2)
+	if err := tx.Rollback(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if won, lost := count(t, []error{<-errs, <-errs}, domain.ErrSeatLimit); won != 1 || lost != 1 {
+		t.Errorf("%d won and %d lost, want 1 and 1", won, lost)
+	}
+}
+
+// A booking that somebody is at work on is left to them: the cleanup goes on with the others.
+func TestExpiryPassesOverWhatIsLocked(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	busy, idle := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0]), f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[1])
+	testkit.Expire(t, f.pool, busy.ID)
+	testkit.Expire(t, f.pool, idle.ID)
+	_, do := begin(t, f.pool)
+	do(`SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE`, busy.ID)
+
+	patience, stop := context.WithTimeout(context.Background(), 20*time.Second)
+	defer stop()
+	locks, err := f.store.ExpireBookings(patience, 10)
+	if err != nil || len(locks) != 1 || locks[0].SeatIDs[0] != f.seats[1] {
+		t.Errorf("ended %+v, %v", locks, err)
+	}
 }
 
 // A payment is being recorded when the hold's time runs out and somebody takes its seat: the taker
@@ -60,7 +134,7 @@ func TestTakingOverWaitsForAPaymentInFlight(t *testing.T) {
 		_, err := f.hold(taker, f.seats[0])
 		taken <- err
 	}()
-	waitUntilBlocked(t, f.pool)
+	waitUntilBlocked(t, f.pool, 1)
 	if err := tx.Commit(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +153,6 @@ func TestTakingOverLocksAllSeatsInOrder(t *testing.T) {
 	testkit.Expire(t, f.pool, old.ID)
 	taker := testkit.NewUser(t, f.pool)
 
-	const lockSeat = `SELECT FROM show_seats WHERE show_id = $1 AND seat_id = $2 FOR UPDATE NOWAIT`
 	tx, do := begin(t, f.pool)
 	do(lockSeat, f.show, f.seats[0])
 	taken := make(chan error, 1)
@@ -87,7 +160,7 @@ func TestTakingOverLocksAllSeatsInOrder(t *testing.T) {
 		_, err := f.hold(taker, f.seats[1])
 		taken <- err
 	}()
-	waitUntilBlocked(t, f.pool)
+	waitUntilBlocked(t, f.pool, 1)
 	do(lockSeat, f.show, f.seats[1])
 	if err := tx.Rollback(context.Background()); err != nil {
 		t.Fatal(err)

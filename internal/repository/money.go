@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"database/sql/driver"
 	"fmt"
 	"math/big"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // numeric lets domain.Money travel as PostgreSQL's numeric without ever being a float.
-// It is a pgtype.NumericScanner and a pgtype.NumericValuer.
+// It is a pgtype.NumericScanner, a pgtype.NumericValuer and a driver.Valuer.
 type numeric domain.Money
 
 // cents is the exponent of Money: hundredths.
@@ -43,4 +44,11 @@ func (n *numeric) ScanNumeric(v pgtype.Numeric) error {
 // NumericValue gives the amount as PostgreSQL stores it.
 func (n numeric) NumericValue() (pgtype.Numeric, error) {
 	return pgtype.Numeric{Int: big.NewInt(int64(n)), Exp: cents, Valid: true}, nil
+}
+
+// Value gives the amount in digits. pgx asks for it where it has not prepared the statement (with
+// default_query_exec_mode=exec) and so does not know that the parameter is a numeric; it would send
+// the number of hundredths otherwise.
+func (n numeric) Value() (driver.Value, error) {
+	return domain.Money(n).String(), nil
 }

@@ -15,7 +15,7 @@ func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.S
 			SELECT seat_id, venue_id, seat_row, seat_number
 			FROM seats
 			WHERE venue_id = $1
-			ORDER BY length(seat_row), seat_row, seat_number`, venueID)
+			ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`, venueID)
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.
 			)
 			SELECT seat_id, venue_id, seat_row, seat_number, in_use
 			FROM matched
-			ORDER BY length(seat_row), seat_row, seat_number`, venueID, seatRows, numbers)
+			ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`, venueID, seatRows, numbers)
 		if err != nil {
 			return err
 		}

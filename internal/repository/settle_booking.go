@@ -62,7 +62,7 @@ const (
 			       array_agg(price ORDER BY place) AS prices
 			FROM (
 				SELECT seat_id, seats.venue_id, seat_row, seat_number, booking_seats.price,
-				       row_number() OVER (ORDER BY length(seat_row), seat_row, seat_number) AS place
+				       row_number() OVER (ORDER BY length(seat_row), seat_row COLLATE "C", seat_number) AS place
 				FROM booking
 				JOIN booking_seats USING (booking_id)
 				JOIN seats USING (seat_id)

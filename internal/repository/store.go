@@ -5,11 +5,15 @@ package repository
 import (
 	"context"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"evently/internal/domain"
+	"evently/internal/service"
 )
 
 // Options are the bounds of a Store.
@@ -17,6 +21,9 @@ type Options struct {
 	// AcquireTimeout is how long a request may wait for a connection before it is
 	// told that the service is overloaded. 0 means 1 s.
 	AcquireTimeout time.Duration
+	// MaxWaiting is how many requests may wait for a connection at once; one more is told that the
+	// service is overloaded, without waiting. 0 means 1000.
+	MaxWaiting int
 	// QueryTimeout bounds one operation on the database. 0 means 5 s.
 	QueryTimeout time.Duration
 }
@@ -25,12 +32,16 @@ type Options struct {
 type Store struct {
 	pool    *pgxpool.Pool
 	options Options
+	waiting atomic.Int64
 }
 
 // New gives a Store over pool, which the caller keeps and closes.
 func New(pool *pgxpool.Pool, options Options) *Store {
 	if options.AcquireTimeout <= 0 {
 		options.AcquireTimeout = time.Second
+	}
+	if options.MaxWaiting <= 0 {
+		options.MaxWaiting = 1000
 	}
 	if options.QueryTimeout <= 0 {
 		options.QueryTimeout = 5 * time.Second
@@ -48,6 +59,10 @@ type querier interface {
 
 // txKey is the context key of the transaction that InTx opened.
 type txKey struct{}
+
+// patience is how many times longer work on many rows may take than what users wait for. With the
+// defaults that stays below the server's own limit of a request.
+const patience = 5
 
 // A serialization failure or a deadlock leaves nothing behind, so the work is done anew.
 const (
@@ -98,17 +113,35 @@ func (s *Store) withConn(ctx context.Context, fn func(context.Context, *pgxpool.
 }
 
 func (s *Store) once(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
-	acquire, stop := context.WithTimeout(ctx, s.options.AcquireTimeout)
-	conn, err := s.pool.Acquire(acquire)
-	stop()
+	conn, err := s.acquire(ctx)
 	if err != nil {
-		return &acquireError{cause: err, exhausted: s.exhausted()}
+		return err
 	}
 	defer conn.Release()
 
-	ctx, cancel := context.WithTimeout(ctx, s.options.QueryTimeout)
+	timeout := s.options.QueryTimeout
+	if service.Patient(ctx) {
+		timeout *= patience
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return fn(ctx, conn)
+}
+
+// acquire waits for a connection, but not for long and not in a long line: what comes faster than
+// it can be served would otherwise pile up.
+func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	defer s.waiting.Add(-1)
+	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
+		return nil, domain.ErrOverloaded
+	}
+	ctx, stop := context.WithTimeout(ctx, s.options.AcquireTimeout)
+	defer stop()
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, &acquireError{cause: err, exhausted: s.exhausted()}
+	}
+	return conn, nil
 }
 
 // exhausted reports whether every connection that the pool may have is in use, which

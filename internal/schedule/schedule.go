@@ -24,6 +24,15 @@ type Entry struct {
 	Run func(ctx context.Context) (int, error)
 }
 
+// Recorder hears of runs. Its methods return at once.
+type Recorder interface {
+	// JobRan tells of a run that ended with the result "ok" or "failed", and of how many things
+	// it dealt with.
+	JobRan(entry, result string, count int, took time.Duration)
+	// JobSkipped tells of a run that was left out because the last one still went on.
+	JobSkipped(entry string)
+}
+
 // Schedule is a running cron table.
 type Schedule struct {
 	cron   *cron.Cron
@@ -32,11 +41,11 @@ type Schedule struct {
 
 // Start runs entries at their times until Stop. A run that is due while the last one of the same
 // entry still goes on is left out. A spec that cannot be read is an error, and nothing runs.
-func Start(ctx context.Context, log *slog.Logger, entries ...Entry) (*Schedule, error) {
+func Start(ctx context.Context, log *slog.Logger, recorder Recorder, entries ...Entry) (*Schedule, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	table := cron.New(cron.WithLocation(time.UTC))
 	for _, entry := range entries {
-		job := &job{entry: entry, ctx: ctx, log: log.With("job", entry.Name)}
+		job := &job{entry: entry, ctx: ctx, log: log.With("job", entry.Name), recorder: recorder}
 		if _, err := table.AddJob(entry.Spec, job); err != nil {
 			cancel()
 			return nil, fmt.Errorf("the schedule %q of %s: %w", entry.Spec, entry.Name, err)
@@ -67,11 +76,14 @@ type job struct {
 	ctx     context.Context //nolint:containedctx // cron gives its jobs none
 	log     *slog.Logger
 	running atomic.Bool
+
+	recorder Recorder
 }
 
 // Run does one run of the entry.
 func (j *job) Run() {
 	if !j.running.CompareAndSwap(false, true) {
+		j.recorder.JobSkipped(j.entry.Name)
 		j.log.Warn("skipped: the last run is still going on")
 		return
 	}
@@ -82,6 +94,11 @@ func (j *job) Run() {
 	start := time.Now()
 	n, err := j.safely(ctx)
 	took := time.Since(start)
+	result := "ok"
+	if err != nil {
+		result = "failed"
+	}
+	j.recorder.JobRan(j.entry.Name, result, n, took)
 	switch {
 	case err != nil && errors.Is(context.Cause(j.ctx), context.Canceled):
 		j.log.InfoContext(ctx, "job cut short by the shutdown", "count", n, "duration", took)

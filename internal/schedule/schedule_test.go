@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"evently/internal/schedule"
 )
@@ -20,12 +24,64 @@ func setup() (*slog.Logger, *bytes.Buffer) {
 	return slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})), &logged
 }
 
+// recorded remembers what a schedule recorded, to be read when nothing runs any more.
+type recorded struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *recorded) JobRan(entry, result string, count int, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, fmt.Sprintf("%s %s %d %s", entry, result, count, took))
+}
+
+func (r *recorded) JobSkipped(entry string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, entry+" skipped")
+}
+
+func TestRunsAreRecorded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, _ := setup()
+		recorder := &recorded{}
+		calls := 0
+		s, err := schedule.Start(t.Context(), log, recorder, schedule.Entry{
+			Name: "tidy", Spec: "@every 2s", Timeout: time.Minute,
+			Run: func(context.Context) (int, error) {
+				switch calls++; calls {
+				case 1:
+					<-time.After(3 * time.Second) // over the second run
+					return 7, nil
+				case 2:
+					return 1, errors.New("no luck")
+				default:
+					panic("broken")
+				}
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(9 * time.Second)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		want := []string{"tidy skipped", "tidy ok 7 3s", "tidy failed 1 0s", "tidy failed 0 0s"}
+		if diff := cmp.Diff(want, recorder.lines); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestRunsComeRoundAndStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
 		var runs atomic.Int32
-		s, err := schedule.Start(t.Context(), log, schedule.Entry{
+		s, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{
 			Name: "count", Spec: "@every 1s", Timeout: time.Minute,
 			Run: func(context.Context) (int, error) { return int(runs.Add(1)) - 1, nil },
 		})
@@ -52,7 +108,7 @@ func TestARunIsLeftOutWhileTheLastGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
 		var running, most atomic.Int32
-		s, err := schedule.Start(t.Context(), log, schedule.Entry{
+		s, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{
 			Name: "slow", Spec: "@every 1s", Timeout: time.Minute,
 			Run: func(context.Context) (int, error) {
 				most.Store(max(most.Load(), running.Add(1)))
@@ -82,7 +138,7 @@ func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
 		runs := 0
-		s, err := schedule.Start(t.Context(), log, schedule.Entry{
+		s, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{
 			Name: "bad", Spec: "@every 1s", Timeout: time.Minute,
 			Run: func(context.Context) (int, error) {
 				if runs++; runs == 1 {
@@ -114,7 +170,7 @@ func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
-		s, err := schedule.Start(t.Context(), log, schedule.Entry{Name: "long", Spec: "@every 10s", Timeout: time.Second, Run: untilDone})
+		s, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{Name: "long", Spec: "@every 10s", Timeout: time.Second, Run: untilDone})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +184,7 @@ func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
-		s, err := schedule.Start(t.Context(), log, schedule.Entry{Name: "long", Spec: "@every 1s", Timeout: time.Hour, Run: untilDone})
+		s, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{Name: "long", Spec: "@every 1s", Timeout: time.Hour, Run: untilDone})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -147,7 +203,7 @@ func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
 func TestASpecThatCannotBeReadIsAnError(t *testing.T) {
 	t.Parallel()
 	log, _ := setup()
-	if _, err := schedule.Start(t.Context(), log, schedule.Entry{Name: "x", Spec: "* * * * * *"}); err == nil {
+	if _, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{Name: "x", Spec: "* * * * * *"}); err == nil {
 		t.Error("six fields are taken")
 	}
 }

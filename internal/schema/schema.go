@@ -52,6 +52,9 @@ type Migration struct {
 // instance is migrating it waits for that one, up to 5 minutes.
 func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return with(databaseURL, func(p *goose.Provider) error {
+		if pending, err := p.HasPending(ctx); err == nil && pending {
+			log.InfoContext(ctx, "applying migrations; this waits for another instance that does so", "latest", Expected())
+		}
 		results, err := p.Up(ctx)
 		for _, r := range results {
 			log.InfoContext(ctx, "migration applied", "migration", path.Base(r.Source.Path), "took", r.Duration)

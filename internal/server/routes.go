@@ -7,6 +7,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
+	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/domain"
 	"evently/internal/handler"
@@ -37,6 +38,8 @@ type Options struct {
 	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	Recorder       middleware.RequestRecorder
+	Tracer         trace.TracerProvider // nil traces nothing
 	Version        string
 	Log            *slog.Logger
 }
@@ -46,6 +49,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
 	r.Use(
 		middleware.Identify(o.TrustedProxies),
+		middleware.Trace(o.Tracer),
+		middleware.Measure(o.Recorder),
 		middleware.AccessLog(o.Log),
 		middleware.Recover(o.Log),
 		middleware.SecurityHeaders,

@@ -35,6 +35,15 @@ func Listen(ctx context.Context, port int) (net.Listener, error) {
 	return listener, nil
 }
 
+// ListenOn takes the TCP address host:port. It fails when it is taken or not this machine's.
+func ListenOn(ctx context.Context, address string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	return listener, nil
+}
+
 // New gives a Server of handler on listener, which it owns from here on.
 func New(listener net.Listener, handler http.Handler, limits Limits, log *slog.Logger) *Server {
 	return &Server{

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"evently/internal/domain"
@@ -126,8 +127,16 @@ type Bookings struct {
 	admissions Admissions
 	payments   PaymentProvider
 	rules      BookingRules
+	recorder   BookingRecorder
 	log        *slog.Logger
+
+	mu         sync.Mutex
+	unreleased []domain.SeatLock // to be tried again, maxUnreleased at most
 }
+
+// maxUnreleased bounds what is remembered of locks that could not be released. What is forgotten
+// runs out by itself.
+const maxUnreleased = 10_000
 
 // BookingDeps are what the booking use cases work with.
 type BookingDeps struct {
@@ -136,13 +145,14 @@ type BookingDeps struct {
 	Admissions Admissions
 	Payments   PaymentProvider
 	Rules      BookingRules
+	Recorder   BookingRecorder
 	Log        *slog.Logger
 }
 
 // NewBookings gives the booking use cases.
 func NewBookings(d BookingDeps) *Bookings {
 	return &Bookings{
-		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, log: d.Log,
+		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, recorder: d.Recorder, log: d.Log,
 	}
 }
 
@@ -161,7 +171,9 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 
 	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	if taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor); err == nil && len(taken) > 0 {
+	taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
+	if err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
 	}
 	hold, err := recorded(ctx, b.store, answer, func(ctx context.Context) (domain.Hold, error) {
@@ -174,9 +186,14 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 			UserLimit: b.rules.MaxSeatsPerUser,
 		})
 	})
+	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
 		b.release(ctx, lock)
 		return domain.Hold{}, err
+	}
+	b.recorder.Hold(HoldMade)
+	for _, overdue := range hold.Lapsed {
+		b.recorder.HoldReleased(overdue)
 	}
 	return hold, nil
 }
@@ -196,6 +213,9 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 	}
 	switch {
 	case booking.Confirmed():
+		if booking.Changed {
+			b.recorder.Hold(HoldConfirmed)
+		}
 		b.release(ctx, booking.Lock)
 		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
@@ -219,6 +239,10 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 	}
 	switch {
 	case booking.Changed:
+		b.recorder.Hold(HoldCancelled)
+		if booking.Refund != nil {
+			b.recorder.Refund()
+		}
 		b.release(ctx, booking.Lock)
 		b.leaveRoom(ctx, booking.Booking)
 		return booking, nil
@@ -245,7 +269,7 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 			return total, err
 		}
 		total += len(locks)
-		b.release(ctx, locks...)
+		b.released(ctx, locks)
 		if len(locks) < b.rules.CleanupBatch {
 			return total, nil
 		}
@@ -273,18 +297,51 @@ func (b *Bookings) tidy(ctx context.Context, bookingID int64) error {
 	if err != nil {
 		return err
 	}
-	b.release(ctx, locks...)
+	b.released(ctx, locks)
 	return nil
 }
 
-// release frees Redis locks, also for a client that has gone. A lock that cannot be released
-// runs out by itself; until then it may delay a seat.
+// released follows the end of holds that had run out.
+func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
+	for _, lock := range locks {
+		b.recorder.HoldReleased(lock.Overdue)
+	}
+	b.release(ctx, locks...)
+}
+
+// release frees Redis locks, also for a client that has gone. What cannot be released now is tried
+// again by RetryReleases: until then the lock keeps a seat from being sold that can be had.
 func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 	defer cancel()
 	if err := b.locks.Release(ctx, locks...); err != nil {
-		b.log.DebugContext(ctx, "seat locks stay until they run out", "locks", len(locks), "error", err)
+		b.log.DebugContext(ctx, "seat locks were not released yet", "locks", len(locks), "error", err)
+		b.remember(locks)
 	}
+}
+
+func (b *Bookings) remember(locks []domain.SeatLock) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	locks = locks[:min(len(locks), maxUnreleased-len(b.unreleased))]
+	b.unreleased = append(b.unreleased, locks...)
+}
+
+// RetryReleases tries again to release what could not be released, and gives how many locks
+// were. It fails while Redis does not answer, and keeps them.
+func (b *Bookings) RetryReleases(ctx context.Context) (int, error) {
+	b.mu.Lock()
+	locks := b.unreleased
+	b.unreleased = nil
+	b.mu.Unlock()
+	for start := 0; start < len(locks); start += b.rules.CleanupBatch {
+		batch := locks[start:min(start+b.rules.CleanupBatch, len(locks))]
+		if err := b.locks.Release(ctx, batch...); err != nil {
+			b.remember(locks[start:])
+			return start, err
+		}
+	}
+	return len(locks), nil
 }
 
 // leaveRoom gives the user's slot in the waiting room to the next in line. A slot that cannot be given

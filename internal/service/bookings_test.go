@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"evently/internal/domain"
 	"evently/internal/service"
 )
@@ -71,18 +73,33 @@ func (g *gate) Release(ctx context.Context, locks ...domain.SeatLock) error {
 // store answers HoldSeats alone: any other call is a nil dereference and fails the test.
 type store struct {
 	service.BookingStore
-	asked int
-	err   error
+	asked  int
+	err    error
+	lapsed []time.Duration
+
+	recorded []string
 }
+
+func (s *store) SeatLock(layer service.LockLayer, outcome service.LockOutcome) {
+	s.recorded = append(s.recorded, string(layer)+" "+string(outcome))
+}
+func (s *store) Hold(event service.HoldEvent) { s.recorded = append(s.recorded, string(event)) }
+func (s *store) HoldReleased(overdue time.Duration) {
+	s.recorded = append(s.recorded, "released "+overdue.String())
+}
+func (s *store) Payment(result service.PaymentResult) {
+	s.recorded = append(s.recorded, string(result))
+}
+func (s *store) Refund() { s.recorded = append(s.recorded, "refund") }
 
 func (s *store) HoldSeats(_ context.Context, hold service.NewHold) (domain.Hold, error) {
 	s.asked++
-	return domain.Hold{Booking: domain.Booking{ID: 1, ShowID: hold.ShowID}}, s.err
+	return domain.Hold{Booking: domain.Booking{ID: 1, ShowID: hold.ShowID}, Lapsed: s.lapsed}, s.err
 }
 
 func bookings(s *store, g *gate) *service.Bookings {
 	rules := service.BookingRules{HoldFor: time.Minute, MaxSeatsPerBooking: 3, CleanupBatch: 10, RecordTimeout: time.Second}
-	return service.NewBookings(service.BookingDeps{Store: s, Locks: g, Rules: rules, Log: slog.New(slog.DiscardHandler)})
+	return service.NewBookings(service.BookingDeps{Store: s, Locks: g, Rules: rules, Recorder: s, Log: slog.New(slog.DiscardHandler)})
 }
 
 func TestLockStopsAtTheGate(t *testing.T) {
@@ -115,6 +132,29 @@ func TestLockReleasesWhatTheStoreRefused(t *testing.T) {
 	}
 }
 
+// Redis stalls when a lock is to be released: the seat must not stay taken until the lock runs out.
+func TestAFailedReleaseIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	s, g := &store{err: domain.ErrSeatLimit}, &gate{}
+	b := bookings(s, g)
+	g.err = errors.New("down")
+	for range 3 {
+		if _, err := b.Lock(context.Background(), 1, 7, []int64{1}, nil); !errors.Is(err, domain.ErrSeatLimit) {
+			t.Fatalf("got %v", err)
+		}
+	}
+	if _, err := b.RetryReleases(context.Background()); err == nil {
+		t.Error("a release that fails again is no success")
+	}
+	g.err, g.released = nil, nil
+	if n, err := b.RetryReleases(context.Background()); n != 3 || err != nil || len(g.released) != 3 {
+		t.Errorf("released %d, %v: %+v", n, err, g.released)
+	}
+	if n, err := b.RetryReleases(context.Background()); n != 0 || err != nil {
+		t.Errorf("released %d again, %v", n, err)
+	}
+}
+
 func TestLockRefusesBadSeatLists(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -128,6 +168,27 @@ func TestLockRefusesBadSeatLists(t *testing.T) {
 		s, g := &store{}, &gate{}
 		if _, err := bookings(s, g).Lock(context.Background(), 1, 7, c.seats, nil); !errors.Is(err, c.want) || s.asked != 0 {
 			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestLockIsRecordedByLayerAndOutcome(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		store store
+		gate  gate
+		want  []string
+	}{
+		"won":      {store{lapsed: []time.Duration{time.Second}}, gate{}, []string{"redis won", "postgres won", "held", "released 1s"}},
+		"lost":     {store{}, gate{taken: []int64{1}}, []string{"redis lost"}},
+		"too late": {store{err: domain.ErrSeatsUnavailable}, gate{}, []string{"redis won", "postgres lost"}},
+		"refused":  {store{err: domain.ErrSeatLimit}, gate{}, []string{"redis won", "postgres refused"}},
+		"no redis": {store{}, gate{err: errors.New("down")}, []string{"redis failed", "postgres won", "held"}},
+		"no store": {store{err: domain.ErrOverloaded}, gate{}, []string{"redis won", "postgres failed"}},
+	} {
+		_, _ = bookings(&c.store, &c.gate).Lock(t.Context(), 1, 7, []int64{1, 2}, nil)
+		if diff := cmp.Diff(c.want, c.store.recorded); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -37,6 +38,9 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 		Outcome: outcome,
 	})
 	if err != nil {
+		if result, counts := chargeResult(err); counts {
+			b.recorder.Payment(result)
+		}
 		return domain.Payment{}, err
 	}
 	// The money has moved: that is recorded even if the client has gone.
@@ -45,8 +49,21 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 	booking, err = recorded(ctx, b.store, ofPayment(answer), func(ctx context.Context) (PayableBooking, error) {
 		return b.store.RecordPayment(ctx, userID, bookingID, transactionID)
 	})
-	if err != nil {
+	if errors.Is(err, domain.ErrIdempotencyInProgress) {
+		// The claim passed to a repeat meanwhile, and what is told is the repeat's. The money has
+		// moved all the same: without its record nobody would give it back.
+		if _, recordErr := b.store.RecordPayment(ctx, userID, bookingID, transactionID); recordErr != nil {
+			return domain.Payment{}, recordErr
+		}
+	}
+	switch {
+	case err != nil:
+		b.recorder.Payment(PaymentFailed)
 		return domain.Payment{}, err
+	case booking.Paid == nil:
+		b.recorder.Payment(PaymentLate)
+	default:
+		b.recorder.Payment(PaymentSucceeded)
 	}
 	if err := b.payable(ctx, booking); err != nil {
 		return domain.Payment{}, err

@@ -174,13 +174,18 @@ func wired(t testing.TB, client *redis.Client) (*redis.Client, *wire) {
 			_ = sleep(ctx, 10*time.Millisecond) // asynq dials again and again
 			return nil, net.ErrClosed
 		}
+		conn, err := (&net.Dialer{}).DialContext(ctx, original.Network, original.Addr)
+		if err != nil {
+			return nil, err
+		}
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		conn, err := (&net.Dialer{}).DialContext(ctx, original.Network, original.Addr)
-		if err == nil {
-			w.conns[conn] = struct{}{}
+		if w.isCut { // meanwhile
+			_ = conn.Close()
+			return nil, net.ErrClosed
 		}
-		return conn, err
+		w.conns[conn] = struct{}{}
+		return conn, nil
 	}
 	other := redis.NewClient(options)
 	t.Cleanup(func() { _ = other.Close() })

@@ -230,13 +230,16 @@ func (h *Hub) poke() {
 // slots is the number of groups of streams; each second one of them gets its heartbeat.
 func (h *Hub) slots() int { return int(h.options.Heartbeat / time.Second) }
 
-// everySecond sends heartbeats to one group and looks for admissions that ran out, of which
-// nothing else tells when nobody waits.
+// everySecond sends heartbeats to one group, looks for admissions that ran out, of which nothing
+// else tells when nobody waits, and has the loop try again what failed.
 func (h *Hub) everySecond(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.beat = (h.beat + 1) % h.slots()
 	for _, w := range h.shows {
+		if w.all {
+			h.poke()
+		}
 		for userID, streams := range w.users {
 			for _, s := range streams {
 				if s.slot == h.beat {
@@ -261,8 +264,9 @@ func (h *Hub) refresh(ctx context.Context) {
 			batch := users[start:min(start+statusBatch, len(users))]
 			statuses, err := h.room.statuses(ctx, showID, batch)
 			if err != nil {
-				// The room has logged it. The next sweep asks about everybody again.
+				// The room has logged it. The next second asks again.
 				h.log.DebugContext(ctx, "statuses for streams", "show_id", showID, "error", err)
+				h.putBack(showID)
 				break
 			}
 			h.tell(showID, batch, statuses)
@@ -290,6 +294,15 @@ func (h *Hub) takeStale() map[int64][]int64 {
 		clear(w.stale)
 	}
 	return taken
+}
+
+// putBack counts all of a show as stale again. It does not wake the loop, which would not rest then.
+func (h *Hub) putBack(showID int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w := h.shows[showID]; w != nil {
+		w.all = true
+	}
 }
 
 func (h *Hub) tell(showID int64, users []int64, statuses []domain.RoomStatus) {

@@ -262,6 +262,27 @@ func TestTheWatchdogForgetsRoomsInWhichNobodyWaits(t *testing.T) {
 	}
 }
 
+// A worker needs nobody who asks to go on until the queue is empty.
+func TestAWorkerKeepsItselfGoing(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	options := f.options
+	options.Defaults = domain.RoomSettings{Mode: domain.RoomQueueAll, MaxUsers: 1000, BatchSize: 1}
+	options.AdmitInterval = 20 * time.Millisecond
+	options.Now = nil
+	one := start(t, f, options)
+	for user := int64(1); user <= 10; user++ {
+		if _, err := one.Enter(t.Context(), show, user); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "all were let in", func() bool { return f.client.ZCard(t.Context(), keys(show)[5]).Val() == 10 })
+	eventually(t, "no task was left", func() bool {
+		info, err := asynq.NewInspectorFromRedisClient(f.client).GetQueueInfo(queueName)
+		return err == nil && info.Size == 0
+	})
+}
+
 // Flushing Redis loses the queue and its task. Who asks again queues anew and is let in.
 func TestAWorkerGoesOnAfterAFlush(t *testing.T) {
 	t.Parallel()

@@ -122,7 +122,7 @@ func TestAWorkerLogsAnOutageOnce(t *testing.T) {
 	}
 	wire.mend()
 	eventually(t, "both lines were there", func() bool { return strings.Count(lines.String(), "\n") >= 2 })
-	if got := strings.Count(lines.String(), "\n"); got > 3 {
+	if got := strings.Count(lines.String(), "\n"); got > 2 {
 		t.Errorf("an outage is %d lines:\n%s", got, lines.String())
 	}
 	if got := lines.String(); !strings.Contains(got, "does not answer") || !strings.Contains(got, "answers again") {

@@ -20,6 +20,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/sync/singleflight"
 
 	"evently/internal/domain"
@@ -63,6 +64,8 @@ type Options struct {
 	Timeout time.Duration
 	// Cooldown is how long Redis is left alone after it failed several times in a row. 0 means 2 s.
 	Cooldown time.Duration
+	// Tracer makes spans of ticks. Nil traces nothing.
+	Tracer trace.TracerProvider
 	// Metrics may be nil.
 	Metrics Metrics
 	// Now replaces the clock of Redis. Nil in production: there is one clock for all instances.

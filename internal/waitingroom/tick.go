@@ -120,7 +120,7 @@ func (r *Room) nextTick(now time.Time) time.Time {
 func (r *Room) arm(ctx context.Context, showID int64, now time.Time) error {
 	due := r.nextTick(now)
 	payload := strconv.FormatInt(showID, 10) + ":" + strconv.FormatInt(due.UnixMilli(), 10)
-	_, err := r.queue.EnqueueContext(ctx, asynq.NewTask(taskType, []byte(payload)),
+	_, err := r.queue.EnqueueContext(ctx, asynq.NewTaskWithHeaders(taskType, []byte(payload), traceHeaders(ctx)),
 		asynq.Queue(queueName),
 		asynq.TaskID(fmt.Sprintf("admit:%d:%d", showID, due.UnixMilli())),
 		asynq.ProcessIn(due.Sub(now)),

@@ -19,10 +19,11 @@ import (
 // Worker runs the ticks of all rooms: an asynq server of the queue "waitingroom". Each instance
 // has one; asynq gives a task to one of them.
 type Worker struct {
-	room   *Room
-	server *asynq.Server
-	outage *outage
-	log    *slog.Logger
+	room      *Room
+	server    *asynq.Server
+	inspector *asynq.Inspector
+	outage    *outage
+	log       *slog.Logger
 }
 
 // tickConcurrency is how many shows one instance ticks at a time.
@@ -31,7 +32,7 @@ const tickConcurrency = 16
 // NewWorker gives a Worker over client, which is its own: it watches the client's commands. The
 // caller closes it after Stop.
 func NewWorker(room *Room, client redis.UniversalClient, log *slog.Logger) *Worker {
-	w := &Worker{room: room, outage: &outage{log: log}, log: log}
+	w := &Worker{room: room, inspector: asynq.NewInspectorFromRedisClient(client), outage: &outage{log: log}, log: log}
 	client.AddHook(w.outage)
 	interval := room.options.AdmitInterval
 	w.server = asynq.NewServerFromRedisClient(client, asynq.Config{
@@ -48,7 +49,11 @@ func NewWorker(room *Room, client redis.UniversalClient, log *slog.Logger) *Work
 }
 
 // Start begins to work in goroutines of its own. It works through an outage of Redis.
-func (w *Worker) Start() error { return w.server.Start(asynq.HandlerFunc(w.admit)) }
+func (w *Worker) Start() error {
+	return w.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
+		return w.room.traced(ctx, task, w.admit)
+	}))
+}
 
 // Stop waits for ticks under way, a few seconds at most. A tick that was not done stays queued.
 func (w *Worker) Stop() { w.server.Shutdown() }
@@ -121,16 +126,23 @@ func (w *Worker) logFailure(ctx context.Context, task *asynq.Task, err error) {
 type outage struct {
 	log  *slog.Logger
 	down atomic.Bool
+	last atomic.Int64 // failure, in nanoseconds since 1970
 }
 
+// settled is how long nothing may fail before an outage counts as over: at its edges some
+// connections work and some do not.
+const settled = time.Second
+
 func (o *outage) note(err error) {
+	now := time.Now()
 	switch {
 	case errors.Is(err, context.Canceled):
 	case unreachable(err):
+		o.last.Store(now.UnixNano())
 		if o.down.CompareAndSwap(false, true) {
 			o.log.Error("the queue's store does not answer; admissions pause", "error", err)
 		}
-	default: // an answer, be it an error
+	case o.down.Load() && now.Sub(time.Unix(0, o.last.Load())) > settled: // an answer, be it an error
 		if o.down.CompareAndSwap(true, false) {
 			o.log.Info("the queue's store answers again")
 		}

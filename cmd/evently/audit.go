@@ -1,0 +1,114 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"evently/internal/app"
+	"evently/internal/config"
+	"evently/internal/service"
+)
+
+// maxAuditLimit bounds --limit.
+const maxAuditLimit = 10_000
+
+// newAuditCommand gives `evently audit`.
+func newAuditCommand() *cobra.Command {
+	var o app.AuditOptions
+	audit := &cobra.Command{
+		Use:   "audit",
+		Short: "Check every promise that the data can show",
+		Long: "Check every promise that the data can show: no seat is sold twice, what is CONFIRMED is paid once and\n" +
+			"has its seats, what is CANCELLED has none and was refunded, holds end in time, seat locks belong to holds.\n\n" +
+			"It only reads, DATABASE_URL in one snapshot and REDIS_URL, if that is set, in small steps; it may run beside\n" +
+			"a busy service. Each violation is a line on the standard output. The exit code is 0 when there is none, 1 when\n" +
+			"there is one or the audit could not be finished, and 2 when the command line is wrong.",
+		Example: "  evently audit\n" +
+			"  evently audit --limit 1000 > violations.txt\n" +
+			"  evently audit --grace 10m       let the cleanup be late",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.Limit < 1 || o.Limit > maxAuditLimit {
+				return fmt.Errorf("--limit must be from 1 to %d", maxAuditLimit)
+			}
+			if o.Grace < 0 || o.Settle < 0 {
+				return errors.New("--grace and --settle must not be negative")
+			}
+			return cobra.NoArgs(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd, o) },
+	}
+	audit.Flags().DurationVar(&o.Grace, "grace", 0,
+		"how long a hold may be overdue and a lock without a hold may last (default: what CLEANUP_SCHEDULE leaves, and a minute)")
+	audit.Flags().DurationVar(&o.Settle, "settle", 0,
+		"when to look again at a lock without a hold, which may be of a request that runs (default: the longest that one may)")
+	audit.Flags().IntVar(&o.Limit, "limit", 100, "violations of each promise to print")
+	return audit
+}
+
+func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
+	ctx := cmd.Context()
+	cfg, _, err := settings(config.NeedDatabase, io.Discard)
+	if err != nil {
+		return err
+	}
+	pool, err := openPool(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	var client redis.UniversalClient
+	if cfg.Redis.URL != "" {
+		if client, err = app.OpenRedis(cfg.Redis); err != nil {
+			return err
+		}
+		defer func() { _ = client.Close() }() // only read from
+	}
+
+	start := time.Now()
+	report, err := app.NewAudit(cfg, pool, client, o).Run(ctx, progress(cmd.ErrOrStderr()))
+	return errors.Join(printAudit(cmd.OutOrStdout(), report, client != nil, time.Since(start)), failedAudit(report, err))
+}
+
+// failedAudit gives what the exit code is to tell.
+func failedAudit(report service.AuditReport, err error) error {
+	switch {
+	case err != nil:
+		return fmt.Errorf("the audit was not finished: %w", err)
+	case len(report.Violations) > 0:
+		return fmt.Errorf("%d violation(s)", len(report.Violations))
+	}
+	return nil
+}
+
+func printAudit(out io.Writer, report service.AuditReport, locks bool, took time.Duration) error {
+	for _, v := range report.Violations {
+		if _, err := fmt.Fprintf(out, "%s: %s\n", v.Check, v.Detail); err != nil {
+			return err
+		}
+	}
+	note := ""
+	switch {
+	case !locks:
+		note = "; seat locks were not checked, REDIS_URL is not set"
+	case report.MoreLocks:
+		note = "; there are more seat locks than were looked at"
+	}
+	_, err := fmt.Fprintf(out, "%d promises checked in %s, %d violation(s)%s\n",
+		report.Checks, took.Round(time.Millisecond), len(report.Violations), note)
+	return err
+}
+
+// progress tells on a terminal what is being checked; elsewhere nobody is waiting.
+func progress(w io.Writer) func(check string) {
+	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return func(check string) { _, _ = fmt.Fprintf(w, "checking %s\n", check) }
+	}
+	return func(string) {}
+}

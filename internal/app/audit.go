@@ -1,0 +1,40 @@
+package app
+
+import (
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"evently/internal/config"
+	"evently/internal/repository"
+	"evently/internal/seatlock"
+	"evently/internal/service"
+)
+
+// AuditOptions are what an audit lets pass, and how much it tells.
+type AuditOptions struct {
+	Grace  time.Duration // 0 is what the cleanup may take
+	Settle time.Duration // 0 is what a request may take
+	Limit  int           // violations of each promise
+}
+
+// NewAudit puts an audit together over stores that the caller keeps and closes. Without a Redis
+// client (nil) the seat locks are not checked.
+func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, o AuditOptions) *service.Audit {
+	if o.Grace <= 0 {
+		o.Grace = cfg.Booking.CleanupInterval() + cleanupTimeout
+	}
+	if o.Settle <= 0 {
+		o.Settle = cfg.Database.AcquireTimeout + cfg.Database.QueryTimeout + recordTimeout
+	}
+	store := repository.New(pool, repository.Options{
+		AcquireTimeout: cfg.Database.AcquireTimeout,
+		QueryTimeout:   cfg.Database.QueryTimeout,
+	})
+	rules := service.AuditRules{Grace: o.Grace, Limit: o.Limit, Settle: o.Settle}
+	if client == nil {
+		return service.NewAudit(store, nil, rules)
+	}
+	return service.NewAudit(store, seatlock.New(client, seatlock.Options{Timeout: cfg.Redis.Timeout}), rules)
+}

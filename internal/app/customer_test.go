@@ -1,0 +1,128 @@
+package app_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"evently/internal/domain"
+	"evently/internal/testkit"
+)
+
+// customer is a user who books at a box office.
+type customer struct {
+	*boxOffice
+	user  int64
+	token string
+}
+
+// newCustomer starts an instance with a show, and makes a user.
+func newCustomer(t testing.TB, settings ...string) customer {
+	t.Helper()
+	return openBoxOffice(t, settings...).customer(t)
+}
+
+// customer makes a user and their token, without the cost of a password.
+func (b *boxOffice) customer(t testing.TB) customer {
+	t.Helper()
+	c := customer{boxOffice: b, user: testkit.NewUser(t, b.pool)}
+	var err error
+	c.token, err = b.Services().Tokens.Issue(domain.User{ID: c.user, Email: "booker@example.com", Role: domain.RoleUser})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// post sends a POST of the user, with an idempotency key unless that is "".
+func (c customer) post(t testing.TB, path, key string, body any) response {
+	t.Helper()
+	return c.send(t, c.posting(path, key, body))
+}
+
+func (c customer) posting(path, key string, body any) request {
+	r := request{method: http.MethodPost, path: "/api/v1/bookings/" + path, token: c.token, body: body, header: map[string]string{}}
+	if key != "" {
+		r.header["Idempotency-Key"] = key
+	}
+	return r
+}
+
+// lockBody asks for seats of the show.
+func (c customer) lockBody(seats ...int64) map[string]any {
+	return map[string]any{"show_id": c.show, "seat_ids": seats}
+}
+
+// hold locks seats and gives the booking.
+func (c customer) hold(t testing.TB, seats ...int64) int64 {
+	t.Helper()
+	return bookingOf(c.post(t, "lock", "", c.lockBody(seats...)).want(t, http.StatusOK, ""))
+}
+
+// pay pays for a hold of n seats.
+func (c customer) pay(t testing.TB, booking int64, n int) {
+	t.Helper()
+	c.post(t, "payments/simulate", "", payBody(booking, 450*n, "success")).want(t, http.StatusOK, "")
+}
+
+func payBody(booking int64, amount int, outcome string) map[string]any {
+	return map[string]any{"booking_id": booking, "amount": amount, "outcome": outcome}
+}
+
+func bookingOf(r response) int64 {
+	id, _ := r.body["booking_id"].(float64)
+	return int64(id)
+}
+
+func bookingPath(booking int64, what string) string { return fmt.Sprintf("%d/%s", booking, what) }
+
+// blocked returns when n statements in the database wait for a lock.
+func (b *boxOffice) blocked(t testing.TB, n int) {
+	t.Helper()
+	eventually(t, "statements wait for a lock", func() bool {
+		return testkit.Value[int](t, b.pool, `
+			SELECT count(*)
+			FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock'`) >= n
+	})
+}
+
+// eventually returns when true() is, which it asks again and again.
+func eventually(t testing.TB, what string, isTrue func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !isTrue() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// lockRow locks what a SELECT … FOR UPDATE finds, until the function that it gives is called.
+func (b *boxOffice) lockRow(t testing.TB, sql string, args ...any) (unlock func()) {
+	t.Helper()
+	tx, err := b.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+	unlock = func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }
+	t.Cleanup(unlock) // before the pool, which waits for it
+	return unlock
+}
+
+// inBackground sends a request and gives what is answered.
+func (c customer) inBackground(t testing.TB, r request) <-chan response {
+	t.Helper()
+	answer := make(chan response, 1)
+	go func() { answer <- c.send(t, r) }()
+	return answer
+}

@@ -1,0 +1,91 @@
+package app_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// What people and programs entrust to Evently, and everything else that would help a thief, stays
+// out of the log, at every level and on the way of every error.
+func TestNoSecretIsEverLogged(t *testing.T) {
+	t.Parallel()
+	const password, email, secret = "correct-horse-battery", "somebody.special@example.com", "0123456789abcdef-signing-secret-0123456789"
+	b := openBoxOffice(t, "JWT_SECRET="+secret, "LOG_LEVEL=debug", "APP_ENV=production",
+		"ADMIN_EMAIL=root.special@example.com", "ADMIN_PASSWORD=root-password-special", "CLEANUP_SCHEDULE=@every 1s")
+	credentials := map[string]any{"email": email, "password": password}
+	post := func(path, token string, body any) response {
+		return b.send(t, request{method: http.MethodPost, path: "/api/v1" + path, token: token, body: body,
+			header: map[string]string{"Idempotency-Key": "special-key-" + fmt.Sprint(len(path))}})
+	}
+	token := post("/auth/register", "", credentials).want(t, http.StatusCreated, "").body["token"].(string)
+	post("/auth/register", "", credentials).want(t, http.StatusConflict, "email_taken")
+	post("/auth/login", "", map[string]any{"email": email, "password": password + "!"}).want(t, http.StatusUnauthorized, "invalid_credentials")
+	post("/auth/login", "", map[string]any{"email": email, "password": password, "token": token}).want(t, http.StatusBadRequest, "unknown_field")
+	login := b.login(t, email, password)
+	booking := b.hold(t, login, b.seats[0])
+	b.pay(t, login, booking, 450).want(t, http.StatusOK, "")
+	b.confirm(t, login, booking).want(t, http.StatusOK, "")
+	b.send(t, request{path: "/api/v1/user/bookings?token=" + login, token: login})
+	b.send(t, request{path: "/api/v1/user/bookings", token: login + "x"}).want(t, http.StatusUnauthorized, "unauthorized")
+	b.send(t, request{path: "/" + email, token: login}).want(t, http.StatusNotFound, "route_not_found")
+	b.pool.Close()
+
+	log := b.log.String()
+	for name, value := range map[string]string{
+		"password": password, "email": email, "part of the email": "somebody.special", "signing secret": secret,
+		"token of the register": token, "token of the login": login, "signature": login[strings.LastIndex(login, ".")+1:],
+		"admin's password": "root-password-special", "admin's email": "root.special", "idempotency key": "special-key",
+		"a bcrypt hash": "$2a$", "a header": "Bearer",
+	} {
+		if strings.Contains(log, value) {
+			for line := range strings.Lines(log) {
+				if strings.Contains(line, value) {
+					t.Errorf("the %s is logged: %s", name, line)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryRequestIsOneLine(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "APP_ENV=production", "LOG_LEVEL=info")
+	token := b.user(t)
+	sent := map[string]int{}
+	for i := range 40 {
+		in := request{path: "/api/v1/user/bookings", token: token}
+		if i%2 == 1 {
+			in = request{path: "/api/v1/shows/4711"}
+		}
+		in.header = map[string]string{"X-Request-ID": fmt.Sprintf("request-%d", i)}
+		b.send(t, in)
+		sent[fmt.Sprintf("request-%d", i)]++
+	}
+	for line := range strings.Lines(b.log.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatalf("a line is no JSON: %v in %s", err, line)
+		}
+		if entry["msg"] != "request" {
+			continue
+		}
+		id, _ := entry["request_id"].(string)
+		sent[id]--
+		for _, name := range []string{"time", "level", "method", "route", "status", "duration"} {
+			if _, there := entry[name]; !there {
+				t.Errorf("no %s in %s", name, line)
+			}
+		}
+		if entry["route"] == "/api/v1/user/bookings" && entry["user_id"] == nil {
+			t.Errorf("no user_id in %s", line)
+		}
+	}
+	for id, left := range sent {
+		if left != 0 {
+			t.Errorf("%s has %d lines too few", id, left)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+package app_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
+
+	"evently/internal/app"
+	"evently/internal/tracing"
+)
+
+const (
+	callersTrace  = "0af7651916cd43dd8448eb211c80319c"
+	callersParent = "00-" + callersTrace + "-b7ad6b7169203331-01"
+)
+
+// startTraced runs an instance whose spans the test can read.
+func startTraced(t testing.TB, settings ...string) (*boxOffice, *tracetest.InMemoryExporter) {
+	t.Helper()
+	spans := tracetest.NewInMemoryExporter()
+	cfg := configure(t, settings...)
+	return boxOfficeOn(t, startWith(t, cfg, func(o *app.Options) {
+		o.Tracing = tracing.New(sdktrace.NewSimpleSpanProcessor(spans), cfg.Tracing, "test")
+	})), spans
+}
+
+// named gives the first span of that name whose trace is trace, if that is not "".
+func named(spans tracetest.SpanStubs, name, traceID string) (tracetest.SpanStub, bool) {
+	i := slices.IndexFunc(spans, func(s tracetest.SpanStub) bool {
+		return s.Name == name && (traceID == "" || s.SpanContext.TraceID().String() == traceID)
+	})
+	if i < 0 {
+		return tracetest.SpanStub{}, false
+	}
+	return spans[i], true
+}
+
+func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
+	t.Parallel()
+	b, exporter := startTraced(t, "LOG_FORMAT=json")
+	token := b.user(t)
+	b.send(t, request{method: http.MethodPost, path: "/api/v1/bookings/lock", token: token,
+		header: map[string]string{"traceparent": callersParent},
+		body:   map[string]any{"show_id": b.show, "seat_ids": b.seats[:1]}}).want(t, http.StatusOK, "")
+
+	spans := exporter.GetSpans()
+	server, ok := named(spans, "POST /api/v1/bookings/lock", callersTrace)
+	if !ok {
+		t.Fatalf("no span of the request in %d spans", len(spans))
+	}
+	if server.SpanKind != trace.SpanKindServer || server.Parent.SpanID().String() != "b7ad6b7169203331" {
+		t.Errorf("the request's span is %v below %s", server.SpanKind, server.Parent.SpanID())
+	}
+	kinds := map[string]int{}
+	for _, span := range spans {
+		if span.SpanContext.TraceID().String() != callersTrace {
+			continue
+		}
+		for _, attribute := range span.Attributes {
+			if attribute.Key == "db.system" || attribute.Key == "db.system.name" {
+				kinds[attribute.Value.AsString()]++
+			}
+			// What a request carries stays out of traces.
+			if strings.Contains(attribute.Value.String(), token) || strings.Contains(attribute.Value.String(), "@example.com") {
+				t.Errorf("%s has %s=%s", span.Name, attribute.Key, attribute.Value.String())
+			}
+		}
+	}
+	if kinds["postgresql"] == 0 || kinds["redis"] == 0 {
+		t.Errorf("the trace has spans of %v, want of both stores", kinds)
+	}
+	for _, line := range b.logged(t, "request") {
+		if line["route"] == "/api/v1/bookings/lock" && line["trace_id"] != callersTrace {
+			t.Errorf("the log line has the trace %v", line["trace_id"])
+		}
+	}
+}
+
+func TestATickOfTheWaitingRoomLinksToTheRequestThatWaits(t *testing.T) {
+	t.Parallel()
+	b, exporter := startTraced(t, "MAX_CONCURRENT_USERS=1", "WAITING_ROOM_ADMIT_INTERVAL=200ms")
+	b.lock(t, b.user(t), b.seats[0]).want(t, http.StatusOK, "")
+	b.send(t, request{method: http.MethodPost, path: "/api/v1/bookings/lock", token: b.user(t),
+		header: map[string]string{"traceparent": callersParent},
+		body:   map[string]any{"show_id": b.show, "seat_ids": b.seats[1:2]}}).want(t, http.StatusTooManyRequests, "waiting_room")
+
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, span := range exporter.GetSpans() {
+			if span.SpanKind != trace.SpanKindConsumer || len(span.Links) != 1 || span.Links[0].SpanContext.TraceID().String() != callersTrace {
+				continue
+			}
+			if span.SpanContext.TraceID().String() == callersTrace {
+				t.Error("the tick is part of the request's trace")
+			}
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("no tick links to the request")
+		}
+	}
+}
+
+func TestWithoutAnEndpointNothingIsTraced(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	i.send(t, request{path: "/api/v1/shows", header: map[string]string{"traceparent": callersParent}}).want(t, http.StatusOK, "")
+	for _, line := range i.logged(t, "request") {
+		if id, traced := line["trace_id"]; traced {
+			t.Errorf("the log line has the trace %v", id)
+		}
+	}
+	if none, err := tracing.Start(t.Context(), i.cfg.Tracing, "test"); none != nil || err != nil {
+		t.Errorf("tracing is %v, %v", none, err)
+	}
+}

@@ -1,0 +1,53 @@
+package handler
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"evently/internal/domain"
+)
+
+// FuzzDecode reads any body into each of the requests that there are. What is refused is refused
+// as the client's fault, and what is accepted is accepted again.
+func FuzzDecode(f *testing.F) {
+	for _, body := range []string{
+		"", "{}", "null", "[]", `"x"`, "1", `{"show_id":1,"seat_ids":[1,2]}`, `{"show_id":1,"seat_ids":[1,1.5,"2",-1]}`,
+		`{"booking_id":1,"amount":450.5,"outcome":"decline"}`, `{"booking_id":9223372036854775808,"amount":1e400}`,
+		`{"email":"a@b.example","password":"12345678","role":"admin"}`, `{"email":"a@b.example","EMAIL":"c@d.example"}`,
+		`{"venue_name":"Hall","address":"1 Street\nTown"}`, `{"title":"\u0000"}`, `{"title":"\ud800"}`, "{\"title\":\"\xff\"}",
+		`{"seats":[{"seat_row":"AA","seat_number":1}]}`, `{"event_id":1,"venue_id":2,"start_time":"2030-01-31T19:30:00Z","end_time":"x","price":450}`,
+		`{"price":-0}`, `{"price":"450"}`, `{"a":1}{"b":2}`, `{"show_id":1`, strings.Repeat("[", 10_000),
+	} {
+		f.Add(body, "application/json")
+	}
+	f.Add("{}", "application/json; charset=latin1")
+	f.Add("{}", "text/plain")
+	f.Fuzz(func(t *testing.T, body, contentType string) {
+		for _, dst := range []func() any{
+			func() any { return new(lockRequest) }, func() any { return new(payRequest) }, func() any { return new(bookingRef) },
+			func() any { return new(createVenueRequest) }, func() any { return new(updateVenueRequest) },
+			func() any { return new(seatsRequest) }, func() any { return new(createEventRequest) },
+			func() any { return new(createShowRequest) }, func() any { return new(updateShowRequest) },
+			func() any { return new(configureRequest) }, func() any { return new(registerInput) },
+			func() any { return new(loginInput) },
+		} {
+			for name, read := range map[string]func(http.ResponseWriter, *http.Request, int64, any) error{"decode": decode, "decodeOptional": decodeOptional} {
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+				r.Header.Set("Content-Type", contentType)
+				err := read(httptest.NewRecorder(), r, maxBody, dst())
+				var coded *domain.Error
+				if err == nil {
+					continue
+				}
+				known := []domain.Kind{domain.KindInvalid, domain.KindTooLarge, domain.KindUnsupportedMedia}
+				if !errors.As(err, &coded) || !slices.Contains(known, coded.Kind) {
+					t.Errorf("%s of %q: %v", name, body, err)
+				}
+			}
+		}
+	})
+}
