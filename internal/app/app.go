@@ -176,7 +176,7 @@ func (a *App) Run(ctx context.Context) error {
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
-		Run:     a.services.Bookings.ExpireDue,
+		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
 	}, schedule.Entry{
 		Name:    "seat-lock-release",
 		Spec:    releaseSchedule,

@@ -9,6 +9,10 @@ import (
 	"evently/internal/respond"
 )
 
+// minCompressed is the least body, in bytes, that is compressed: a smaller one fits into one packet
+// as it is.
+const minCompressed = 1024
+
 // writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body already.
 func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) {
 	header := w.Header()
@@ -19,12 +23,12 @@ func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) 
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+	parts, length := body.Plain()
+	if length >= minCompressed && acceptsGzip(r.Header.Values("Accept-Encoding")) {
 		header.Set("Content-Encoding", "gzip")
 		respond.Raw(w, http.StatusOK, body.Gzip())
 		return
 	}
-	parts, length := body.Plain()
 	respond.Parts(w, http.StatusOK, length, parts)
 }
 

@@ -33,7 +33,7 @@ const overloadedRetry = 2 * time.Second
 
 // defaultDecoy is the hash, at the default cost, of random text that was thrown away: making one
 // would be a good part of the time that a start takes.
-const defaultDecoy = "$2a$10$WQakooZYhHAnzhVTXeLareywLT5/NOhgxGPF0LJcC9yjN6FKMYyM2" //nolint:gosec // nobody's password
+const defaultDecoy = "$2a$10$WQakooZYhHAnzhVTXeLareywLT5/NOhgxGPF0LJcC9yjN6FKMYyM2"
 
 // Passwords hashes and verifies passwords with bcrypt, a bounded number at a time. It is safe
 // for concurrent use.
@@ -51,8 +51,7 @@ type Passwords struct {
 }
 
 // NewPasswords gives Passwords within the bounds of config. At another cost than the
-// default it computes one hash. A cost that
-// bcrypt does not have is an error.
+// default it computes one hash. A cost that bcrypt does not have is an error.
 func NewPasswords(config PasswordsConfig) (*Passwords, error) {
 	if config.Cost == 0 {
 		config.Cost = bcrypt.DefaultCost
