@@ -31,13 +31,7 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64, dst any) error 
 	if len(body) == 0 {
 		return domain.ErrInvalidJSON.WithMessage("The request body is empty")
 	}
-	if err := requireJSON(r); err != nil {
-		return err
-	}
-	if err := unmarshalStrict(body, dst); err != nil {
-		return err
-	}
-	return validate(dst)
+	return decodeBody(r, body, dst)
 }
 
 // decodeOptional is decode for a body that may be left out.
@@ -46,6 +40,11 @@ func decodeOptional(w http.ResponseWriter, r *http.Request, limit int64, dst any
 	if err != nil || len(body) == 0 {
 		return err
 	}
+	return decodeBody(r, body, dst)
+}
+
+// decodeBody decodes and validates a body that was read and is not empty.
+func decodeBody(r *http.Request, body []byte, dst any) error {
 	if err := requireJSON(r); err != nil {
 		return err
 	}
