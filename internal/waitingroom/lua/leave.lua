@@ -9,5 +9,8 @@ if ARGV[15] == 'place' and redis.call('ZSCORE', seen, user) then
   keep()
   gone = 1
 end
-if gone == 1 then redis.call('PUBLISH', channel, show .. ':' .. user) end
-return {NONE, now, gone}
+if gone == 0 then return {NONE, now, 0} end
+redis.call('PUBLISH', channel, show .. ':' .. user)
+local scheduled = 0
+if waiting() > 0 then scheduled = arm() end
+return {NONE, now, scheduled}
