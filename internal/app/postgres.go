@@ -62,9 +62,11 @@ func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTrac
 	c.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	// A prepared statement keeps the plan for any values: planning those of a booking anew for each,
 	// which the server would rather do, takes a quarter of the bookings it could serve. A pooler has
-	// no prepared statements, and may refuse the setting.
+	// no prepared statements, and may refuse the setting. A plan that is kept must be good for a table
+	// that has grown since it was made: reading a whole table is, of all plans, the one that is not.
 	if c.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
+		c.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	}
 	// By default pgx closes the connection of a request that is cancelled. Under load, that is
 	// when clients give up, new connections would then be the last straw.

@@ -129,6 +129,7 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 		},
 		Recorder: m,
 		Log:      log,
+		Now:      cfg.Now,
 	})
 }
 

@@ -10,22 +10,27 @@ import (
 	"evently/internal/service"
 )
 
-// HoldSeats is one round trip: four statements in one pipeline, which PostgreSQL runs as one
+// holdAny is one round trip: three statements in one pipeline, which PostgreSQL runs as one
 // transaction. Each statement sees what was committed before it began, so the order matters:
 // what the last one counts and reads, the ones before it have locked.
 //
 // Locks are taken in the order that every path follows: show, bookings, seats; bookings and
 // seats by ascending id.
 const (
-	// One user's locks for one show queue up here, so that each counts the seats of those before.
-	lockUserAndShow = `
-		SELECT pg_advisory_xact_lock(hashtextextended('hold ' || $1::bigint || ' ' || $2::bigint, 0))`
-
 	// An admin who changes or deletes the show takes FOR UPDATE, and so waits for us or we for them.
 	lockShow = `
 		SELECT show_id
 		FROM shows
 		WHERE show_id = $1
+		FOR KEY SHARE`
+
+	// One user's locks for one show queue up here, so that each counts the seats of those before.
+	// A row is locked when its WHERE was found to hold: first the user, then the show.
+	lockUserAndShow = `
+		SELECT show_id
+		FROM shows
+		WHERE show_id = $2
+		  AND pg_advisory_xact_lock(hashtextextended('hold ' || $1::bigint || ' ' || $2::bigint, 0)) IS NOT NULL
 		FOR KEY SHARE`
 
 	// Holds whose time is over and that stand in our way: we end them below. The array and the CASE
@@ -149,16 +154,13 @@ type holdRow struct {
 	lapsed         []float64 // seconds
 }
 
-// HoldSeats implements service.BookingStore.
-func (s *Store) HoldSeats(ctx context.Context, hold service.NewHold) (domain.Hold, error) {
+// holdAny takes seats that are free or whose hold is over, or tells why that cannot be.
+func (s *Store) holdAny(ctx context.Context, hold service.NewHold) (domain.Hold, error) {
 	var row holdRow
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
 		row = holdRow{}
 		batch := &pgx.Batch{}
-		if hold.UserLimit > 0 {
-			batch.Queue(lockUserAndShow, hold.UserID, hold.ShowID)
-		}
-		batch.Queue(lockShow, hold.ShowID)
+		queueShowLock(batch, hold)
 		batch.Queue(lockOverdue, hold.ShowID, hold.SeatIDs)
 		batch.Queue(holdSeats, hold.ShowID, hold.SeatIDs, hold.UserID, hold.LockToken, hold.HoldFor, hold.UserLimit).
 			QueryRow(func(r pgx.Row) error {
@@ -166,9 +168,7 @@ func (s *Store) HoldSeats(ctx context.Context, hold service.NewHold) (domain.Hol
 					&row.bookingID, &row.amount, &row.createdAt, &row.expiresAt,
 					&row.seatIDs, &row.venueIDs, &row.seatRows, &row.seatNumbers, &row.free, &row.lapsed)
 			})
-		err := q.SendBatch(ctx, batch).Close()
-		// The token is good and its user is gone.
-		return onConstraint(err, map[string]*domain.Error{"bookings_user_fkey": domain.ErrUnauthorized})
+		return holderIsGone(q.SendBatch(ctx, batch).Close())
 	})
 	if err != nil {
 		return domain.Hold{}, err

@@ -9,9 +9,9 @@ import (
 	"evently/internal/service"
 )
 
-// Confirm, cancel and pay are one round trip each: the first statement locks the booking row,
-// the second, whose snapshot is taken after that, decides and does. Seats come after the
-// booking and in ascending order, as everywhere.
+// Cancel, and what confirms or pays only perhaps, are one round trip each: the first statement locks
+// the booking row, the second, whose snapshot is taken after that, decides and does. Seats come after
+// the booking and in ascending order, as everywhere.
 const (
 	lockBooking = `
 		SELECT booking_id
@@ -108,6 +108,10 @@ const (
 
 // ConfirmBooking implements service.BookingStore.
 func (s *Store) ConfirmBooking(ctx context.Context, userID, bookingID int64) (service.SettledBooking, error) {
+	booking, err := s.confirmPaid(ctx, userID, bookingID)
+	if err != nil || booking.Changed {
+		return booking, err
+	}
 	return s.settle(ctx, confirmBooking, userID, bookingID)
 }
 
@@ -207,6 +211,15 @@ func (s *Store) BookingForPayment(ctx context.Context, userID, bookingID int64) 
 
 // RecordPayment implements service.BookingStore.
 func (s *Store) RecordPayment(ctx context.Context, userID, bookingID int64, transactionID string) (service.PayableBooking, error) {
+	booking, err := s.payHeld(ctx, userID, bookingID, transactionID)
+	if err != nil || booking.Paid != nil {
+		return booking, err
+	}
+	return s.payAny(ctx, userID, bookingID, transactionID)
+}
+
+// payAny records a charge whatever has become of its booking.
+func (s *Store) payAny(ctx context.Context, userID, bookingID int64, transactionID string) (service.PayableBooking, error) {
 	var booking service.PayableBooking
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
 		batch := &pgx.Batch{}

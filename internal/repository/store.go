@@ -75,7 +75,7 @@ const (
 // on a panic, and runs fn again, a bounded number of times, after a serialization failure or a
 // deadlock; so fn has no effect outside the database. A nested InTx joins the outer one.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
-	if ctx.Value(txKey{}) != nil {
+	if inTx(ctx) {
 		return fn(ctx)
 	}
 	return s.withConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
@@ -84,6 +84,9 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) er
 		})
 	})
 }
+
+// inTx reports whether ctx is that of a transaction that InTx opened.
+func inTx(ctx context.Context) bool { return ctx.Value(txKey{}) != nil }
 
 // run gives fn the transaction of ctx, or else a connection of its own. One statement, or one
 // batch, is then a transaction by itself: PostgreSQL commits or undoes the whole of it.

@@ -129,6 +129,8 @@ type Bookings struct {
 	rules      BookingRules
 	recorder   BookingRecorder
 	log        *slog.Logger
+	now        func() time.Time
+	holds      *recent[int64, payableHold]
 
 	mu         sync.Mutex
 	unreleased []domain.SeatLock // to be tried again, maxUnreleased at most
@@ -147,12 +149,14 @@ type BookingDeps struct {
 	Rules      BookingRules
 	Recorder   BookingRecorder
 	Log        *slog.Logger
+	Now        func() time.Time
 }
 
 // NewBookings gives the booking use cases.
 func NewBookings(d BookingDeps) *Bookings {
 	return &Bookings{
 		store: d.Store, locks: d.Locks, admissions: d.Admissions, payments: d.Payments, rules: d.Rules, recorder: d.Recorder, log: d.Log,
+		now: d.Now, holds: newRecent[int64, payableHold](holdGeneration),
 	}
 }
 
@@ -169,6 +173,7 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 		return domain.Hold{}, domain.ErrDuplicateSeats.WithDetails("seat_ids: names a seat more than once")
 	}
 
+	began := b.now()
 	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
 	taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
@@ -192,6 +197,7 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 		return domain.Hold{}, err
 	}
 	b.recorder.Hold(HoldMade)
+	b.rememberHold(hold, began)
 	for _, overdue := range hold.Lapsed {
 		b.recorder.HoldReleased(overdue)
 	}
@@ -205,6 +211,7 @@ func (b *Bookings) HoldFor() time.Duration { return b.rules.HoldFor }
 // fails with domain.ErrBookingNotFound, ErrPaymentRequired, ErrBookingNotPending or, with
 // expired_seats, ErrHoldExpired; then what was paid is given back.
 func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer Answer[SettledBooking]) (SettledBooking, error) {
+	b.holds.drop(bookingID)
 	booking, err := recorded(ctx, b.store, answer, func(ctx context.Context) (SettledBooking, error) {
 		return b.store.ConfirmBooking(ctx, userID, bookingID)
 	})
@@ -216,8 +223,7 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 		if booking.Changed {
 			b.recorder.Hold(HoldConfirmed)
 		}
-		b.release(ctx, booking.Lock)
-		b.leaveRoom(ctx, booking.Booking)
+		b.giveBack(ctx, booking)
 		return booking, nil
 	case expired(booking.Booking, booking.Overdue):
 		return SettledBooking{}, b.expire(ctx, booking.Booking, booking.Overdue, seatIDs(booking.Seats))
@@ -231,6 +237,7 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 // Cancel gives the seats of a held or confirmed booking back, and the money that was paid. It
 // fails with domain.ErrBookingNotFound, ErrBookingCancelled or ErrShowStarted.
 func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer Answer[SettledBooking]) (SettledBooking, error) {
+	b.holds.drop(bookingID)
 	booking, err := recorded(ctx, b.store, answer, func(ctx context.Context) (SettledBooking, error) {
 		return b.store.CancelBooking(ctx, userID, bookingID)
 	})
@@ -243,8 +250,7 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 		if booking.Refund != nil {
 			b.recorder.Refund()
 		}
-		b.release(ctx, booking.Lock)
-		b.leaveRoom(ctx, booking.Booking)
+		b.giveBack(ctx, booking)
 		return booking, nil
 	case booking.Overdue:
 		// Over is over, whether or not the cleanup has seen it yet.
@@ -342,6 +348,15 @@ func (b *Bookings) RetryReleases(ctx context.Context) (int, error) {
 		}
 	}
 	return len(locks), nil
+}
+
+// giveBack gives back, at the same time, what a booking that is settled has in Redis: its locks, and
+// its user's place among the admitted.
+func (b *Bookings) giveBack(ctx context.Context, booking SettledBooking) {
+	var both sync.WaitGroup
+	both.Go(func() { b.leaveRoom(ctx, booking.Booking) })
+	b.release(ctx, booking.Lock)
+	both.Wait()
 }
 
 // leaveRoom gives the user's slot in the waiting room to the next in line. A slot that cannot be given

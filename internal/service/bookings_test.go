@@ -99,7 +99,7 @@ func (s *store) HoldSeats(_ context.Context, hold service.NewHold) (domain.Hold,
 
 func bookings(s *store, g *gate) *service.Bookings {
 	rules := service.BookingRules{HoldFor: time.Minute, MaxSeatsPerBooking: 3, CleanupBatch: 10, RecordTimeout: time.Second}
-	return service.NewBookings(service.BookingDeps{Store: s, Locks: g, Rules: rules, Recorder: s, Log: slog.New(slog.DiscardHandler)})
+	return service.NewBookings(service.BookingDeps{Store: s, Locks: g, Rules: rules, Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now})
 }
 
 func TestLockStopsAtTheGate(t *testing.T) {

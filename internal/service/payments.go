@@ -18,18 +18,21 @@ import (
 // ErrAmountMismatch (expected_amount) or ErrPaymentDeclined. No database connection is held while the provider
 // works; a charge that comes too late is refunded.
 func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome PaymentOutcome, answer Answer[domain.Payment]) (domain.Payment, error) {
-	booking, err := b.store.BookingForPayment(ctx, userID, bookingID)
-	if err != nil {
-		return domain.Payment{}, err
-	}
-	if err := b.payable(ctx, booking); err != nil {
-		return domain.Payment{}, err
-	}
-	if amount != booking.Amount {
-		return domain.Payment{}, domain.ErrAmountMismatch.With("expected_amount", json.Number(booking.Amount.String()))
-	}
-	if booking.Paid != nil {
-		return *booking.Paid, nil
+	booking, known := b.recentHold(userID, bookingID, amount)
+	if !known {
+		var err error
+		if booking, err = b.store.BookingForPayment(ctx, userID, bookingID); err != nil {
+			return domain.Payment{}, err
+		}
+		if err := b.payable(ctx, booking); err != nil {
+			return domain.Payment{}, err
+		}
+		if amount != booking.Amount {
+			return domain.Payment{}, domain.ErrAmountMismatch.With("expected_amount", json.Number(booking.Amount.String()))
+		}
+		if booking.Paid != nil {
+			return *booking.Paid, nil
+		}
 	}
 
 	transactionID, err := b.payments.Charge(ctx, Charge{
@@ -43,6 +46,7 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 		}
 		return domain.Payment{}, err
 	}
+	b.holds.drop(bookingID)
 	// The money has moved: that is recorded even if the client has gone.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 	defer cancel()

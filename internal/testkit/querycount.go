@@ -15,6 +15,7 @@ import (
 type QueryCount struct {
 	mu         sync.Mutex
 	statements []string
+	roundTrips int
 }
 
 // CountingPool is Pool with a record of the statements that are run on it.
@@ -35,7 +36,21 @@ func CountingPool(t testing.TB) (*pgxpool.Pool, *QueryCount) {
 func (c *QueryCount) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.statements = nil
+	c.statements, c.roundTrips = nil, 0
+}
+
+// RoundTrips gives how often the server was waited for since the last Reset: once a statement, and
+// once a batch. Those that open, close and prepare count too, as far as the driver tells of them.
+func (c *QueryCount) RoundTrips() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.roundTrips
+}
+
+func (c *QueryCount) waited() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.roundTrips++
 }
 
 // Statements gives the statements since the last Reset, without those that open and close
@@ -59,6 +74,7 @@ func (c *QueryCount) add(sql string) {
 
 // TraceQueryStart is part of pgx.QueryTracer.
 func (c *QueryCount) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	c.waited()
 	c.add(data.SQL)
 	return ctx
 }
@@ -68,6 +84,7 @@ func (c *QueryCount) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEnd
 
 // TraceBatchStart is part of pgx.BatchTracer.
 func (c *QueryCount) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	c.waited()
 	return ctx
 }
 
