@@ -42,6 +42,7 @@ type Options struct {
 	Tracer         trace.TracerProvider // nil traces nothing
 	Version        string
 	Log            *slog.Logger
+	LogSampling    middleware.LogSampling
 }
 
 // Routes gives the whole route table. It fails only on a binary without its documentation.
@@ -51,7 +52,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		middleware.Identify(o.TrustedProxies),
 		middleware.Trace(o.Tracer),
 		middleware.Measure(o.Recorder),
-		middleware.AccessLog(o.Log),
+		middleware.AccessLog(o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
 		middleware.SecurityHeaders,
 		middleware.CORS(o.AllowedOrigins),
