@@ -25,6 +25,7 @@ ARG COMMIT=$RENDER_GIT_COMMIT
 ARG DATE=unknown
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -buildvcs=false -trimpath \
+      -tags grpcnotrace,validator_novalidatefn \
       -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT -X main.date=$DATE" \
       -o /out/evently ./cmd/evently
 

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+
+	"evently/internal/testkit"
 )
 
 // What people and programs entrust to Evently, and everything else that would help a thief, stays
@@ -13,7 +16,10 @@ import (
 func TestNoSecretIsEverLogged(t *testing.T) {
 	t.Parallel()
 	const password, email, secret = "correct-horse-battery", "somebody.special@example.com", "0123456789abcdef-signing-secret-0123456789"
-	b := openBoxOffice(t, "JWT_SECRET="+secret, "LOG_LEVEL=debug", "APP_ENV=production",
+	databaseProxy, databaseURL := newProxy(t, testkit.DatabaseURL(t))
+	redisProxy, redisURL := newProxy(t, testkit.RedisURL(t))
+	b := openBoxOffice(t, "DATABASE_URL="+databaseURL, "REDIS_URL="+redisURL, "OTEL_EXPORTER_OTLP_HEADERS=x-api-key=special-api-key",
+		"JWT_SECRET="+secret, "LOG_LEVEL=debug", "APP_ENV=production",
 		"ADMIN_EMAIL=root.special@example.com", "ADMIN_PASSWORD=root-password-special", "CLEANUP_SCHEDULE=@every 1s")
 	credentials := map[string]any{"email": email, "password": password}
 	post := func(path, token string, body any) response {
@@ -31,14 +37,25 @@ func TestNoSecretIsEverLogged(t *testing.T) {
 	b.send(t, request{path: "/api/v1/user/bookings?token=" + login, token: login})
 	b.send(t, request{path: "/api/v1/user/bookings", token: login + "x"}).want(t, http.StatusUnauthorized, "unauthorized")
 	b.send(t, request{path: "/" + email, token: login}).want(t, http.StatusNotFound, "route_not_found")
-	b.pool.Close()
+	// Errors of drivers tell much, at times.
+	redisProxy.set(refusing)
+	b.lock(t, login, b.seats[1]).want(t, http.StatusOK, "")
+	databaseProxy.set(refusing)
+	b.lock(t, login, b.seats[2]).want(t, http.StatusServiceUnavailable, "database_unavailable")
+	post("/auth/login", "", credentials).want(t, http.StatusServiceUnavailable, "database_unavailable")
+	b.send(t, request{path: "/health"}).want(t, http.StatusServiceUnavailable, "")
+	databaseProxy.set(passing) // so that it ends well
 
 	log := b.log.String()
+	if !strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, "health check failed") {
+		t.Fatal("no error was logged: this looked at nothing")
+	}
 	for name, value := range map[string]string{
 		"password": password, "email": email, "part of the email": "somebody.special", "signing secret": secret,
 		"token of the register": token, "token of the login": login, "signature": login[strings.LastIndex(login, ".")+1:],
 		"admin's password": "root-password-special", "admin's email": "root.special", "idempotency key": "special-key",
-		"a bcrypt hash": "$2a$", "a header": "Bearer",
+		"a bcrypt hash": "$2a$", "a header": "Bearer", "key of the collector": "special-api-key",
+		"password of the database": passwordOf(t, databaseURL), "password of Redis": passwordOf(t, redisURL),
 	} {
 		if strings.Contains(log, value) {
 			for line := range strings.Lines(log) {
@@ -47,6 +64,29 @@ func TestNoSecretIsEverLogged(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func passwordOf(t *testing.T, storeURL string) string {
+	t.Helper()
+	u, err := url.Parse(storeURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	if password == "" {
+		t.Fatal("the store has no password that could be logged")
+	}
+	return password
+}
+
+func TestLogSamplingIsASetting(t *testing.T) {
+	t.Parallel()
+	i := start(t, "LOG_SAMPLE_RATIO=0", "LOG_SLOW_AFTER=10m")
+	i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
+	i.send(t, request{path: "/api/v1/shows/4711"}).want(t, http.StatusNotFound, "show_not_found")
+	if lines := i.logged(t, "request"); len(lines) != 1 || lines[0]["status"] != 404.0 {
+		t.Errorf("with no line for what went well, these were logged: %v", lines)
 	}
 }
 

@@ -179,5 +179,6 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Tracer:         a.tracing.Provider(),
 		Version:        version,
 		Log:            a.log,
+		LogSampling:    middleware.LogSampling{Ratio: a.cfg.Service.LogRatio, SlowAfter: a.cfg.Service.LogSlowAfter},
 	})
 }

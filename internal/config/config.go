@@ -38,6 +38,8 @@ type Service struct {
 	Env             string        `env:"APP_ENV" envDefault:"development" oneof:"development,production" doc:"production logs JSON and refuses weak secrets."`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
+	LogRatio        float64       `env:"LOG_SAMPLE_RATIO" envDefault:"1" min:"0" max:"1" doc:"Share of requests that have a log line, 0 to 1, of those that went well and quickly: a status of 400 or more and LOG_SLOW_AFTER always have one. 1 logs every request."`
+	LogSlowAfter    time.Duration `env:"LOG_SLOW_AFTER" envDefault:"1s" min:"1ms" max:"10m" doc:"From which duration on a request has its log line whatever LOG_SAMPLE_RATIO says."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
 	PprofAddr       string        `env:"PPROF_ADDR" example:"127.0.0.1:6060" doc:"host:port of a second listener that serves profiles under /debug/pprof/ to everybody who can reach it. Empty: no profiles."`
 	DrainDelay      time.Duration `env:"DRAIN_DELAY" envDefault:"0s" min:"0s" max:"5m" doc:"How long the process answers not ready, and still serves, before it closes its listener: the time that a load balancer takes to notice."`

@@ -96,8 +96,8 @@ func TestAcceptsGzip(t *testing.T) {
 		{[]string{"br, zstd"}, false},
 		{[]string{"gzipped"}, false},
 	} {
-		if got := acceptsGzip(tt.lines); got != tt.want {
-			t.Errorf("acceptsGzip(%q) = %v", tt.lines, got)
+		if got := AcceptsGzip(tt.lines); got != tt.want {
+			t.Errorf("AcceptsGzip(%q) = %v", tt.lines, got)
 		}
 	}
 }

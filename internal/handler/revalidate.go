@@ -24,7 +24,7 @@ func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) 
 		return
 	}
 	parts, length := body.Plain()
-	if length >= minCompressed && acceptsGzip(r.Header.Values("Accept-Encoding")) {
+	if length >= minCompressed && AcceptsGzip(r.Header.Values("Accept-Encoding")) {
 		header.Set("Content-Encoding", "gzip")
 		respond.Raw(w, http.StatusOK, body.Gzip())
 		return
@@ -56,9 +56,9 @@ func matchesTag(lines []string, tag string) bool {
 	}
 }
 
-// acceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the
+// AcceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the
 // plain form (RFC 9110, 12.5.3). Not named at all, the plain form is the last choice.
-func acceptsGzip(lines []string) bool {
+func AcceptsGzip(lines []string) bool {
 	if len(lines) == 1 && lines[0] == "gzip" {
 		return true // what needs no reading
 	}

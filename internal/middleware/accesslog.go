@@ -2,22 +2,39 @@ package middleware
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
-// AccessLog writes one line for each request, behind Identify. It names the pattern of the route
-// and not the path: a path can hold what nobody should read in a log, and a pattern can be
-// counted. The probes of a load balancer are logged at debug.
-func AccessLog(log *slog.Logger) func(http.Handler) http.Handler {
+// LogSampling says which requests need no line: a share of those that went well and quickly.
+type LogSampling struct {
+	Ratio     float64       // of such requests that have one; 1 is all, 0 is none
+	SlowAfter time.Duration // from which on a request always has one
+}
+
+// leavesOut decides about a request that was answered.
+func (s LogSampling) leavesOut(status int, took time.Duration) bool {
+	if s.Ratio >= 1 || status >= http.StatusBadRequest || took >= s.SlowAfter {
+		return false
+	}
+	return rand.Float64() >= s.Ratio //nolint:gosec // no secret
+}
+
+// AccessLog writes one line for each request, behind Identify, save for those that sampling leaves
+// out. It names the pattern of the route and not the path: a path can hold what nobody should read in
+// a log, and a pattern can be counted. The probes of a load balancer are logged at debug.
+func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
 			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
-				logRequest(log, r, wrapped, time.Since(start))
+				if took := time.Since(start); !sampling.leavesOut(statusOf(wrapped), took) {
+					logRequest(log, r, wrapped, took)
+				}
 			}()
 			next.ServeHTTP(wrapped, r)
 		})

@@ -24,7 +24,7 @@ func chain(h http.HandlerFunc) (http.Handler, *bytes.Buffer) {
 	var logged bytes.Buffer
 	log := slog.New(middleware.LogHandler{Handler: slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	router := chi.NewRouter()
-	router.Use(middleware.Identify([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}), middleware.AccessLog(log),
+	router.Use(middleware.Identify([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}), middleware.AccessLog(log, middleware.LogSampling{Ratio: 1}),
 		middleware.Recover(log), middleware.SecurityHeaders)
 	router.Get("/shows/{id}", h)
 	router.Get("/health", h)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -171,9 +172,42 @@ func TestSecretsAndLocalFilesNeverReachTheBuilder(t *testing.T) {
 			t.Errorf("%s would be sent to the builder", name)
 		}
 	}
-	for _, name := range []string{"go.mod", "cmd/evently/main.go", "api/openapi.yaml", "migrations/embed.go", "internal/server/docs.css"} {
+	for _, name := range []string{"go.mod", "cmd/evently/main.go", "api/openapi.yaml", "migrations/embed.go", "internal/server/docs/index.html"} {
 		if ignored(patterns, name) {
 			t.Errorf("%s would be missing", name)
+		}
+	}
+}
+
+// `make build` and the image are one binary. Its tags are promises that something is not used.
+func TestTheBuildTags(t *testing.T) {
+	t.Parallel()
+	pattern := regexp.MustCompile(`(?m)(?:^TAGS +:= |-tags )([a-z_,]+)`)
+	inMake, inImage := pattern.FindStringSubmatch(readFile(t, "Makefile")), pattern.FindStringSubmatch(readFile(t, "Dockerfile"))
+	if inMake == nil || inImage == nil || inMake[1] != inImage[1] {
+		t.Fatalf("make builds with %q and the image with %q", inMake, inImage)
+	}
+	unused := map[string]string{
+		"grpcnotrace":            "google.golang.org/grpc",
+		"validator_novalidatefn": "validateFn",
+	}
+	for tag := range strings.SplitSeq(inMake[1], ",") {
+		word, known := unused[tag]
+		if !known {
+			t.Errorf("what does the tag %s leave out?", tag)
+		}
+		err := filepath.WalkDir(filepath.Join(root, "internal"), func(file string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(file) != ".go" || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			content, err := os.ReadFile(file) //nolint:gosec // our own source
+			if strings.Contains(string(content), word) {
+				t.Errorf("%s uses %s, which the tag %s leaves out", file, word, tag)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 }

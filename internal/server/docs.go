@@ -2,30 +2,38 @@ package server
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"encoding/base64"
 	"fmt"
-	"io/fs"
+	"io"
 	"net/http"
-	"net/url"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-chi/chi/v5"
-	swaggerFiles "github.com/swaggo/files/v2"
-	httpSwagger "github.com/swaggo/http-swagger/v2"
 
 	"evently/api"
+	"evently/internal/domain"
+	"evently/internal/handler"
+	"evently/internal/respond"
 )
 
-//go:embed docs.css
-var docsStyle []byte
+// docsFiles are the page as http-swagger renders it and what of Swagger UI it loads, compressed. Both
+// come from the modules that go.mod names: a test writes them with -update, and holds them against
+// those modules. Imported here, the modules would bring 9 MB of source maps, and a template engine
+// with which the linker must keep every method of every type.
+//
+//go:embed docs
+var docsFiles embed.FS
 
-// docsAssets are the files of Swagger UI that the page loads, with their types. The rest of its
-// distribution (source maps, its own demo page) is not served.
-var docsAssets = map[string]string{
+// docsTypes are the files that the page loads, with their types.
+var docsTypes = map[string]string{
+	"docs.css":                        "text/css; charset=utf-8",
 	"favicon-16x16.png":               "image/png",
 	"favicon-32x32.png":               "image/png",
 	"swagger-ui-bundle.js":            "text/javascript; charset=utf-8",
@@ -33,80 +41,54 @@ var docsAssets = map[string]string{
 	"swagger-ui.css":                  "text/css; charset=utf-8",
 }
 
-// docsHead runs before Swagger UI starts, in the one place of http-swagger's page that is open
-// to its users. The page has no title of its own and no viewport, without which a phone shows
-// it at desktop width.
-const docsHead = `
-  document.title = "Evently API";
-  document.head.insertAdjacentHTML("beforeend",
-    '<meta name="viewport" content="width=device-width, initial-scale=1">' +
-    '<link rel="stylesheet" href="./docs.css">');`
-
 // mountDocs serves the API documentation: Swagger UI at /api-docs/ and the OpenAPI document
-// beside it. Everything comes from this binary. notFound answers for files that do not exist.
-func mountDocs(r chi.Router, notFound http.HandlerFunc) error {
-	documentJSON, err := api.JSON()
+// beside it. Everything comes from this binary, and is made ready when it is first asked for.
+func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
+	page, err := docsFiles.ReadFile("docs/index.html")
 	if err != nil {
-		return err
+		return fmt.Errorf("read the documentation page: %w", err)
 	}
-	page, err := docsPage()
-	if err != nil {
-		return err
+	assets := map[string]respond.Handler{}
+	for name, contentType := range docsTypes {
+		assets[name] = serveDocs(contentType, func() (docsContent, error) { return embedded(name) })
 	}
-	assets := map[string]http.HandlerFunc{"docs.css": serveDocsFile("text/css; charset=utf-8", docsStyle)}
-	for name, contentType := range docsAssets {
-		content, err := fs.ReadFile(swaggerFiles.FS, name)
-		if err != nil {
-			return fmt.Errorf("read a file of Swagger UI: %w", err)
+	plain := func(load func() ([]byte, error)) func() (docsContent, error) {
+		return func() (docsContent, error) {
+			content, err := load()
+			return docsContent{plain: content}, err
 		}
-		assets[name] = serveDocsFile(contentType, content)
 	}
 
 	r.Get("/api-docs", http.RedirectHandler("/api-docs/", http.StatusMovedPermanently).ServeHTTP)
-	r.Get("/api-docs/", withDocsPolicy(page, serveDocsFile("text/html; charset=utf-8", page)))
-	r.Get("/api-docs/openapi.yaml", serveDocsFile("application/yaml; charset=utf-8", api.YAML()))
-	r.Get("/api-docs/openapi.json", serveDocsFile("application/json; charset=utf-8", documentJSON))
-	r.Get("/api-docs/{asset}", func(w http.ResponseWriter, r *http.Request) {
+	r.Get("/api-docs/", withDocsPolicy(page, do(serveDocs("text/html; charset=utf-8",
+		plain(func() ([]byte, error) { return page, nil })))))
+	r.Get("/api-docs/openapi.yaml", do(serveDocs("application/yaml; charset=utf-8",
+		plain(func() ([]byte, error) { return api.YAML(), nil }))))
+	r.Get("/api-docs/openapi.json", do(serveDocs("application/json; charset=utf-8", plain(api.JSON))))
+	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
-			serve = notFound
+			return domain.ErrRouteNotFound
 		}
-		serve(w, r)
-	})
+		return serve(w, r)
+	}))
 	return nil
 }
 
-// docsPage renders the page of http-swagger. It is the same for everybody, so once is enough.
-func docsPage() ([]byte, error) {
-	const path = "/api-docs/index.html"
-	// http-swagger goes by RequestURI.
-	request := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: path}, RequestURI: path}
-	var page pageWriter
-	httpSwagger.Handler(
-		httpSwagger.URL("./openapi.json"),
-		httpSwagger.Layout(httpSwagger.BaseLayout), // no bar to load other people's documents with
-		httpSwagger.DeepLinking(true),
-		httpSwagger.DocExpansion("list"),
-		httpSwagger.DefaultModelsExpandDepth(0),
-		httpSwagger.PersistAuthorization(true),
-		httpSwagger.UIConfig(map[string]string{
-			"tryItOutEnabled":        "true",
-			"displayRequestDuration": "true",
-			"filter":                 "true",
-		}),
-		httpSwagger.BeforeScript(docsHead),
-	)(&page, request)
-	if !bytes.Contains(page.Bytes(), []byte("SwaggerUIBundle(")) {
-		return nil, fmt.Errorf("render the documentation page: http-swagger gave %d bytes without it", page.Len())
-	}
-	return page.Bytes(), nil
+// docsContent is a file of the documentation, plain or as gzip.
+type docsContent struct {
+	plain, packed []byte
+	tag           string // opaque part of the weak ETag, which is that of either form
 }
 
-// pageWriter keeps the body of an answer.
-type pageWriter struct{ bytes.Buffer }
-
-func (*pageWriter) Header() http.Header { return http.Header{} }
-func (*pageWriter) WriteHeader(int)     {}
+// embedded reads a file that the page loads.
+func embedded(name string) (docsContent, error) {
+	if packed, err := docsFiles.ReadFile(path.Join("docs", name+".gz")); err == nil {
+		return docsContent{packed: packed}, nil
+	}
+	content, err := docsFiles.ReadFile(path.Join("docs", name))
+	return docsContent{plain: content}, err
+}
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
@@ -128,22 +110,57 @@ func withDocsPolicy(page []byte, next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// serveDocsFile serves content that stays the same while the process runs. Clients ask again
-// each time and get 304: after an upgrade nobody reads yesterday's documentation.
-func serveDocsFile(contentType string, content []byte) http.HandlerFunc {
-	sum := sha256.Sum256(content)
-	etag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("ETag", etag)
-		// The header may list several tags, and weaken them; none can be part of another.
-		if strings.Contains(r.Header.Get("If-None-Match"), etag) {
-			w.WriteHeader(http.StatusNotModified)
-			return
+// serveDocs serves content that stays the same while the process runs. Clients ask again each time
+// and get 304: after an upgrade nobody reads yesterday's documentation.
+func serveDocs(contentType string, load func() (docsContent, error)) respond.Handler {
+	once := sync.OnceValues(func() (docsContent, error) {
+		content, err := load()
+		if err != nil {
+			return docsContent{}, fmt.Errorf("read a file of the documentation: %w", err)
 		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		sum := sha256.Sum256(append(content.plain, content.packed...))
+		content.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+		return content, nil
+	})
+	return func(w http.ResponseWriter, r *http.Request) error {
+		content, err := once()
+		if err != nil {
+			return err
+		}
+		header := w.Header()
+		header.Set("Content-Type", contentType)
+		header.Set("Cache-Control", "no-cache")
+		header.Set("ETag", "W/"+content.tag)
+		if content.packed != nil {
+			header.Add("Vary", "Accept-Encoding")
+		}
+		// The header may list several tags, and weaken them; none can be part of another.
+		if strings.Contains(r.Header.Get("If-None-Match"), content.tag) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		body := content.plain
+		switch {
+		case content.packed == nil:
+		case handler.AcceptsGzip(r.Header.Values("Accept-Encoding")):
+			header.Set("Content-Encoding", "gzip")
+			body = content.packed
+		default:
+			if body, err = unpack(content.packed); err != nil {
+				return err
+			}
+		}
+		header.Set("Content-Length", strconv.Itoa(len(body)))
 		// An error here is a client that went away: there is nobody left to tell.
-		_, _ = w.Write(content)
+		_, _ = w.Write(body)
+		return nil
 	}
+}
+
+func unpack(packed []byte) ([]byte, error) {
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(z)
 }

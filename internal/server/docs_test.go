@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 
 	"evently/api"
 	"evently/api/apitest"
+	"evently/internal/respond"
 )
 
 // docsServer is the documentation alone, with the two things that the whole server adds.
@@ -29,12 +31,8 @@ func docsServer(t *testing.T) (*httptest.Server, chi.Router) {
 			next.ServeHTTP(w, r)
 		})
 	})
-	notFound := func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusNotFound)
-		_, _ = io.WriteString(w, `{"message":"There is nothing at this address","code":"route_not_found","request_id":"r1"}`)
-	}
-	if err := mountDocs(router, notFound); err != nil {
+	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(slog.New(slog.DiscardHandler), h) }
+	if err := mountDocs(router, do); err != nil {
 		t.Fatalf("mountDocs: %v", err)
 	}
 	server := httptest.NewServer(router)

@@ -42,24 +42,24 @@ type Options struct {
 	Tracer         trace.TracerProvider // nil traces nothing
 	Version        string
 	Log            *slog.Logger
+	LogSampling    middleware.LogSampling
 }
 
-// Routes gives the whole route table. It fails only on an OpenAPI document that is broken.
+// Routes gives the whole route table. It fails only on a binary without its documentation.
 func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
 	r.Use(
 		middleware.Identify(o.TrustedProxies),
 		middleware.Trace(o.Tracer),
 		middleware.Measure(o.Recorder),
-		middleware.AccessLog(o.Log),
+		middleware.AccessLog(o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
 		middleware.SecurityHeaders,
 		middleware.CORS(o.AllowedOrigins),
 		chimiddleware.GetHead,
 	)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(o.Log, h) }
-	notFound := do(routeNotFound)
-	r.NotFound(notFound)
+	r.NotFound(do(routeNotFound))
 	r.MethodNotAllowed(methodNotAllowed(r, o.Log))
 
 	// System
@@ -68,7 +68,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r.Get("/health/live", do(h.Health.Live))
 	r.Get("/health/ready", do(h.Health.Ready))
 	r.Get("/health/schema", do(h.Health.Schema))
-	if err := mountDocs(r, notFound); err != nil {
+	if err := mountDocs(r, do); err != nil {
 		return nil, err
 	}
 
