@@ -99,12 +99,16 @@ func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) 
 	if coded.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.FormatInt(retryAfterSeconds(coded.RetryAfter), 10))
 	}
-	body, err := json.Marshal(errorBody(coded, header.Get(RequestIDHeader)))
+	Raw(w, status, Body(coded, header.Get(RequestIDHeader)))
+}
+
+// Body gives the standard shape of e as the answer to a request of this id.
+func Body(e *domain.Error, requestID string) []byte {
+	body, err := json.Marshal(errorBody(e, requestID))
 	if err != nil {
-		log.ErrorContext(r.Context(), "encode an error body", "code", coded.Code, "error", err.Error())
 		body = []byte(`{"message":"Something went wrong on our side","code":"internal"}`)
 	}
-	Raw(w, status, body)
+	return body
 }
 
 // retryAfterSeconds rounds up: a client that comes a moment too early comes in vain.
