@@ -79,15 +79,15 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	if errors.As(err, &coded) {
 		return err
 	}
-	if ctx.Err() != nil {
-		// The caller went away or ran out of its own time: that is not the database's doing.
+	if errors.Is(ctx.Err(), context.Canceled) {
+		// The caller went away: that is not the database's doing.
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	var acquire *acquireError
 	if errors.As(err, &acquire) && acquire.exhausted && errors.Is(err, context.DeadlineExceeded) {
 		return domain.ErrOverloaded.WithCause(err)
 	}
-	if unavailable(err) {
+	if ctx.Err() != nil || unavailable(err) { // what did not come in the caller's time may come later
 		return domain.ErrDatabaseUnavailable.WithCause(err)
 	}
 	return domain.ErrInternal.WithCause(err)
