@@ -23,6 +23,7 @@ const (
 	codeExclusionViolation  = "23P01"
 	codeSerialization       = "40001"
 	codeDeadlock            = "40P01"
+	codeIdleTransaction     = "25P03"
 
 	classConnection         = "08"
 	classResources          = "53"
@@ -99,7 +100,8 @@ func unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {
-		case strings.HasPrefix(pg.Code, classConnection),
+		case pg.Code == codeIdleTransaction, // we stood still for so long that the server gave us up
+			strings.HasPrefix(pg.Code, classConnection),
 			strings.HasPrefix(pg.Code, classResources),
 			strings.HasPrefix(pg.Code, classOperatorIntervened):
 			return true
