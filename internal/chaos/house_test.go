@@ -38,6 +38,8 @@ const (
 	jwtSecret = "chaos needs no better secret than this one"
 	// holdFor is short, so that holds run out while people book.
 	holdFor = 2 * time.Second
+	// auditGrace is how long a hold may be overdue at the audit, which comes when none should be.
+	auditGrace = time.Second
 )
 
 // house is three instances behind a reverse proxy, each on its own ways to one pair of stores.
@@ -72,17 +74,22 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "evently")
-	args := []string{"build", "-buildvcs=false", "-o", binary}
+	var args []string
 	if raceEnabled {
 		args = append(args, "-race")
 	}
+	return filepath.Join(dir, "evently"), build(filepath.Join(dir, "evently"), args...)
+})
+
+// build builds the service with further arguments for go build.
+func build(binary string, args ...string) error {
+	args = append([]string{"build", "-buildvcs=false", "-o", binary}, args...)
 	out, err := exec.CommandContext(context.Background(), "go", append(args, "evently/cmd/evently")...).CombinedOutput()
 	if err != nil {
-		err = fmt.Errorf("build: %w\n%s", err, out)
+		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return binary, err
-})
+	return nil
+}
 
 // quiet takes what go-redis says by itself of the faults that are made here.
 type quiet struct{}
@@ -98,14 +105,21 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openHouse starts so many instances, and all that they need; it ends with the test.
-func openHouse(t *testing.T, count int) *house {
+// builtOrFail gives the binary of built.
+func builtOrFail(t *testing.T) string {
 	t.Helper()
 	binary, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return binary
+}
+
+// openHouse starts so many instances of binary, and all that they need; it ends with the test.
+func openHouse(t *testing.T, binary string, count int) *house {
+	t.Helper()
 	h := &house{t: t, binary: binary, dir: t.TempDir()}
+	var err error
 	// Durable: what was acknowledged has to survive a crash.
 	h.stack, err = devstack.Start(t.Context(), devstack.Options{Dir: filepath.Join(h.dir, "stack"), Install: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -188,6 +202,9 @@ func (w *way) open() {
 	}
 }
 
+// unsentHeader marks the 502 of a request that no instance can have seen.
+const unsentHeader = "X-Not-Sent"
+
 // proxy sends each request to one instance, once: a failure is the client's to deal with.
 func (h *house) proxy(pick func() *instance) http.Handler {
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Second}
@@ -197,9 +214,15 @@ func (h *house) proxy(pick func() *instance) http.Handler {
 			r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:" + pick().port})
 			r.SetXForwarded()
 		},
-		Transport:    transport,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		Transport: transport,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			var network *net.OpError
+			if errors.As(err, &network) && network.Op == "dial" {
+				w.Header().Set(unsentHeader, "1")
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 }
 
@@ -289,7 +312,7 @@ func (i *instance) awaitReady() {
 		}
 		pause(context.Background(), 50*time.Millisecond)
 	}
-	i.house.t.Errorf("instance %d does not become ready:\n%s", i.number, i.log())
+	i.house.t.Errorf("instance %d does not become ready:\n%s", i.number, tail(i.log()))
 }
 
 // isReady asks the instance whether it wants requests.
@@ -304,15 +327,18 @@ func (i *instance) isReady() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// log gives the end of what the instance has logged.
+// log gives what the instance has logged.
 func (i *instance) log() string {
 	text, _ := os.ReadFile(filepath.Join(i.house.dir, fmt.Sprintf("instance-%d.log", i.number)))
-	return string(text[max(0, len(text)-4000):])
+	return string(text)
 }
+
+// tail gives the end of a log.
+func tail(log string) string { return log[max(0, len(log)-4000):] }
 
 // audit runs `evently audit` on the stores themselves and gives what it prints.
 func (h *house) audit() (string, error) {
-	cmd := exec.CommandContext(h.t.Context(), h.binary, "audit", "--grace", "3s", "--settle", "500ms")
+	cmd := exec.CommandContext(h.t.Context(), h.binary, "audit", "--grace", auditGrace.String(), "--settle", "500ms")
 	cmd.Dir = h.dir
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+h.stack.DatabaseURL, "REDIS_URL="+h.stack.RedisURL)
 	out, err := cmd.CombinedOutput()
