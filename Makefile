@@ -56,6 +56,10 @@ chaos: ## Break everything while people book, for DURATION=60s, and check what t
 chaos-proof: ## Build faults into the service, one at a time, and see the checker find each
 	go test -count=1 -timeout 0 -v -tags proof -run '^TestTheCheckerSeesEveryMutation$$' ./internal/chaos -chaos.duration=$(DURATION)
 
+.PHONY: degrade
+degrade: ## Take the stores away from people who book, and tell how long they wait for what
+	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading$$' ./internal/chaos
+
 FUZZTIME ?= 30s
 
 .PHONY: fuzz

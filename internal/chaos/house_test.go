@@ -48,9 +48,11 @@ type house struct {
 	binary string
 	dir    string
 	stack  *devstack.Stack
-	all    []*instance
-	front  *httptest.Server
-	next   atomic.Int64
+	// settings come behind those of every instance, and count.
+	settings []string
+	all      []*instance
+	front    *httptest.Server
+	next     atomic.Int64
 }
 
 // instance is a process, and its ways to the stores.
@@ -115,10 +117,11 @@ func builtOrFail(t *testing.T) string {
 	return binary
 }
 
-// openHouse starts so many instances of binary, and all that they need; it ends with the test.
-func openHouse(t *testing.T, binary string, count int) *house {
+// openHouse starts so many instances of binary, with settings beside their own, and all that they
+// need; it ends with the test.
+func openHouse(t *testing.T, binary string, count int, settings ...string) *house {
 	t.Helper()
-	h := &house{t: t, binary: binary, dir: t.TempDir()}
+	h := &house{t: t, binary: binary, dir: t.TempDir(), settings: settings}
 	var err error
 	// Durable: what was acknowledged has to survive a crash.
 	h.stack, err = devstack.Start(t.Context(), devstack.Options{Dir: filepath.Join(h.dir, "stack"), Install: true, Log: slog.New(slog.DiscardHandler)})
@@ -232,7 +235,7 @@ func (i *instance) environ() []string {
 	if i.number == skewed {
 		offset = skew
 	}
-	return append(os.Environ(),
+	environ := append(os.Environ(),
 		"PORT="+i.port, "DATABASE_URL="+i.databaseURL, "REDIS_URL="+i.redisURL,
 		"JWT_SECRET="+jwtSecret, "CLOCK_OFFSET="+offset.String(),
 		"LOG_LEVEL=info", "LOG_FORMAT=json",
@@ -241,6 +244,7 @@ func (i *instance) environ() []string {
 		"DRAIN_DELAY=1s", "DATABASE_QUERY_TIMEOUT=1s", "DATABASE_MAX_CONNS=8", "HTTP_READ_TIMEOUT=1s", "HTTP_WRITE_TIMEOUT=2s",
 		"CACHE_MAX_AGE="+cacheAge.String(), "RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0",
 	)
+	return append(environ, i.house.settings...)
 }
 
 // start starts the process; it does not wait.
