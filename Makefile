@@ -26,7 +26,7 @@ PACKAGES   ?= ./...
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## Serve on :3000 with a private PostgreSQL and Redis and demo data; Ctrl-C ends all of it
@@ -40,8 +40,7 @@ build: ## Build bin/evently, static, with version, commit and date
 test: ## Run all tests with the race detector, against real stores that they start themselves
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
-	@echo "TestChaos is not part of this: make chaos"
-	CGO_ENABLED=1 go test -race -count=1 -timeout 10m -skip '^TestChaos$$' $(TEST_FLAGS) $(PACKAGES)
+	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: test-compat
 test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores
@@ -53,7 +52,16 @@ SEED     ?= 0
 
 .PHONY: chaos
 chaos: ## Break everything while people book, for DURATION=60s, and check what they were told
-	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos -chaos.duration=$(DURATION) -chaos.seed=$(SEED)
+	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos \
+		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.journal=$(CURDIR)/artifacts/chaos.jsonl
+
+.PHONY: chaos-proof
+chaos-proof: ## Build faults into the service, one at a time, and see the checker find each
+	go test -count=1 -timeout 0 -v -tags proof -run '^TestTheCheckerSeesEveryMutation$$' ./internal/chaos -chaos.duration=$(DURATION)
+
+.PHONY: degrade
+degrade: ## Take the stores away from people who book, and tell how long they wait for what
+	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading$$' ./internal/chaos
 
 FUZZTIME ?= 30s
 

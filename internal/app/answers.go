@@ -47,8 +47,9 @@ func (a *answers) showsChanged() {
 	a.shows.Forget()
 }
 
-// seatsChanged shows at once what a booking did.
-func (a *answers) seatsChanged(change domain.SeatChange, seats []domain.BookedSeat) {
+// seatsChanged shows at once what a booking did, whose work began at began.
+func (a *answers) seatsChanged(began time.Time, change domain.SeatChange, seats []domain.BookedSeat) {
+	change.Took = time.Since(began)
 	change.SeatIDs = make([]int64, len(seats))
 	for i := range seats {
 		change.SeatIDs[i] = seats[i].ID
@@ -65,9 +66,10 @@ type freshBookings struct {
 
 // Lock implements handler.BookingService.
 func (b freshBookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer service.Answer[domain.Hold]) (domain.Hold, error) {
+	began := time.Now()
 	hold, err := b.BookingService.Lock(ctx, userID, showID, seatIDs, answer)
 	if err == nil {
-		b.answers.seatsChanged(domain.SeatChange{
+		b.answers.seatsChanged(began, domain.SeatChange{
 			ShowID: hold.ShowID, BookingID: hold.ID, Status: domain.SeatLocked, HoldFor: b.HoldFor(),
 		}, hold.Seats)
 	}
@@ -76,18 +78,20 @@ func (b freshBookings) Lock(ctx context.Context, userID, showID int64, seatIDs [
 
 // Confirm implements handler.BookingService.
 func (b freshBookings) Confirm(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error) {
+	began := time.Now()
 	booking, err := b.BookingService.Confirm(ctx, userID, bookingID, answer)
 	if err == nil {
-		b.answers.seatsChanged(domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatBooked}, booking.Seats)
+		b.answers.seatsChanged(began, domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatBooked}, booking.Seats)
 	}
 	return booking, err
 }
 
 // Cancel implements handler.BookingService.
 func (b freshBookings) Cancel(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error) {
+	began := time.Now()
 	booking, err := b.BookingService.Cancel(ctx, userID, bookingID, answer)
 	if err == nil {
-		b.answers.seatsChanged(domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatAvailable}, booking.Seats)
+		b.answers.seatsChanged(began, domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatAvailable}, booking.Seats)
 	}
 	return booking, err
 }

@@ -168,31 +168,36 @@ func (a *App) Addr() net.Addr { return a.server.Addr() }
 // Services gives the use cases that the App serves.
 func (a *App) Services() *Services { return a.services }
 
-// Run serves until ctx is done, and then ends everything in order: it tells that it is not ready,
-// finishes the requests and the jobs that run, and closes the stores. It gives nil when that went
-// well, and an error when serving failed or something had to be broken off. It is called once.
-func (a *App) Run(ctx context.Context) error {
-	jobs, err := schedule.Start(ctx, a.log, a.metrics, schedule.Entry{
+// jobs are what runs by the clock.
+func (a *App) jobs() []schedule.Entry {
+	return []schedule.Entry{{
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
 		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
-	}, schedule.Entry{
+	}, {
 		Name:    "seat-lock-release",
 		Spec:    releaseSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.RetryReleases,
-	}, schedule.Entry{
+	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Idempotency.Purge,
-	}, schedule.Entry{
+	}, {
 		Name:    "waiting-room-watchdog",
 		Spec:    watchdogSchedule,
 		Timeout: watchdogTimeout,
 		Run:     a.services.Rooms.Watchdog,
-	})
+	}}
+}
+
+// Run serves until ctx is done, and then ends everything in order: it tells that it is not ready,
+// finishes the requests and the jobs that run, and closes the stores. It gives nil when that went
+// well, and an error when serving failed or something had to be broken off. It is called once.
+func (a *App) Run(ctx context.Context) error {
+	jobs, err := schedule.Start(ctx, a.log, a.metrics, a.jobs()...)
 	if err != nil {
 		return errors.Join(err, a.Close(ctx))
 	}

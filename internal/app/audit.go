@@ -26,7 +26,7 @@ func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClie
 		o.Grace = cfg.Booking.CleanupInterval() + cleanupTimeout
 	}
 	if o.Settle <= 0 {
-		o.Settle = cfg.Database.AcquireTimeout + cfg.Database.QueryTimeout + recordTimeout
+		o.Settle = cfg.Database.AcquireTimeout + cfg.Database.QueryTimeout + recordTimeout(cfg.Database)
 	}
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,

@@ -36,7 +36,7 @@ import (
 func bookAndRace(t *testing.T, settings ...string) *boxOffice {
 	t.Helper()
 	direct := testkit.DatabaseURL(t)
-	all := []string{"DATABASE_URL=" + direct, "REDIS_URL=" + testkit.RedisURL(t), "DATABASE_QUERY_TIMEOUT=30s", "DATABASE_ACQUIRE_TIMEOUT=30s"}
+	all := []string{"DATABASE_URL=" + direct, "REDIS_URL=" + testkit.RedisURL(t), "DATABASE_QUERY_TIMEOUT=30s", "DATABASE_ACQUIRE_TIMEOUT=30s", "WAITING_ROOM_ADMIT_INTERVAL=200ms"}
 	for _, setting := range settings {
 		all = append(all, strings.ReplaceAll(setting, "{database}", strings.TrimPrefix(path(t, direct), "/")))
 	}
@@ -76,8 +76,27 @@ func bookAndRace(t *testing.T, settings ...string) *boxOffice {
 	} {
 		b.send(t, request{path: path, token: admin}).want(t, http.StatusOK, "")
 	}
+	queue(t, b, admin)
 	b.audit(t)
 	return b
+}
+
+// queue lets one user in, another wait, and the next one follow: scripts, tasks and messages.
+func queue(t *testing.T, b *boxOffice, admin string) {
+	t.Helper()
+	show := testkit.NewShow(t, b.pool, testkit.Show{})
+	room := &boxOffice{instance: b.instance, pool: b.pool, show: show, seats: testkit.SeatIDs(t, b.pool, show)}
+	room.send(t, request{method: http.MethodPut, path: fmt.Sprintf("/api/v1/admin/waiting-rooms/%d", show), token: admin,
+		body: map[string]any{"max_concurrent_users": 1}}).want(t, http.StatusOK, "")
+	first, second := room.customer(t), room.customer(t)
+	booking := first.hold(t, room.seats[0])
+	second.post(t, "lock", "", second.lockBody(room.seats[1])).want(t, http.StatusTooManyRequests, "waiting_room")
+	stream := room.events(t, second.token)
+	awaitEvent(t, stream, `"status":"waiting"`)
+	first.pay(t, booking, 1)
+	first.post(t, bookingPath(booking, "confirm"), "", nil).want(t, http.StatusOK, "")
+	awaitEvent(t, stream, `"status":"admitted"`)
+	second.hold(t, room.seats[1])
 }
 
 func path(t *testing.T, storeURL string) string {

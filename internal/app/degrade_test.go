@@ -1,15 +1,20 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"evently/internal/domain"
+	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -108,6 +113,38 @@ func TestPostgreSQLGoesAndComesBack(t *testing.T) {
 			b.audit(t)
 		})
 	}
+}
+
+// An instance stands still in the middle of a transaction, with seats locked, and its connection
+// stays. The server gives it up, and the seats go to others.
+func TestATransactionThatStandsStillLosesItsLocks(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "DATABASE_QUERY_TIMEOUT=1s")
+	user := testkit.NewUser(t, b.pool)
+	held, freed, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- b.Services().Store.InTx(t.Context(), func(ctx context.Context) error {
+			_, err := b.Services().Store.HoldSeats(ctx, service.NewHold{
+				UserID: user, ShowID: b.show, SeatIDs: b.seats[:1], LockToken: "t", HoldFor: time.Hour,
+			})
+			close(held)
+			<-freed
+			return err
+		})
+	}()
+	<-held
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	_, err := b.pool.Exec(ctx, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, b.seats[0])
+	close(freed)
+	if err != nil {
+		t.Errorf("the seat stays locked: %v", err)
+	}
+	if err := <-ended; !errors.Is(err, domain.ErrDatabaseUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+	b.customer(t).post(t, "lock", "", map[string]any{"show_id": b.show, "seat_ids": b.seats[:1]}).want(t, http.StatusOK, "")
+	b.audit(t)
 }
 
 // The connection breaks after a COMMIT was sent and before its answer came: nobody knows how it
@@ -233,5 +270,39 @@ func TestSlowClientsHoldNothing(t *testing.T) {
 	}
 	if n := testkit.Value[int](t, b.pool, `SELECT count(*) FROM idempotency_keys`); n != 0 {
 		t.Errorf("%d keys were claimed by requests that never came whole", n)
+	}
+}
+
+// A client that asks for much and reads none of it has its connection closed when HTTP_WRITE_TIMEOUT
+// is over, and holds nothing but that meanwhile.
+func TestClientsThatDoNotReadAreCutOff(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "HTTP_WRITE_TIMEOUT=1s", "DATABASE_MAX_CONNS=1", "DATABASE_MAX_WAITING=1", "RATE_LIMIT_PER_MINUTE=0")
+	const clients = 10
+	ask := strings.Repeat("GET /api-docs/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 50)
+	closed := make(chan struct{}, clients)
+	for range clients {
+		conn, err := dial(t, b.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		go func() {
+			// It asks on and on. The server stops reading when it cannot write, and then closes.
+			for {
+				if _, err := io.WriteString(conn, ask); err != nil {
+					closed <- struct{}{}
+					return
+				}
+			}
+		}()
+	}
+	b.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
+	for range clients {
+		select {
+		case <-closed:
+		case <-time.After(30 * time.Second):
+			t.Fatal("a client that does not read keeps its connection")
+		}
 	}
 }

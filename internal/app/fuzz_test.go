@@ -1,11 +1,18 @@
 package app_test
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"evently/internal/domain"
 	"evently/internal/testkit"
@@ -23,7 +30,7 @@ func FuzzRouter(f *testing.F) {
 	tokens := []string{"", user, admin}
 	handler := b.Handler()
 
-	add := func(method, target, body string) { f.Add(method, target, "X-Any", "thing", body, uint8(len(target))) }
+	add := func(method, target, body string) { f.Add(method, target, "X-Any: thing", body, uint8(len(target))) }
 	for _, target := range []string{
 		"/", "/health", "/health/ready", "/api-docs/openapi.json", "/nope", "/api/v1/shows?limit=0", "/api/v1/shows?cursor=%00",
 		"/api/v1/shows/search?venue=%25&time_range=,&availability=available", "/api/v1/shows/search?event=%ff;a", "/api/v1/shows/1",
@@ -43,13 +50,15 @@ func FuzzRouter(f *testing.F) {
 	add("POST", "/api/v1/admin/shows", `{"event_id":1,"venue_id":1,"start_time":"9999-12-31T23:59:59Z","end_time":"9999-12-31T23:59:59.9Z","price":99999999.99}`)
 	add("PUT", "/api/v1/admin/shows/1", `{"price":1}`)
 	add("PUT", "/api/v1/admin/waiting-rooms/1", `{"mode":"closed","batch_size":1}`)
-	f.Add("POST", "/api/v1/bookings/lock", "Idempotency-Key", "k", `{"show_id":1,"seat_ids":[3]}`, uint8(1))
-	f.Add("GET", "/api/v1/shows/1/seats", "If-None-Match", `W/"x", *`, "", uint8(0))
-	f.Add("GET", "/api/v1/shows/1/seats", "Accept-Encoding", "gzip;q=0, *;q=1", "", uint8(0))
-	f.Add("OPTIONS", "/api/v1/shows", "Origin", "null", "", uint8(0))
-	f.Add("BREW", "//..//%2e", "X-Forwarded-For", "1.2.3.4, ::ffff:1", "\x00", uint8(2))
+	f.Add("POST", "/api/v1/bookings/lock", "Idempotency-Key: k\nContent-Type: application/json; charset=utf-8", `{"show_id":1,"seat_ids":[3]}`, uint8(1))
+	f.Add("POST", "/api/v1/bookings/lock", "Idempotency-Key: a\nIdempotency-Key: b", `{}`, uint8(1))
+	f.Add("GET", "/api/v1/shows/1/seats", `If-None-Match: W/"x", *`, "", uint8(0))
+	f.Add("GET", "/api/v1/shows/1/seats", "Accept-Encoding: gzip;q=0, *;q=1", "", uint8(0))
+	f.Add("OPTIONS", "/api/v1/shows", "Origin: null\nAccess-Control-Request-Method: PUT", "", uint8(0))
+	f.Add("BREW", "//..//%2e", "X-Forwarded-For: 1.2.3.4, ::ffff:1\nX-Request-ID: \x7f\ntraceparent: 00-x", "\x00", uint8(2))
+	f.Add("GET", "/api/v1/user/bookings", "Authorization: Bearer a.b.c\nAuthorization: Basic eDp5", "", uint8(0))
 
-	f.Fuzz(func(t *testing.T, method, target, name, value, body string, who uint8) {
+	f.Fuzz(func(t *testing.T, method, target, headers, body string, who uint8) {
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://evently.example", strings.NewReader(body))
 		if err != nil || !strings.HasPrefix(target, "/") {
 			t.Skip("no request that a server would be given")
@@ -65,25 +74,95 @@ func FuzzRouter(f *testing.F) {
 		if token := tokens[int(who)%len(tokens)]; token != "" {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
-		r.Header.Set(name, value)
+		for line := range strings.SplitSeq(headers, "\n") {
+			name, value, _ := strings.Cut(line, ":")
+			r.Header.Add(name, strings.TrimSpace(value))
+		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 
 		if w.Code >= http.StatusInternalServerError && !strings.HasPrefix(r.URL.Path, "/health") {
 			t.Errorf("%s %s is answered %d %s", method, target, w.Code, w.Body)
 		}
-		if w.Header().Get("X-Request-ID") == "" {
+		id := w.Header().Get("X-Request-ID")
+		if id == "" {
 			t.Error("no X-Request-ID")
 		}
 		if w.Code < http.StatusBadRequest || method == http.MethodHead {
 			return
 		}
-		var shape struct {
-			Message string `json:"message"`
-			Code    string `json:"code"`
+		refused(t, w.Code, id, w.Body.Bytes())
+	})
+}
+
+// refused fails the test unless the body is that of an error.
+func refused(t *testing.T, status int, id string, body []byte) {
+	t.Helper()
+	var shape struct {
+		Message   string `json:"message"`
+		Code      string `json:"code"`
+		RequestID string `json:"request_id"`
+	}
+	if err := json.Unmarshal(body, &shape); err != nil || shape.Message == "" || shape.Code == "" || shape.RequestID != id {
+		t.Errorf("refused with %d, %q and %q: %v", status, id, body, err)
+	}
+}
+
+// FuzzWire sends any bytes to the server itself, and no more. Whatever it takes them for, it answers
+// nothing that is not HTTP, no 500, every refusal in the one shape, and then hangs up.
+func FuzzWire(f *testing.F) {
+	i := start(f, "HTTP_READ_TIMEOUT=2s", "HTTP_WRITE_TIMEOUT=5s")
+	for _, text := range []string{
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /health HTTP/1.0\r\n\r\n", "GET /nope HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+		"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nExpect: more\r\n\r\n",
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n",
+		"GET http://a/%zz HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01", "GET / HTTP/9.9\r\n\r\n", "\r\n\r\n", "GET /\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		conn, err := dial(t, i.Addr())
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := json.Unmarshal(w.Body.Bytes(), &shape); err != nil || shape.Message == "" || shape.Code == "" {
-			t.Errorf("%s %s is refused with %d %q: %v", method, target, w.Code, w.Body, err)
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		// It may hang up before it has everything, and its last words may be lost by that.
+		_, _ = conn.Write(sent)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		answers := bufio.NewReader(conn)
+		for !bytes.Contains(sent, []byte("HEAD")) {
+			resp, err := http.ReadResponse(answers, nil)
+			var timeout net.Error
+			switch {
+			case errors.As(err, &timeout) && timeout.Timeout():
+				t.Fatal("it does not hang up")
+			case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+				return
+			case err != nil:
+				t.Fatalf("no HTTP: %v", err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil {
+				return
+			}
+			if resp.StatusCode == http.StatusContinue || bytes.Contains(sent, []byte("/health")) {
+				continue // what is wrong with the stores is told in a shape of its own
+			}
+			if s := resp.StatusCode; s >= 500 && s != http.StatusNotImplemented && s != http.StatusHTTPVersionNotSupported {
+				t.Errorf("%d %s", s, body)
+			}
+			id := resp.Header.Get("X-Request-ID")
+			if id == "" {
+				t.Error("no X-Request-ID")
+			}
+			if resp.StatusCode >= http.StatusBadRequest {
+				refused(t, resp.StatusCode, id, body)
+			}
 		}
 	})
 }

@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -179,20 +181,58 @@ func TestBodiesAreLimited(t *testing.T) {
 	i.send(t, request{path: "/", header: map[string]string{"X-Request-ID": "still-there"}}).want(t, http.StatusOK, "")
 }
 
-func TestHeadersAreLimited(t *testing.T) {
+// What is so broken that no handler ever sees it is refused in the shape of every error, too.
+func TestWhatIsNoRequestIsRefusedInTheOneShape(t *testing.T) {
 	t.Parallel()
 	i := start(t, "HTTP_MAX_HEADER_BYTES=4096")
-	conn, err := dial(t, i.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Big: %s\r\n\r\n", strings.Repeat("a", 16<<10)); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil || !strings.Contains(line, "431") {
-		t.Errorf("%q, %v, want 431", line, err)
+	for name, tt := range map[string]struct {
+		request string
+		status  int
+		code    string
+	}{
+		"headers that are too large": {"GET / HTTP/1.1\r\nHost: x\r\nX-Big: " + strings.Repeat("a", 16<<10) + "\r\n\r\n", 431, "headers_too_large"},
+		"no HTTP at all":             {"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", 400, "malformed_request"},
+		"no Host":                    {"GET / HTTP/1.1\r\n\r\n", 400, "malformed_request"},
+		"two Hosts":                  {"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, "malformed_request"},
+		"a header that is none":      {"GET / HTTP/1.1\r\nHost: x\r\nbad header: y\r\n\r\n", 400, "malformed_request"},
+		"two lengths":                {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400, "malformed_request"},
+		"an unknown coding":          {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: zip\r\n\r\n", 501, "unsupported_request"},
+		"another version":            {"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505, "unsupported_request"},
+		"an expectation":             {"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n", 417, "unsupported_request"},
+		"options of everything":      {"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "route_not_found"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := dial(t, i.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := io.WriteString(conn, tt.request); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = resp.Body.Close() }()
+			var body struct {
+				Message, Code string
+				RequestID     string `json:"request_id"`
+			}
+			if err := json.NewDecoder(resp.Body).Decode(&body); err != nil {
+				t.Fatal(err)
+			}
+			if resp.StatusCode != tt.status || body.Code != tt.code || body.Message == "" || !resp.Close {
+				t.Errorf("%s, close %t, %+v; want %d %s", resp.Status, resp.Close, body, tt.status, tt.code)
+			}
+			if id := resp.Header.Get("X-Request-ID"); id == "" || id != body.RequestID {
+				t.Errorf("X-Request-ID %q, in the body %q", id, body.RequestID)
+			}
+			if resp.Header.Get("Content-Type") != "application/json; charset=utf-8" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("headers %v", resp.Header)
+			}
+		})
 	}
 }
 

@@ -6,12 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/robfig/cron/v3"
 
 	"evently/internal/domain"
+	"evently/internal/schedule"
 	"evently/internal/testkit"
 )
 
@@ -182,6 +186,30 @@ func TestAnAnswerIsKeptForADay(t *testing.T) {
 	}
 	if all, _ := c.keys(t); all != 0 {
 		t.Errorf("%d keys", all)
+	}
+}
+
+// The purge is one of the jobs that run by the clock, often enough for nothing to stay for long.
+func TestTheCronPurgesOldKeys(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
+	c.post(t, "lock", "new", c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
+	testkit.Exec(t, c.pool, `UPDATE idempotency_keys SET created_at = now() - interval '24 hours' WHERE idempotency_key = 'k'`)
+	at := slices.IndexFunc(c.Jobs(), func(job schedule.Entry) bool { return job.Name == "idempotency-purge" })
+	if at < 0 {
+		t.Fatal("there is no such job")
+	}
+	job := c.Jobs()[at]
+	times, err := cron.ParseStandard(job.Spec)
+	if now := time.Now(); err != nil || times.Next(now).Sub(now) > time.Hour {
+		t.Errorf("%q: %v", job.Spec, err)
+	}
+	if n, err := job.Run(t.Context()); n != 1 || err != nil {
+		t.Errorf("purged %d, %v", n, err)
+	}
+	if all, _ := c.keys(t); all != 1 {
+		t.Errorf("%d keys, want the new one", all)
 	}
 }
 

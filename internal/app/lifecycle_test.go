@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"evently/internal/app"
+	"evently/internal/schema"
 	"evently/internal/testkit"
 )
 
@@ -156,6 +157,30 @@ func TestWithoutMigratingASchemaThatIsBehindStopsTheStart(t *testing.T) {
 	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
 	if err == nil || !strings.Contains(err.Error(), "evently migrate up") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// The binary of yesterday does not know what it would do to the schema of tomorrow. To go back a
+// release, somebody has to say so.
+func TestASchemaThatIsAheadStopsTheStartUnlessItIsAllowed(t *testing.T) {
+	t.Parallel()
+	for _, migrate := range []string{"true", "false"} {
+		t.Run("MIGRATE_ON_START="+migrate, func(t *testing.T) {
+			t.Parallel()
+			url := testkit.DatabaseURL(t)
+			testkit.Exec(t, testkit.Connect(t, url), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+			cfg := configure(t, "DATABASE_URL="+url, "MIGRATE_ON_START="+migrate)
+			_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+			if !errors.Is(err, schema.ErrDatabaseAhead) || !strings.Contains(err.Error(), "version 99999 is applied") {
+				t.Errorf("error %v", err)
+			}
+			i := start(t, "DATABASE_URL="+url, "MIGRATE_ON_START="+migrate, "ALLOW_NEWER_SCHEMA=true")
+			if len(i.logged(t, "the database is newer than this binary")) != 1 {
+				t.Error("nobody is told")
+			}
+			i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "MISMATCH")
+			i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
+		})
 	}
 }
 

@@ -1,13 +1,22 @@
 package app_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"evently/internal/app"
+	"evently/internal/domain"
+	"evently/internal/respond"
 	"evently/internal/testkit"
 )
 
@@ -88,6 +97,70 @@ func TestLogSamplingIsASetting(t *testing.T) {
 	if lines := i.logged(t, "request"); len(lines) != 1 || lines[0]["status"] != 404.0 {
 		t.Errorf("with no line for what went well, these were logged: %v", lines)
 	}
+}
+
+
+// In an overload every request is turned away for the same reason: that is said now and then, with
+// how often, and never for each of them.
+func TestAnOverloadDoesNotFloodTheLog(t *testing.T) {
+	t.Parallel()
+	cfg := configure(t, "LOG_LEVEL=info")
+	out := &lockedBuffer{}
+	log := app.NewLogger(cfg, out)
+	start := time.Now()
+	turnAway := func(err *domain.Error, after time.Duration) {
+		t.Helper()
+		handler := stamped{log.With("with", "more").Handler(), start.Add(after)}
+		w := httptest.NewRecorder()
+		respond.Error(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), slog.New(handler), err)
+		if w.Code != http.StatusServiceUnavailable {
+			t.Errorf("%d", w.Code)
+		}
+	}
+	for range 1000 {
+		turnAway(domain.ErrOverloaded, 0)
+	}
+	turnAway(domain.ErrDatabaseUnavailable, 0) // another reason
+	turnAway(domain.ErrOverloaded, time.Second-1)
+	turnAway(domain.ErrOverloaded, time.Second)
+	turnAway(domain.ErrOverloaded, 2*time.Second)
+	respond.Error(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), log, domain.ErrInternal)
+	respond.Error(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), log, domain.ErrInternal)
+
+	type line struct {
+		Level, Msg, Code string
+		LeftOut          int `json:"left_out"`
+	}
+	var got []line
+	for text := range strings.Lines(out.String()) {
+		var one line
+		if err := json.Unmarshal([]byte(text), &one); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, one)
+	}
+	want := []line{
+		{"WARN", "request turned away", "overloaded", 0},
+		{"WARN", "request turned away", "database_unavailable", 0},
+		{"WARN", "request turned away", "overloaded", 1000},
+		{"WARN", "request turned away", "overloaded", 0},
+		{"ERROR", "request failed", "internal", 0},
+		{"ERROR", "request failed", "internal", 0},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// stamped gives every line one time.
+type stamped struct {
+	slog.Handler
+	at time.Time
+}
+
+func (h stamped) Handle(ctx context.Context, record slog.Record) error {
+	record.Time = h.at
+	return h.Handler.Handle(ctx, record)
 }
 
 func TestEveryRequestIsOneLine(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,6 +27,10 @@ const (
 	// cancelGrace is how long a statement that was cancelled may take to say so, before its
 	// connection is given up.
 	cancelGrace = 300 * time.Millisecond
+
+	// minIdleInTransaction is the least time that a transaction may wait for its instance: one that is
+	// only slow is not to be cut off.
+	minIdleInTransaction = time.Second
 
 	// pingAfter is how long a connection may have been idle to be used without asking whether it is
 	// still good. The question is part of waiting for a connection, which is bounded more tightly
@@ -67,6 +72,10 @@ func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTrac
 	if c.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 		c.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+		// An instance that stands still, or whose network has gone, in the middle of a transaction keeps
+		// seats locked. It could be hours until the server's TCP gives it up.
+		idle := max(cfg.QueryTimeout, minIdleInTransaction)
+		c.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = strconv.FormatInt(idle.Milliseconds(), 10)
 	}
 	// By default pgx closes the connection of a request that is cancelled. Under load, that is
 	// when clients give up, new connections would then be the last straw.
@@ -107,9 +116,9 @@ func refused(err error) bool {
 	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || strings.HasPrefix(pg.Code, "3D"))
 }
 
-// prepareSchema migrates if it is asked to, and refuses a database that this binary is too new
-// for. One that is newer is not refused: that is what an instance finds that starts again while
-// the next release is being rolled out, and migrations keep to what the last one needs.
+// prepareSchema migrates if it is asked to, and refuses a database that is not that of this binary.
+// One that is newer can be allowed: migrations keep to what the release before needs, so that
+// one can be gone back to. That it does is known of the release before alone, hence not by default.
 func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool, log *slog.Logger) error {
 	if cfg.MigrateOnStart {
 		if err := schema.Up(ctx, cfg.ForMigrations(), log); err != nil {
@@ -119,7 +128,7 @@ func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool,
 		pool.Reset()
 	}
 	err := schema.Verify(ctx, pool)
-	if errors.Is(err, schema.ErrDatabaseAhead) {
+	if cfg.NewerSchema && errors.Is(err, schema.ErrDatabaseAhead) {
 		log.WarnContext(ctx, "the database is newer than this binary", "error", err.Error())
 		return nil
 	}

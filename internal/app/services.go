@@ -22,8 +22,9 @@ import (
 	"evently/internal/waitingroom"
 )
 
-// recordTimeout bounds work that must be recorded although its client has gone.
-const recordTimeout = 5 * time.Second
+// recordTimeout bounds work that must be recorded although its client has gone: what the database
+// may take for one operation.
+func recordTimeout(c config.Database) time.Duration { return c.AcquireTimeout + c.QueryTimeout }
 
 // idempotencyAge is how long an answer can be had again: the contract's 24 hours.
 const idempotencyAge = 24 * time.Hour
@@ -125,7 +126,7 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
-			RecordTimeout:      recordTimeout,
+			RecordTimeout:      recordTimeout(cfg.Database),
 		},
 		Recorder: m,
 		Log:      log,

@@ -178,6 +178,33 @@ func TestOwnChangesShowAtOnce(t *testing.T) {
 	in.want(500, domain.SeatBooked, "after a lock that was confirmed already")
 }
 
+// The process stood still between a commit and telling the map of it. Meanwhile others have undone
+// what it did, and a map that is being read shows that already.
+func TestAChangeThatComesLateIsReadAnew(t *testing.T) {
+	for _, status := range []domain.SeatStatus{domain.SeatLocked, domain.SeatBooked} {
+		t.Run(string(status), func(t *testing.T) {
+			b, in := setup(t, 10)
+			in.want(3, domain.SeatAvailable, "at first")
+			b.set(4, domain.SeatBooked, 2, 0)
+			in.clock.Advance(maxAge + 1)
+			b.during = func() {
+				late := change(1, status, 3)
+				late.Took = 4 * time.Second
+				in.maps.Changed(late)
+			}
+			in.want(3, domain.SeatAvailable, "told of what was undone")
+			b.during = nil
+			in.want(3, domain.SeatAvailable, "within the age")
+			// It is not lost either, if it was not undone.
+			b.set(3, status, 3, time.Minute)
+			late := change(3, status, 3)
+			late.Took = 4 * time.Second
+			in.maps.Changed(late)
+			in.want(3, status, "after a change that was late")
+		})
+	}
+}
+
 func TestOthersChangesShowWithinTheAge(t *testing.T) {
 	b, in := setup(t, 10)
 	other := newInstance(t, b, in.clock)

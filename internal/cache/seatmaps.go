@@ -15,6 +15,11 @@ var errPanicked = domain.ErrInternal.WithCause(errors.New("the question that was
 // slowAnswer is what the database may take to answer for the ends of holds to be good enough to keep.
 const slowAnswer = 100 * time.Millisecond
 
+// lateChange is how long the work of a change may have taken for it to be shown as it is. A process
+// can stand still between a commit and here, and what it then tells may be long undone, on another
+// instance or because the hold is over; a seat that is free does not say whose it was before.
+const lateChange = time.Second
+
 // SeatReader is what SeatMaps need of the store.
 type SeatReader interface {
 	// SeatsVersion gives what is another text whenever a seat of the show is another one or is in
@@ -93,6 +98,10 @@ func (c *SeatMaps) Changed(change domain.SeatChange) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if change.Took > lateChange {
+		m.known, m.forgets = false, m.forgets+1 // the database knows better
+		return
+	}
 	m.changes++
 	m.pending = append(m.pending, pendingChange{number: m.changes, SeatChange: change, until: c.options.Now().Add(change.HoldFor)})
 	m.apply(&m.pending[len(m.pending)-1])

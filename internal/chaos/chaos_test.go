@@ -3,11 +3,8 @@ package chaos_test
 import (
 	"context"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"sort"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,8 +18,9 @@ import (
 )
 
 var (
-	duration = flag.Duration("chaos.duration", 6*time.Second, "how long things go wrong")
-	seed     = flag.Uint64("chaos.seed", 0, "what goes wrong in which order; 0 takes a new one")
+	duration    = flag.Duration("chaos.duration", 6*time.Second, "how long things go wrong")
+	seed        = flag.Uint64("chaos.seed", 0, "what goes wrong in which order; 0 takes a new one")
+	journalPath = flag.String("chaos.journal", "", "file to write every request and its answer to; empty: none")
 )
 
 const (
@@ -36,11 +34,24 @@ const (
 // TestChaos is the history checker: docs/reliability.md says what it does and what it proves.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	if *seed == 0 {
-		*seed = rand.Uint64()
+	v := chaos(t, builtOrFail(t))
+	for _, text := range v.report {
+		t.Log(text)
 	}
-	t.Logf("seed %d, for %s", *seed, *duration)
-	h := openHouse(t, instances)
+	for _, text := range v.violations {
+		t.Error(text)
+	}
+}
+
+// chaos runs instances of binary while everything breaks, and judges what people were told.
+func chaos(t *testing.T, binary string) verdict {
+	t.Helper()
+	seed := *seed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("seed %d, for %s", seed, *duration)
+	h := openHouse(t, binary, instances)
 	pool, err := pgxpool.New(t.Context(), h.stack.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)
@@ -54,10 +65,14 @@ func TestChaos(t *testing.T) {
 	locks := &lockWatch{client: redis.NewClient(options), pool: pool, acked: map[int64]bool{}}
 	t.Cleanup(func() { _ = locks.client.Close() })
 
-	c := newCrowd(t, h, pool, locks)
-	breaking := &faults{house: h, locks: locks, random: rand.New(rand.NewPCG(*seed, 0)), log: t.Logf, counts: map[string]int{}}
+	c := newCrowd(t, h, pool, locks, seed)
+	breaking := &faults{house: h, locks: locks, random: rand.New(rand.NewPCG(seed, 0)), log: t.Logf, counts: map[string]int{}}
 	run(t, c, breaking, locks)
-	judge(t, h, c, breaking, locks)
+	v := judge(t, h, c, breaking, locks)
+	if err := c.journal.close(); err != nil {
+		t.Error(err)
+	}
+	return v
 }
 
 // crowd is all the clients and what they share.
@@ -65,12 +80,20 @@ type crowd struct {
 	clients []*client
 	shows   []show
 	history *history
+	journal *journal
 	counts  *counts
+	wrong   *complaints
 }
 
-func newCrowd(t *testing.T, h *house, pool *pgxpool.Pool, locks *lockWatch) *crowd {
+func newCrowd(t *testing.T, h *house, pool *pgxpool.Pool, locks *lockWatch, seed uint64) *crowd {
 	t.Helper()
-	c := &crowd{history: &history{}, counts: &counts{}}
+	c := &crowd{history: &history{}, counts: &counts{}, wrong: &complaints{}}
+	if *journalPath != "" {
+		var err error
+		if c.journal, err = openJournal(*journalPath); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for range shows {
 		id := testkit.NewShow(t, pool, testkit.Show{VenueID: testkit.NewVenue(t, pool, rowsOfShow, seatsOfRow)})
 		c.shows = append(c.shows, show{id: id, seats: testkit.SeatIDs(t, pool, id)})
@@ -81,8 +104,8 @@ func newCrowd(t *testing.T, h *house, pool *pgxpool.Pool, locks *lockWatch) *cro
 		one := &client{
 			number: n, base: h.front.URL, token: token(t, testkit.NewUser(t, pool), n),
 			http:   &http.Client{Transport: transport, Timeout: requestLimit},
-			random: rand.New(rand.NewPCG(*seed, uint64(n)+1)),
-			shows:  c.shows, history: c.history, counts: c.counts, locks: locks, log: t.Logf,
+			random: rand.New(rand.NewPCG(seed, uint64(n)+1)),
+			shows:  c.shows, history: c.history, journal: c.journal, counts: c.counts, wrong: c.wrong, locks: locks,
 		}
 		c.clients = append(c.clients, one)
 	}
@@ -128,61 +151,4 @@ func run(t *testing.T, c *crowd, breaking *faults, locks *lockWatch) {
 	booking.Wait()
 	stopWatching()
 	watch.Wait()
-}
-
-// judge looks at everything that was told, and at what is left.
-func judge(t *testing.T, h *house, c *crowd, breaking *faults, locks *lockWatch) {
-	t.Helper()
-	pause(t.Context(), holdFor+3*time.Second) // holds run out, and the cleanup comes round
-	for _, s := range c.shows {
-		if !c.clients[0].read(s) {
-			t.Errorf("the seats of show %d cannot be read", s.id)
-		}
-	}
-	began := time.Now()
-	broken, undecided, explain := c.history.check()
-	t.Logf("checked %d calls for %d seats in %s", len(c.history.calls), shows*rowsOfShow*seatsOfRow, time.Since(began).Round(time.Millisecond))
-	for n, seat := range broken {
-		if t.Errorf("there is no way that all of this was told of seat %d", seat); n == 0 {
-			t.Log("\n" + explain(seat))
-		}
-	}
-	for _, seat := range undecided {
-		t.Errorf("no verdict on seat %d in %s", seat, checkTimeout)
-	}
-	for _, text := range locks.gone {
-		t.Error(text)
-	}
-	audited, err := h.audit()
-	if err != nil {
-		t.Errorf("audit: %v\n%s", err, audited)
-	}
-	internals, lost := c.counts.internals.Load(), c.counts.lost.Load()
-	if internals > 0 || lost > 0 {
-		t.Errorf("%d answers were 500; %d bookings that were acknowledged are gone", internals, lost)
-	}
-	for _, i := range h.all {
-		if strings.Contains(i.log(), "DATA RACE") || strings.Contains(i.log(), `"msg":"panic"`) {
-			t.Errorf("instance %d: a race or a panic:\n%s", i.number, i.log())
-		}
-	}
-
-	kinds := make([]string, 0, len(breaking.counts))
-	total := 0
-	for kind, n := range breaking.counts {
-		kinds = append(kinds, fmt.Sprintf("%s %d", kind, n))
-		total += n
-	}
-	sort.Strings(kinds)
-	done := map[string]int{}
-	for _, one := range c.history.calls {
-		done[string(one.kind)+" "+string(one.outcome)]++
-	}
-	t.Logf("seed %d, %s", *seed, *duration)
-	t.Logf("calls: %d operations in %d requests, %d replayed; by seat: %v", c.counts.operations.Load(), c.counts.requests.Load(), c.counts.replays.Load(), done)
-	t.Logf("faults: %d (%s); one clock %s ahead throughout", total, strings.Join(kinds, ", "), skew)
-	t.Logf("unknown outcomes: %d requests without an answer, %d operations never resolved", c.counts.unknowns.Load(), c.counts.unresolved.Load())
-	t.Logf("seat locks: looked at %d times", locks.looks)
-	t.Logf("audit: %s", strings.TrimSpace(audited))
-	t.Logf("violations: %d", len(broken)+len(undecided)+len(locks.gone)+int(internals+lost))
 }

@@ -8,13 +8,26 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // counts is what the clients have seen, all together.
 type counts struct {
-	requests, operations, unknowns, unresolved, replays, internals, lost atomic.Int64
+	requests, operations, unknowns, unresolved, replays, repeats atomic.Int64
+}
+
+// complaints are answers that nobody should have been given, whatever broke.
+type complaints struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (c *complaints) add(format string, args ...any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.texts = append(c.texts, fmt.Sprintf(format, args...))
 }
 
 // client books for one user.
@@ -24,9 +37,10 @@ type client struct {
 	http    *http.Client
 	random  *rand.Rand
 	history *history
+	journal *journal
 	locks   *lockWatch
 	counts  *counts
-	log     func(format string, args ...any)
+	wrong   *complaints
 	shows   []show
 
 	token  string
@@ -47,11 +61,26 @@ type booking struct {
 
 // answer is what an operation was told in the end.
 type answer struct {
-	status   int // 0: nothing, however often it was asked
-	code     string
-	body     map[string]any
+	reply
 	from, to int64
 	attempts int
+	// lost tells that an attempt got no answer: it may be done yet, behind all the others.
+	lost bool
+}
+
+// reply is what one request was told.
+type reply struct {
+	status   int // 0: no whole answer came
+	code     string
+	body     map[string]any
+	raw      []byte
+	replayed bool
+	unsent   bool // the proxy found nobody to pass it on to
+}
+
+// lost tells that the request may have been done, may not, or may yet be.
+func (r reply) lost() bool {
+	return r.status == 0 || r.status == http.StatusBadGateway && !r.unsent
 }
 
 const (
@@ -59,6 +88,8 @@ const (
 	patience = 20 * time.Second
 	// keepers is how many of the clients keep a booking for a while.
 	keepers = 10
+	// repeatOneIn is how many of the requests that were done are sent once more: one in so many.
+	repeatOneIn = 10
 )
 
 // run books until ctx is done, and finishes what it has begun.
@@ -114,7 +145,7 @@ func (c *client) lock(s show) (booking, bool) {
 		id, _ := a.body["booking_id"].(json.Number).Int64()
 		expires, err := time.Parse(time.RFC3339Nano, fmt.Sprint(a.body["expires_at"]))
 		if err != nil {
-			c.log("expires_at: %v", err)
+			c.wrong.add("a lock is told %s", a.raw)
 		}
 		b.id, b.expiresAt, b.seats = id, expires.UnixNano(), seats
 		b.amount, _ = a.body["amount"].(json.Number)
@@ -123,8 +154,14 @@ func (c *client) lock(s show) (booking, bool) {
 		}
 		c.record(a, opLock, told, b)
 		return b, true
+	case http.StatusConflict:
+		if a.lost { // somebody else has a seat now; the attempt that got lost may come when they have not
+			c.record(a, opLock, unknown, booking{seats: seats})
+		}
 	case 0:
 		c.record(a, opLock, unknown, booking{seats: seats})
+	default:
+		c.complain(opLock, booking{}, a)
 	}
 	return booking{}, false
 }
@@ -136,8 +173,9 @@ func (c *client) pay(b booking) bool {
 		return true
 	case http.StatusGone, http.StatusConflict:
 		c.record(a, opConfirm, over, b)
-	case http.StatusNotFound:
-		c.lose(b, a)
+	case http.StatusPaymentRequired, 0:
+	default:
+		c.complain("pay", b, a)
 	}
 	return false
 }
@@ -151,18 +189,18 @@ func (c *client) settle(b booking, k kind) bool {
 		return true
 	case http.StatusGone, http.StatusConflict:
 		c.record(a, k, over, b)
-	case http.StatusNotFound:
-		c.lose(b, a)
 	case 0:
 		c.record(a, k, unknown, b)
+	default: // also 402 to a confirmation: it was paid
+		c.complain(k, b, a)
 	}
 	return false
 }
 
-// lose notes a booking that was acknowledged and is not there.
-func (c *client) lose(b booking, a answer) {
-	c.counts.lost.Add(1)
-	c.log("booking %d of client %d is gone: %d %s", b.id, c.number, a.status, a.code)
+// complain notes an answer that cannot be right: a booking or a payment that was acknowledged and is
+// not there, a key that is taken for that of another request, a 500.
+func (c *client) complain(k kind, b booking, a answer) {
+	c.wrong.add("%s of booking %d by client %d is told %d %s", k, b.id, c.number, a.status, a.raw)
 }
 
 // read looks at the seats of a show. They come from a memory that may be behind by CACHE_MAX_AGE,
@@ -176,7 +214,7 @@ func (c *client) read(s show) bool {
 		number, _ := seat["seat_id"].(json.Number)
 		id, err := number.Int64()
 		if err != nil {
-			c.log("seats: %v", err)
+			c.wrong.add("a seat map has %v", one)
 		}
 		status, _ := seat["status"].(string)
 		calls = append(calls, call{kind: opRead, seat: id, status: status, outcome: told,
@@ -209,19 +247,17 @@ func (c *client) do(method, path string, keyed bool, body any) answer {
 	a := answer{from: time.Now().UnixNano()}
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		a.attempts++
-		status, code, members := c.send(method, path, key, body)
-		c.counts.requests.Add(1)
-		final := status != 0 && status < 500 && status != http.StatusTooManyRequests && code != "idempotency_in_progress"
-		if status == 0 || status >= 500 && status != http.StatusServiceUnavailable {
-			c.counts.unknowns.Add(1)
-		}
-		if status == http.StatusInternalServerError {
-			c.counts.internals.Add(1)
-			c.log("500 for %s %s", method, path)
-		}
-		if final {
-			a.status, a.code, a.body, a.to = status, code, members, time.Now().UnixNano()
+		r := c.send(method, path, key, body)
+		if final(r) {
+			a.reply, a.to = r, time.Now().UnixNano()
+			if keyed && r.status == http.StatusOK && c.random.IntN(repeatOneIn) == 0 {
+				c.repeat(method, path, key, body, r)
+			}
 			return a
+		}
+		if r.lost() {
+			c.counts.unknowns.Add(1)
+			a.lost = true
 		}
 		pause(context.Background(), time.Duration(20+c.random.IntN(150))*time.Millisecond)
 	}
@@ -230,12 +266,45 @@ func (c *client) do(method, path string, keyed bool, body any) answer {
 	return a
 }
 
-// send sends one request; status 0 means that no whole answer came.
-func (c *client) send(method, path, key string, body any) (status int, code string, members map[string]any) {
+// final reports whether asking again is no use. A 500 is final: it is the service's fault, whatever
+// broke.
+func final(r reply) bool {
+	switch r.status {
+	case 0, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		return false
+	}
+	return r.code != "idempotency_in_progress"
+}
+
+// repeat sends a request that was done once more with its key: it is told the same, to the byte.
+func (c *client) repeat(method, path, key string, body any, first reply) {
+	again := c.send(method, path, key, body)
+	if !final(again) {
+		return
+	}
+	c.counts.repeats.Add(1)
+	if again.status != first.status || !again.replayed || !bytes.Equal(again.raw, first.raw) {
+		c.wrong.add("%s %s with the key %s is told %s, and repeated %d %s", method, path, key, first.raw, again.status, again.raw)
+	}
+}
+
+// send sends one request, and has it in the journal with what it was told.
+func (c *client) send(method, path, key string, body any) (r reply) {
 	encoded, err := json.Marshal(body)
 	if err != nil {
 		panic(err)
 	}
+	c.counts.requests.Add(1)
+	from := time.Now()
+	defer func() {
+		if r.replayed {
+			c.counts.replays.Add(1)
+		}
+		c.journal.write(entry{
+			From: from, To: time.Now(), Client: c.number, Request: method + " " + path, Key: key, Body: encoded,
+			Status: r.status, Replayed: r.replayed, Answer: string(r.raw),
+		})
+	}()
 	req, err := http.NewRequestWithContext(context.Background(), method, c.base+path, bytes.NewReader(encoded))
 	if err != nil {
 		panic(err)
@@ -247,21 +316,22 @@ func (c *client) send(method, path, key string, body any) (status int, code stri
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return 0, "", nil
+		return reply{}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, "", nil
+		return reply{}
+	}
+	r = reply{
+		status: resp.StatusCode, raw: raw,
+		replayed: resp.Header.Get("Idempotency-Replayed") != "", unsent: resp.Header.Get(unsentHeader) != "",
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
-	if decoder.Decode(&members) != nil {
-		members = map[string]any{}
+	if decoder.Decode(&r.body) != nil {
+		r.body = map[string]any{}
 	}
-	if resp.Header.Get("Idempotency-Replayed") != "" {
-		c.counts.replays.Add(1)
-	}
-	code, _ = members["code"].(string)
-	return resp.StatusCode, code, members
+	r.code, _ = r.body["code"].(string)
+	return r
 }

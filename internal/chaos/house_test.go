@@ -38,6 +38,8 @@ const (
 	jwtSecret = "chaos needs no better secret than this one"
 	// holdFor is short, so that holds run out while people book.
 	holdFor = 2 * time.Second
+	// auditGrace is how long a hold may be overdue at the audit, which comes when none should be.
+	auditGrace = time.Second
 )
 
 // house is three instances behind a reverse proxy, each on its own ways to one pair of stores.
@@ -46,9 +48,11 @@ type house struct {
 	binary string
 	dir    string
 	stack  *devstack.Stack
-	all    []*instance
-	front  *httptest.Server
-	next   atomic.Int64
+	// settings come behind those of every instance, and count.
+	settings []string
+	all      []*instance
+	front    *httptest.Server
+	next     atomic.Int64
 }
 
 // instance is a process, and its ways to the stores.
@@ -72,17 +76,22 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	binary := filepath.Join(dir, "evently")
-	args := []string{"build", "-buildvcs=false", "-o", binary}
+	var args []string
 	if raceEnabled {
 		args = append(args, "-race")
 	}
+	return filepath.Join(dir, "evently"), build(filepath.Join(dir, "evently"), args...)
+})
+
+// build builds the service with further arguments for go build.
+func build(binary string, args ...string) error {
+	args = append([]string{"build", "-buildvcs=false", "-o", binary}, args...)
 	out, err := exec.CommandContext(context.Background(), "go", append(args, "evently/cmd/evently")...).CombinedOutput()
 	if err != nil {
-		err = fmt.Errorf("build: %w\n%s", err, out)
+		return fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return binary, err
-})
+	return nil
+}
 
 // quiet takes what go-redis says by itself of the faults that are made here.
 type quiet struct{}
@@ -98,14 +107,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// openHouse starts so many instances, and all that they need; it ends with the test.
-func openHouse(t *testing.T, count int) *house {
+// builtOrFail gives the binary of built.
+func builtOrFail(t *testing.T) string {
 	t.Helper()
 	binary, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, binary: binary, dir: t.TempDir()}
+	return binary
+}
+
+// openHouse starts so many instances of binary, with settings beside their own, and all that they
+// need; it ends with the test.
+func openHouse(t *testing.T, binary string, count int, settings ...string) *house {
+	t.Helper()
+	h := &house{t: t, binary: binary, dir: t.TempDir(), settings: settings}
+	var err error
 	// Durable: what was acknowledged has to survive a crash.
 	h.stack, err = devstack.Start(t.Context(), devstack.Options{Dir: filepath.Join(h.dir, "stack"), Install: true, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -188,6 +205,9 @@ func (w *way) open() {
 	}
 }
 
+// unsentHeader marks the 502 of a request that no instance can have seen.
+const unsentHeader = "X-Not-Sent"
+
 // proxy sends each request to one instance, once: a failure is the client's to deal with.
 func (h *house) proxy(pick func() *instance) http.Handler {
 	transport := &http.Transport{MaxIdleConnsPerHost: 100, IdleConnTimeout: time.Second}
@@ -197,9 +217,15 @@ func (h *house) proxy(pick func() *instance) http.Handler {
 			r.SetURL(&url.URL{Scheme: "http", Host: "127.0.0.1:" + pick().port})
 			r.SetXForwarded()
 		},
-		Transport:    transport,
-		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
-		ErrorLog:     slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+		Transport: transport,
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			var network *net.OpError
+			if errors.As(err, &network) && network.Op == "dial" {
+				w.Header().Set(unsentHeader, "1")
+			}
+			w.WriteHeader(http.StatusBadGateway)
+		},
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 }
 
@@ -209,7 +235,7 @@ func (i *instance) environ() []string {
 	if i.number == skewed {
 		offset = skew
 	}
-	return append(os.Environ(),
+	environ := append(os.Environ(),
 		"PORT="+i.port, "DATABASE_URL="+i.databaseURL, "REDIS_URL="+i.redisURL,
 		"JWT_SECRET="+jwtSecret, "CLOCK_OFFSET="+offset.String(),
 		"LOG_LEVEL=info", "LOG_FORMAT=json",
@@ -218,6 +244,7 @@ func (i *instance) environ() []string {
 		"DRAIN_DELAY=1s", "DATABASE_QUERY_TIMEOUT=1s", "DATABASE_MAX_CONNS=8", "HTTP_READ_TIMEOUT=1s", "HTTP_WRITE_TIMEOUT=2s",
 		"CACHE_MAX_AGE="+cacheAge.String(), "RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0",
 	)
+	return append(environ, i.house.settings...)
 }
 
 // start starts the process; it does not wait.
@@ -289,7 +316,7 @@ func (i *instance) awaitReady() {
 		}
 		pause(context.Background(), 50*time.Millisecond)
 	}
-	i.house.t.Errorf("instance %d does not become ready:\n%s", i.number, i.log())
+	i.house.t.Errorf("instance %d does not become ready:\n%s", i.number, tail(i.log()))
 }
 
 // isReady asks the instance whether it wants requests.
@@ -304,15 +331,18 @@ func (i *instance) isReady() bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// log gives the end of what the instance has logged.
+// log gives what the instance has logged.
 func (i *instance) log() string {
 	text, _ := os.ReadFile(filepath.Join(i.house.dir, fmt.Sprintf("instance-%d.log", i.number)))
-	return string(text[max(0, len(text)-4000):])
+	return string(text)
 }
+
+// tail gives the end of a log.
+func tail(log string) string { return log[max(0, len(log)-4000):] }
 
 // audit runs `evently audit` on the stores themselves and gives what it prints.
 func (h *house) audit() (string, error) {
-	cmd := exec.CommandContext(h.t.Context(), h.binary, "audit", "--grace", "3s", "--settle", "500ms")
+	cmd := exec.CommandContext(h.t.Context(), h.binary, "audit", "--grace", auditGrace.String(), "--settle", "500ms")
 	cmd.Dir = h.dir
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+h.stack.DatabaseURL, "REDIS_URL="+h.stack.RedisURL)
 	out, err := cmd.CombinedOutput()

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,11 +22,11 @@ import (
 // probeEvery is how often the proxy asks an instance whether it is ready: well below DRAIN_DELAY.
 const probeEvery = 50 * time.Millisecond
 
-// TestRollingRestart replaces both of two instances under load. The proxy in front goes by
-// /health/ready and retries nothing; nobody is told anything but what a ticket shop would tell.
+// TestRollingRestart replaces both of two instances while people join, lock, pay, confirm and cancel.
+// The proxy in front goes by /health/ready and retries nothing; no request fails.
 func TestRollingRestart(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t, 2)
+	h := openHouse(t, builtOrFail(t), 2)
 	pool, err := pgxpool.New(t.Context(), h.stack.DatabaseURL)
 	if err != nil {
 		t.Fatal(err)
@@ -66,16 +67,31 @@ func TestRollingRestart(t *testing.T) {
 	var load sync.WaitGroup
 	for n := range 8 {
 		bearer := token(t, testkit.NewUser(t, pool), n)
+		buy := func() {
+			ask := func(path, body string) (status int, answer map[string]any) {
+				status, text := post(client, front.URL+path, bearer, body)
+				sent.Add(1)
+				if status == 0 || status >= http.StatusInternalServerError {
+					wrong.Add(1)
+					t.Errorf("%s is answered %d %s", path, status, text)
+				}
+				_ = json.Unmarshal([]byte(text), &answer)
+				return status, answer
+			}
+			ask(fmt.Sprintf("/api/v1/waiting-room/%d/join", id), "")
+			status, held := ask("/api/v1/bookings/lock", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, id, seats[n]))
+			if status != http.StatusOK { // the hold of the round before
+				return
+			}
+			booked, _ := held["booking_id"].(float64)
+			of := fmt.Sprintf("/api/v1/bookings/%d/", int64(booked))
+			ask("/api/v1/bookings/payments/simulate", fmt.Sprintf(`{"booking_id":%d,"amount":%v}`, int64(booked), held["amount"]))
+			ask(of+"confirm", "")
+			ask(of+"cancel", "")
+		}
 		load.Go(func() {
 			for loadCtx.Err() == nil {
-				status, text := post(client, front.URL+"/api/v1/bookings/lock", bearer,
-					fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, id, seats[n]))
-				sent.Add(1)
-				// 409: the hold of the round before.
-				if status != http.StatusOK && status != http.StatusConflict {
-					wrong.Add(1)
-					t.Errorf("answered %d %s", status, text)
-				}
+				buy()
 				pause(loadCtx, 5*time.Millisecond)
 			}
 		})
@@ -84,7 +100,7 @@ func TestRollingRestart(t *testing.T) {
 		i.signal(syscall.SIGTERM)
 		<-i.ended
 		if !i.cmd.ProcessState.Success() {
-			t.Errorf("instance %d ended with %s:\n%s", n, i.cmd.ProcessState, i.log())
+			t.Errorf("instance %d ended with %s:\n%s", n, i.cmd.ProcessState, tail(i.log()))
 		}
 		i.start()
 		i.awaitReady()
@@ -96,6 +112,9 @@ func TestRollingRestart(t *testing.T) {
 	stopLoad()
 	load.Wait()
 	t.Logf("%d requests, %d failed", sent.Load(), wrong.Load())
+	if n := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE confirmed_at IS NOT NULL`); n < 10 {
+		t.Errorf("only %d bookings were confirmed", n)
+	}
 	if sent.Load() < 100 {
 		t.Errorf("only %d requests: that is no load", sent.Load())
 	}

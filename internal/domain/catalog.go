@@ -103,4 +103,6 @@ type SeatChange struct {
 	SeatIDs   []int64
 	Status    SeatStatus
 	HoldFor   time.Duration // of locked seats, from now on
+	// Took is how long ago its work began: what took long may have been undone by others meanwhile.
+	Took time.Duration
 }

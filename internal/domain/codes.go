@@ -15,6 +15,13 @@ var (
 	ErrUnsupportedMedia = &Error{Kind: KindUnsupportedMedia, Code: "unsupported_media_type", Message: "Content-Type must be application/json"}
 )
 
+// What is no HTTP request that could be served.
+var (
+	ErrMalformedRequest   = &Error{Kind: KindInvalid, Code: "malformed_request", Message: "This is not an HTTP request that can be read"}
+	ErrHeadersTooLarge    = &Error{Kind: KindTooLarge, Code: "headers_too_large", Message: "The request line and the headers are too large"}
+	ErrUnsupportedRequest = &Error{Kind: KindInvalid, Code: "unsupported_request", Message: "The request asks for something of HTTP that is not supported here"}
+)
+
 // Who is asking, and whether they may.
 var (
 	ErrUnauthorized       = &Error{Kind: KindUnauthenticated, Code: "unauthorized", Message: "A valid access token is required"}

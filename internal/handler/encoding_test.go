@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"reflect"
+	"strings"
 	"testing"
 	"testing/quick"
 	"time"
@@ -126,6 +127,26 @@ func TestMatchesTag(t *testing.T) {
 			t.Errorf("matchesTag(%q) = %v", tt.lines, got)
 		}
 	}
+}
+
+// FuzzRevalidation reads any If-None-Match and Accept-Encoding.
+func FuzzRevalidation(f *testing.F) {
+	for _, seed := range [][2]string{{`W/"abc"`, "gzip"}, {`"x", *`, "gzip;q=0, *"}, {"*", "identity;q=0.5"}, {`"`, ";;=,"}, {`W/"a,"b"`, "gzip;q=1e-9"}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, tags, codings string) {
+		const tag = `W/"Zm9vYmFy"`
+		if matchesTag([]string{tags}, tag) && strings.TrimSpace(tags) != "*" && !strings.Contains(tags, tag[2:]) {
+			t.Errorf("%q names %s", tags, tag)
+		}
+		// A list that can be read up to its end can be gone on with.
+		if !matchesTag([]string{tag, tags}, tag) {
+			t.Errorf("%s, %q does not name %s", tag, tags, tag)
+		}
+		if acceptsGzip([]string{codings}) && !strings.Contains(strings.ToLower(codings), "gzip") && !strings.Contains(codings, "*") {
+			t.Errorf("%q accepts gzip", codings)
+		}
+	})
 }
 
 func FuzzTimeRange(f *testing.F) {

@@ -227,3 +227,38 @@ func TestSettingsInTheDocumentsExist(t *testing.T) {
 		}
 	}
 }
+
+// A page that promises something names the test that holds it: that one has to be there.
+func TestTestsInTheDocumentsExist(t *testing.T) {
+	t.Parallel()
+	there := map[string]bool{}
+	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
+	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, match := range declared.FindAllSubmatch(text, -1) {
+			there[string(match[1])] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	name := regexp.MustCompile(`^(?:Test|Fuzz)[A-Z]\w+$`)
+	for page, content := range documents(t) {
+		for _, code := range inline.FindAllStringSubmatch(fence.ReplaceAllString(content, ""), -1) {
+			if !name.MatchString(code[1]) {
+				continue
+			}
+			if named++; !there[code[1]] {
+				t.Errorf("%s: there is no test %s", page, code[1])
+			}
+		}
+	}
+	if named < 50 {
+		t.Errorf("only %d tests are named", named)
+	}
+}

@@ -23,6 +23,7 @@ const (
 	codeExclusionViolation  = "23P01"
 	codeSerialization       = "40001"
 	codeDeadlock            = "40P01"
+	codeIdleTransaction     = "25P03"
 
 	classConnection         = "08"
 	classResources          = "53"
@@ -79,15 +80,15 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	if errors.As(err, &coded) {
 		return err
 	}
-	if ctx.Err() != nil {
-		// The caller went away or ran out of its own time: that is not the database's doing.
+	if errors.Is(ctx.Err(), context.Canceled) {
+		// The caller went away: that is not the database's doing.
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	var acquire *acquireError
 	if errors.As(err, &acquire) && acquire.exhausted && errors.Is(err, context.DeadlineExceeded) {
 		return domain.ErrOverloaded.WithCause(err)
 	}
-	if unavailable(err) {
+	if ctx.Err() != nil || unavailable(err) { // what did not come in the caller's time may come later
 		return domain.ErrDatabaseUnavailable.WithCause(err)
 	}
 	return domain.ErrInternal.WithCause(err)
@@ -99,7 +100,8 @@ func unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {
-		case strings.HasPrefix(pg.Code, classConnection),
+		case pg.Code == codeIdleTransaction, // we stood still for so long that the server gave us up
+			strings.HasPrefix(pg.Code, classConnection),
 			strings.HasPrefix(pg.Code, classResources),
 			strings.HasPrefix(pg.Code, classOperatorIntervened):
 			return true

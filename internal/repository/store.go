@@ -110,7 +110,7 @@ func (s *Store) withConn(ctx context.Context, fn func(context.Context, *pgxpool.
 		select {
 		case <-time.After(pause + rand.N(pause)): //nolint:gosec // spreads retries; nothing to guess
 		case <-ctx.Done():
-			return ctx.Err()
+			return s.translate(ctx, err)
 		}
 	}
 }

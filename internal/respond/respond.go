@@ -17,6 +17,14 @@ import (
 // RequestIDHeader carries the request id on every answer.
 const RequestIDHeader = "X-Request-ID"
 
+// TurnedAway is the message of the line about a request that met a store that is away or more
+// requests than can be served, and CodeKey its attribute that says which. There is one for each such
+// request, and there can be very many of them: whoever writes lines may leave out most.
+const (
+	TurnedAway = "request turned away"
+	CodeKey    = "code"
+)
+
 // JSON writes v with the given status.
 func JSON(w http.ResponseWriter, status int, v any) error {
 	body, err := json.Marshal(v)
@@ -81,15 +89,18 @@ func Status(err error) (int, *domain.Error) {
 	return statuses[coded.Kind], coded
 }
 
-// Error writes err in the standard shape and logs it once if it is our fault.
+// Error writes err in the standard shape and logs it once if it is our fault or a store's.
 func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		w.WriteHeader(statusClientGone)
 		return
 	}
 	status, coded := Status(err)
-	if status >= http.StatusInternalServerError {
-		log.ErrorContext(r.Context(), "request failed", "code", coded.Code, "error", err.Error())
+	switch {
+	case coded.Kind == domain.KindUnavailable:
+		log.WarnContext(r.Context(), TurnedAway, CodeKey, coded.Code, "error", err.Error())
+	case status >= http.StatusInternalServerError:
+		log.ErrorContext(r.Context(), "request failed", CodeKey, coded.Code, "error", err.Error())
 	}
 
 	header := w.Header()
@@ -99,12 +110,16 @@ func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) 
 	if coded.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.FormatInt(retryAfterSeconds(coded.RetryAfter), 10))
 	}
-	body, err := json.Marshal(errorBody(coded, header.Get(RequestIDHeader)))
+	Raw(w, status, Body(coded, header.Get(RequestIDHeader)))
+}
+
+// Body gives the standard shape of e as the answer to a request of this id.
+func Body(e *domain.Error, requestID string) []byte {
+	body, err := json.Marshal(errorBody(e, requestID))
 	if err != nil {
-		log.ErrorContext(r.Context(), "encode an error body", "code", coded.Code, "error", err.Error())
 		body = []byte(`{"message":"Something went wrong on our side","code":"internal"}`)
 	}
-	Raw(w, status, body)
+	return body
 }
 
 // retryAfterSeconds rounds up: a client that comes a moment too early comes in vain.

@@ -19,7 +19,7 @@ var (
 	// ErrDatabaseBehind means that the database lacks migrations of this binary.
 	ErrDatabaseBehind = errors.New("the database is older than this binary: run `evently migrate up`")
 	// ErrDatabaseAhead means that a newer binary has migrated the database.
-	ErrDatabaseAhead = errors.New("the database is newer than this binary: deploy the newer release, or migrate down with it")
+	ErrDatabaseAhead = errors.New("the database is newer than this binary: deploy the newer release, migrate down with it, or serve with ALLOW_NEWER_SCHEMA=true")
 )
 
 // Expected is the version that this binary was built for: that of its newest migration.

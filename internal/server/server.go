@@ -55,6 +55,8 @@ func New(listener net.Listener, handler http.Handler, limits Limits, log *slog.L
 			WriteTimeout:      limits.WriteTimeout,
 			IdleTimeout:       limits.IdleTimeout,
 			MaxHeaderBytes:    limits.MaxHeaderBytes,
+			// OPTIONS * is no route, and is told so in the shape of every error.
+			DisableGeneralOptionsHandler: true,
 			// Broken handshakes and the like: the client's doing, mostly.
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
@@ -66,7 +68,7 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Serve answers requests until Shutdown, and then gives nil at once: Shutdown is what waits.
 func (s *Server) Serve() error {
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(refusing{s.listener}); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil

@@ -1,0 +1,81 @@
+package middleware
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// FuzzHeaders reads any headers: what is accepted can be logged, stored and sent back as it is.
+func FuzzHeaders(f *testing.F) {
+	f.Add("10.0.0.1:80", "1.2.3.4, 10.0.0.2", "key", "id-1", "Bearer a.b.c")
+	f.Add("[::1]:80", "::ffff:1.2.3.4%eth0,,[::2]:9", " ", "", "bearer  x")
+	f.Add("@", "unknown", strings.Repeat("k", 256), "a\r\nb", "Bearer")
+	f.Add("10.0.0.1:80", "10.0.0.3", "\x7f", "é", "Basic eDp5")
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	f.Fuzz(func(t *testing.T, peer, forwarded, key, id, authorization string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		r.RemoteAddr = peer
+		r.Header = http.Header{
+			"X-Forwarded-For": {forwarded}, "Idempotency-Key": {key}, "X-Request-Id": {id}, "Authorization": {authorization},
+		}
+		client, direct := clientIP(r, proxies), parseAddr(peer)
+		if !contains(proxies, direct) && client != direct {
+			t.Errorf("%q told by %q, whom nobody trusts, is believed: %v", forwarded, peer, client)
+		}
+		if client.Zone() != "" || client.Is4In6() {
+			t.Errorf("%q of %q is %v: one client under two names", forwarded, peer, client)
+		}
+		if got, err := idempotencyKey(r); err == nil && (got != key || got == "" || len(got) > 255 || strings.ContainsFunc(got, unprintable)) {
+			t.Errorf("the key %q is taken as %q", key, got)
+		}
+		if safeRequestID(id) && (id == "" || len(id) > 128 || strings.ContainsFunc(id, unprintable) || strings.Contains(id, " ")) {
+			t.Errorf("the request id %q is taken", id)
+		}
+		if token, ok := bearerToken(r.Header); ok && (token == "" || !strings.HasSuffix(authorization, token)) {
+			t.Errorf("%q has the token %q", authorization, token)
+		}
+	})
+}
+
+func unprintable(c rune) bool { return c < ' ' || c > '~' }
+
+// FuzzPeek looks into any body ahead of its handler: the handler reads what came all the same, and
+// what it will take for a show or an email, the gate and the limit have seen.
+func FuzzPeek(f *testing.F) {
+	for _, body := range []string{
+		"", "{}", `{"show_id":1,"seat_ids":[1]}`, `{"show_id":1,"show_id":2}`, `{"show_id":1.5}`, `{"show_id":9223372036854775808}`,
+		`{"email":"a@b.example","password":"x"}`, `{"email":null}`, "\xff", "[", `{"show_id":1} `, `{"show_id":1}{}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		read := func() *http.Request {
+			return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
+		}
+		r := read()
+		show, named := peekShow(r)
+		if left, err := io.ReadAll(r.Body); err != nil || !bytes.Equal(left, body) {
+			t.Errorf("of %q the handler reads %q, %v", body, left, err)
+		}
+		email := peekEmail(read())
+		var strict struct {
+			Show  int64  `json:"show_id"`
+			Email string `json:"email"`
+		}
+		if len(body) > maxPeek || json.Unmarshal(body, &strict) != nil {
+			return
+		}
+		if strict.Show > 0 && (!named || show != strict.Show) {
+			t.Errorf("%q is for show %d, and the gate sees %d, %t", body, strict.Show, show, named)
+		}
+		if email != strict.Email {
+			t.Errorf("%q is of %q, and the limit sees %q", body, strict.Email, email)
+		}
+	})
+}

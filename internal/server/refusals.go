@@ -1,0 +1,91 @@
+package server
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+)
+
+// refusing is a listener on whose connections the refusals of net/http itself have the one shape of
+// errors. What is so broken that no request comes of it never reaches a handler: net/http writes
+// a line of plain text to the connection, and has no way to be told otherwise.
+type refusing struct{ net.Listener }
+
+// Accept gives the next connection.
+func (l refusing) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return refusingConn{conn}, nil
+}
+
+type refusingConn struct{ net.Conn }
+
+// CloseWrite is what net/http looks for, so that a client can read a refusal before it is reset.
+func (c refusingConn) CloseWrite() error {
+	if tcp, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return tcp.CloseWrite()
+	}
+	return nil
+}
+
+// Write passes on what is written, a refusal of net/http in our own words. Each is one write.
+func (c refusingConn) Write(p []byte) (int, error) {
+	status, refused := refusal(p)
+	if !refused {
+		return c.Conn.Write(p)
+	}
+	if _, err := c.Conn.Write(refusalOf(status)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// The starts of what net/http writes by itself. Behind the status line of a refusal these headers
+// follow at once, which no answer of a handler has; a wrong Expect is refused with no body at all,
+// and no handler answers 417.
+var (
+	statusStart    = []byte("HTTP/1.1 ")
+	refusalHeaders = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+	expectation    = []byte("HTTP/1.1 417 ")
+)
+
+// refusal tells whether p is a refusal of net/http, and with which status.
+func refusal(p []byte) (status int, ok bool) {
+	if !bytes.HasPrefix(p, statusStart) || len(p) < len(statusStart)+len("400") {
+		return 0, false
+	}
+	end := bytes.IndexByte(p, '\r')
+	if !bytes.HasPrefix(p, expectation) && (end < 0 || !bytes.HasPrefix(p[end:], refusalHeaders)) {
+		return 0, false
+	}
+	for _, digit := range p[len(statusStart) : len(statusStart)+len("400")] {
+		if digit < '0' || digit > '9' {
+			return 0, false
+		}
+		status = status*10 + int(digit-'0')
+	}
+	return status, true
+}
+
+// refusalOf gives the whole answer to what cannot be read as a request.
+func refusalOf(status int) []byte {
+	reason := domain.ErrMalformedRequest
+	switch status {
+	case http.StatusRequestHeaderFieldsTooLarge:
+		reason = domain.ErrHeadersTooLarge
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported, http.StatusExpectationFailed:
+		reason = domain.ErrUnsupportedRequest
+	}
+	id := rand.Text()
+	body := respond.Body(reason, id)
+	return fmt.Appendf(nil, "HTTP/1.1 %d %s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n"+
+		"X-Content-Type-Options: nosniff\r\n%s: %s\r\nConnection: close\r\n\r\n%s",
+		status, http.StatusText(status), len(body), respond.RequestIDHeader, id, body)
+}
