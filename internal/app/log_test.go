@@ -99,7 +99,6 @@ func TestLogSamplingIsASetting(t *testing.T) {
 	}
 }
 
-
 // In an overload every request is turned away for the same reason: that is said now and then, with
 // how often, and never for each of them.
 func TestAnOverloadDoesNotFloodTheLog(t *testing.T) {

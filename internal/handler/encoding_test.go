@@ -143,7 +143,7 @@ func FuzzRevalidation(f *testing.F) {
 		if !matchesTag([]string{tag, tags}, tag) {
 			t.Errorf("%s, %q does not name %s", tag, tags, tag)
 		}
-		if acceptsGzip([]string{codings}) && !strings.Contains(strings.ToLower(codings), "gzip") && !strings.Contains(codings, "*") {
+		if AcceptsGzip([]string{codings}) && !strings.Contains(strings.ToLower(codings), "gzip") && !strings.Contains(codings, "*") {
 			t.Errorf("%q accepts gzip", codings)
 		}
 	})
