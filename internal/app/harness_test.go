@@ -64,6 +64,8 @@ func configure(t testing.TB, settings ...string) *config.Config {
 		"ANALYTICS_MAX_AGE": "0s",
 		"LOG_LEVEL":         "debug",
 		"LOG_FORMAT":        "json",
+		// Tests read the log at once, too.
+		"LOG_FLUSH_INTERVAL": "0s",
 		// Limits that are there and that no test meets unless it asks for it.
 		"RATE_LIMIT_PER_MINUTE":         "1000000",
 		"BOOKING_RATE_LIMIT_PER_MINUTE": "1000000",

@@ -25,7 +25,9 @@ func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 func newLineHandler(cfg *config.Config, w io.Writer) slog.Handler {
 	level := cfg.Service.LogLevel
 	if cfg.LogJSON() {
-		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+		return newGathering(w, cfg.Service.LogFlush, func(w io.Writer) slog.Handler {
+			return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
+		})
 	}
 	file, ok := w.(*os.File)
 	return tint.NewTextHandler(w, &tint.Options{

@@ -13,11 +13,17 @@ import (
 // as it is.
 const minCompressed = 1024
 
+// Header values that all answers share: full slices, which Header.Add copies and does not write to.
+var (
+	noCache = []string{"no-cache"} // keep it, but ask before each use
+	gzipped = []string{"gzip"}
+)
+
 // writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body already.
 func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) {
 	header := w.Header()
-	header.Set("ETag", body.Tag())
-	header.Set("Cache-Control", "no-cache") // keep it, but ask before each use
+	header["Etag"] = []string{body.Tag()}
+	header["Cache-Control"] = noCache
 	header.Add("Vary", "Accept-Encoding")
 	if lines := r.Header.Values("If-None-Match"); len(lines) > 0 && matchesTag(lines, body.Tag()) {
 		w.WriteHeader(http.StatusNotModified)
@@ -25,7 +31,7 @@ func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) 
 	}
 	parts, length := body.Plain()
 	if length >= minCompressed && AcceptsGzip(r.Header.Values("Accept-Encoding")) {
-		header.Set("Content-Encoding", "gzip")
+		header["Content-Encoding"] = gzipped
 		respond.Raw(w, http.StatusOK, body.Gzip())
 		return
 	}

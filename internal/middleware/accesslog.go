@@ -5,9 +5,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"time"
-
-	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
+
+// AccessMessage is the message of the one line that each request has.
+const AccessMessage = "request"
 
 // LogSampling says which requests need no line: a share of those that went well and quickly.
 type LogSampling struct {
@@ -30,7 +31,7 @@ func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.H
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
-			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			wrapped := watched(w, r)
 			defer func() {
 				if took := time.Since(start); !sampling.leavesOut(statusOf(wrapped), took) {
 					logRequest(log, r, wrapped, took)
@@ -41,15 +42,19 @@ func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.H
 	}
 }
 
-func logRequest(log *slog.Logger, r *http.Request, w chimiddleware.WrapResponseWriter, took time.Duration) {
+// maxAccessAttrs is how many attributes a line has at the most.
+const maxAccessAttrs = 7
+
+func logRequest(log *slog.Logger, r *http.Request, w answer, took time.Duration) {
 	route, status := routeOf(r), statusOf(w)
-	attrs := []slog.Attr{
+	attrs := make([]slog.Attr, 0, maxAccessAttrs)
+	attrs = append(attrs,
 		slog.String("method", r.Method),
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Int("bytes", w.BytesWritten()),
 		slog.Duration("duration", took),
-	}
+	)
 	if info := requestFrom(r.Context()); info != nil {
 		if info.clientIP.IsValid() {
 			attrs = append(attrs, slog.String("client_ip", info.clientIP.String()))
@@ -62,7 +67,7 @@ func logRequest(log *slog.Logger, r *http.Request, w chimiddleware.WrapResponseW
 	if isProbe(route) && status < http.StatusBadRequest {
 		level = slog.LevelDebug
 	}
-	log.LogAttrs(r.Context(), level, "request", attrs...)
+	log.LogAttrs(r.Context(), level, AccessMessage, attrs...)
 }
 
 // isProbe reports the routes that load balancers ask every few seconds.

@@ -37,8 +37,9 @@ func SecurityHeaders(next http.Handler) http.Handler {
 
 // NoStore keeps answers that are somebody's own, or of this very moment, out of caches.
 func NoStore(next http.Handler) http.Handler {
+	noStore := []string{"no-store"}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
+		w.Header()["Cache-Control"] = noStore
 		next.ServeHTTP(w, r)
 	})
 }

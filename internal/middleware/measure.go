@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	chimiddleware "github.com/go-chi/chi/v5/middleware"
 )
 
 // RequestRecorder hears of every request. Its methods return at once.
@@ -23,7 +22,7 @@ func Measure(recorder RequestRecorder) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := time.Now()
-			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			wrapped := watched(w, r)
 			recorder.RequestBegan()
 			defer func() {
 				stream := strings.HasPrefix(wrapped.Header().Get("Content-Type"), "text/event-stream")
@@ -36,19 +35,19 @@ func Measure(recorder RequestRecorder) func(http.Handler) http.Handler {
 
 // routeOf gives the pattern of the route that served r, once it was served, or "none".
 func routeOf(r *http.Request) string {
+	info := requestFrom(r.Context())
+	if info != nil && info.route != "" {
+		return info.route
+	}
+	route := "none"
 	if routing := chi.RouteContext(r.Context()); routing != nil {
 		// What ends in a star is where the search for a route ended in vain.
 		if pattern := routing.RoutePattern(); pattern != "" && !strings.HasSuffix(pattern, "*") {
-			return pattern
+			route = pattern
 		}
 	}
-	return "none"
-}
-
-// statusOf gives the status of an answer that is complete.
-func statusOf(w chimiddleware.WrapResponseWriter) int {
-	if status := w.Status(); status != 0 {
-		return status
+	if info != nil {
+		info.route = route
 	}
-	return http.StatusOK // nothing was written: that is what net/http then sends
+	return route
 }

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"runtime/debug"
 
-	chimiddleware "github.com/go-chi/chi/v5/middleware"
-
 	"evently/internal/domain"
 	"evently/internal/respond"
 )
@@ -17,10 +15,7 @@ import (
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			wrapped, ok := w.(chimiddleware.WrapResponseWriter) // that of AccessLog
-			if !ok {
-				wrapped = chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
-			}
+			wrapped := watched(w, r)
 			defer func() { //nolint:contextcheck // it has the request, and with it the context
 				cause := recover()
 				if cause == nil {

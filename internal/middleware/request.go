@@ -22,6 +22,7 @@ type request struct {
 	id       string
 	clientIP netip.Addr
 	userID   int64
+	route    string // its pattern, once it was looked up
 }
 
 func requestFrom(ctx context.Context) *request {
@@ -46,6 +47,9 @@ func ClientIP(ctx context.Context) netip.Addr {
 	return netip.Addr{}
 }
 
+// requestIDKey is the name of the header in the form that http.Header wants.
+var requestIDKey = http.CanonicalHeaderKey(respond.RequestIDHeader)
+
 // maxRequestID bounds the ids that clients choose, in bytes.
 const maxRequestID = 128
 
@@ -60,7 +64,7 @@ func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
 			if !safeRequestID(id) {
 				id = rand.Text()
 			}
-			w.Header().Set(respond.RequestIDHeader, id)
+			w.Header()[requestIDKey] = []string{id}
 			info := &request{id: id, clientIP: clientIP(r, proxies)}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
 		})

@@ -3,7 +3,6 @@ package middleware
 import (
 	"net/http"
 
-	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
@@ -22,7 +21,7 @@ func Trace(provider trace.TracerProvider) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 			ctx, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
-			wrapped := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			wrapped := watched(w, r)
 			defer func() {
 				route, status := routeOf(r), statusOf(wrapped)
 				span.SetName(r.Method + " " + route)

@@ -52,9 +52,13 @@ func Parts(w http.ResponseWriter, status, length int, parts [][]byte) {
 	}
 }
 
+// contentType is shared by all answers: a full slice, which Header.Add copies and does not write to.
+var contentType = []string{"application/json; charset=utf-8"}
+
 func head(w http.ResponseWriter, status, length int) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(length))
+	header := w.Header()
+	header["Content-Type"] = contentType
+	header["Content-Length"] = []string{strconv.Itoa(length)}
 	w.WriteHeader(status)
 }
 
