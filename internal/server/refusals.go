@@ -49,11 +49,11 @@ func (c refusingConn) Write(p []byte) (int, error) {
 
 // The starts of what net/http writes by itself. Behind the status line of a refusal these headers
 // follow at once, which no answer of a handler has; a wrong Expect is refused with no body at all,
-// and no handler answers 417.
+// and no handler answers 417. With their ends of lines they are nothing that JSON could have in it.
 var (
 	statusStart    = []byte("HTTP/1.1 ")
 	refusalHeaders = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
-	expectation    = []byte("HTTP/1.1 417 ")
+	expectation    = []byte("HTTP/1.1 417 Expectation Failed\r\n")
 )
 
 // refusal tells whether p is a refusal of net/http, and with which status.
