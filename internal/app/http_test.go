@@ -199,6 +199,7 @@ func TestWhatIsNoRequestIsRefusedInTheOneShape(t *testing.T) {
 		"an unknown coding":          {"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: zip\r\n\r\n", 501, "unsupported_request"},
 		"another version":            {"GET / HTTP/3.0\r\nHost: x\r\n\r\n", 505, "unsupported_request"},
 		"an expectation":             {"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\n\r\n", 417, "unsupported_request"},
+		"an expectation of old":      {"GET / HTTP/1.0\r\nExpect: a miracle\r\n\r\n", 417, "unsupported_request"},
 		"options of everything":      {"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404, "route_not_found"},
 	} {
 		t.Run(name, func(t *testing.T) {

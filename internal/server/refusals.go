@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 
 	"evently/internal/domain"
 	"evently/internal/respond"
@@ -49,29 +50,27 @@ func (c refusingConn) Write(p []byte) (int, error) {
 
 // The starts of what net/http writes by itself. Behind the status line of a refusal these headers
 // follow at once, which no answer of a handler has; a wrong Expect is refused with no body at all,
-// and no handler answers 417.
+// and no handler answers 417. With their ends of lines they are nothing that JSON could have in it.
 var (
-	statusStart    = []byte("HTTP/1.1 ")
+	statusStart    = []byte("HTTP/1.1 ") // or 1.0, in an answer to an old client
 	refusalHeaders = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
-	expectation    = []byte("HTTP/1.1 417 ")
+	expectation    = []byte("417 Expectation Failed\r\n")
 )
 
 // refusal tells whether p is a refusal of net/http, and with which status.
 func refusal(p []byte) (status int, ok bool) {
-	if !bytes.HasPrefix(p, statusStart) || len(p) < len(statusStart)+len("400") {
+	if len(p) < len(statusStart)+len("400") || !bytes.HasPrefix(p, statusStart[:len("HTTP/1.")]) {
 		return 0, false
 	}
-	end := bytes.IndexByte(p, '\r')
-	if !bytes.HasPrefix(p, expectation) && (end < 0 || !bytes.HasPrefix(p[end:], refusalHeaders)) {
+	line := p[len(statusStart):]
+	if bytes.HasPrefix(line, expectation) {
+		return http.StatusExpectationFailed, true
+	}
+	if end := bytes.IndexByte(line, '\r'); end < 0 || !bytes.HasPrefix(line[end:], refusalHeaders) {
 		return 0, false
 	}
-	for _, digit := range p[len(statusStart) : len(statusStart)+len("400")] {
-		if digit < '0' || digit > '9' {
-			return 0, false
-		}
-		status = status*10 + int(digit-'0')
-	}
-	return status, true
+	status, err := strconv.Atoi(string(line[:len("400")]))
+	return status, err == nil
 }
 
 // refusalOf gives the whole answer to what cannot be read as a request.
