@@ -35,20 +35,25 @@ func TestTheCheckerSeesEveryMutation(t *testing.T) {
 	}
 }
 
-// build builds the service with the mutation in it. The file itself stays as it is.
+// build builds the service with the mutation in it. The files themselves stay as they are.
 func (m mutation) build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	original, err := filepath.Abs(filepath.Join(root, filepath.FromSlash(m.file)))
+	replace, files := map[string]string{}, map[string]string{}
+	for _, e := range m.edits {
+		original, err := filepath.Abs(filepath.Join(root, filepath.FromSlash(e.file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed := filepath.Join(dir, filepath.Base(e.file))
+		replace[original], files[changed] = changed, e.mutated(t)
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed := filepath.Join(dir, filepath.Base(m.file))
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for path, text := range map[string]string{changed: m.mutated(t), filepath.Join(dir, "overlay.json"): string(overlay)} {
+	files[filepath.Join(dir, "overlay.json")] = string(overlay)
+	for path, text := range files {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
