@@ -103,6 +103,7 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		SessionTTL:    o.SessionTTL,
 		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
 		Timeout:       cfg.Redis.Timeout,
+		SeatLocks:     seatlock.Keys,
 		Metrics:       m,
 		Tracer:        t.Provider(),
 	}, log)

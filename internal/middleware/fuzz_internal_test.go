@@ -59,7 +59,7 @@ func FuzzPeek(f *testing.F) {
 			return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
 		}
 		r := read()
-		show, named := peekShow(r)
+		show, _, named := peekShow(r)
 		if left, err := io.ReadAll(r.Body); err != nil || !bytes.Equal(left, body) {
 			t.Errorf("of %q the handler reads %q, %v", body, left, err)
 		}

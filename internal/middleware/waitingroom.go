@@ -15,9 +15,9 @@ import (
 
 // RoomGate decides who may go on to book.
 type RoomGate interface {
-	// Enter lets the user pass or gives them a place in the queue. It fails with
-	// domain.ErrShowNotFound or ErrWaitingRoomUnavailable.
-	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
+	// EnterToLock lets the user pass, and tells which of the seats that they want somebody has, or
+	// gives them a place in the queue. It fails with domain.ErrShowNotFound or ErrWaitingRoomUnavailable.
+	EnterToLock(ctx context.Context, showID, userID int64, seatIDs []int64) (status domain.RoomStatus, taken []int64, err error)
 }
 
 // WaitingRoomOptions say how the gate answers.
@@ -42,12 +42,12 @@ func WaitingRoom(gate RoomGate, options WaitingRoomOptions, log *slog.Logger) fu
 				respond.Error(w, r, log, domain.ErrUnauthorized)
 				return
 			}
-			showID, named := peekShow(r)
+			showID, seatIDs, named := peekShow(r)
 			if !named {
 				next.ServeHTTP(w, r)
 				return
 			}
-			status, err := gate.Enter(r.Context(), showID, user.UserID)
+			status, taken, err := gate.EnterToLock(r.Context(), showID, user.UserID, seatIDs)
 			switch {
 			case errors.Is(err, domain.ErrShowNotFound),
 				errors.Is(err, domain.ErrWaitingRoomUnavailable) && options.FailOpen:
@@ -55,6 +55,9 @@ func WaitingRoom(gate RoomGate, options WaitingRoomOptions, log *slog.Logger) fu
 			case err != nil:
 				respond.Error(w, r, log, err)
 			case status.State == domain.RoomAdmitted:
+				if len(taken) > 0 {
+					r = r.WithContext(domain.WithTakenSeats(r.Context(), domain.TakenSeats{ShowID: showID, SeatIDs: taken}))
+				}
 				next.ServeHTTP(w, r)
 			default:
 				respond.Error(w, r, log, waitingRoomError(status, options))
@@ -63,20 +66,28 @@ func WaitingRoom(gate RoomGate, options WaitingRoomOptions, log *slog.Logger) fu
 	}
 }
 
-// peekShow reads show_id from the body of r and puts the body back. It is lenient on purpose: what
-// the handler's stricter reading accepts, this accepts too, so nobody gets around the gate.
-func peekShow(r *http.Request) (showID int64, ok bool) {
+// maxPeekedSeats is how many seats are looked at ahead: more than any configuration lets one booking have.
+const maxPeekedSeats = 100
+
+// peekShow reads show_id and seat_ids from the body of r and puts the body back. It is lenient on
+// purpose: what the handler's stricter reading accepts, this accepts too, so nobody gets around the gate.
+func peekShow(r *http.Request) (showID int64, seatIDs []int64, ok bool) {
 	body, ok := peekBody(r)
 	if !ok {
-		return 0, false
+		return 0, nil, false
 	}
 	var request struct {
-		ShowID int64 `json:"show_id"`
+		ShowID  int64           `json:"show_id"`
+		SeatIDs json.RawMessage `json:"seat_ids"`
 	}
 	if json.Unmarshal(body, &request) != nil || request.ShowID < 1 {
-		return 0, false
+		return 0, nil, false
 	}
-	return request.ShowID, true
+	// Seats that cannot be read are the handler's to refuse.
+	if json.Unmarshal(request.SeatIDs, &seatIDs) != nil || len(seatIDs) > maxPeekedSeats {
+		seatIDs = nil
+	}
+	return request.ShowID, seatIDs, true
 }
 
 func waitingRoomError(status domain.RoomStatus, options WaitingRoomOptions) error {

@@ -23,11 +23,14 @@ type gate struct {
 	status domain.RoomStatus
 	err    error
 	shows  []int64
+	seats  []int64
+	taken  []int64
 }
 
-func (g *gate) Enter(_ context.Context, showID, _ int64) (domain.RoomStatus, error) {
+func (g *gate) EnterToLock(_ context.Context, showID, _ int64, seatIDs []int64) (domain.RoomStatus, []int64, error) {
 	g.shows = append(g.shows, showID)
-	return g.status, g.err
+	g.seats = seatIDs
+	return g.status, g.taken, g.err
 }
 
 // knock sends a body through the gate. seen is what the handler read, nil if it was not reached.
@@ -168,5 +171,30 @@ func TestTheGateWithoutAnAnswerOfTheRoom(t *testing.T) {
 				t.Error("no Retry-After")
 			}
 		})
+	}
+}
+
+// The handler hears of the seats that the room found taken, and of none otherwise.
+func TestTheGatePassesOnWhichSeatsAreTaken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		body        string
+		taken       []int64
+		asked, want []int64
+	}{
+		"some":            {body: `{"show_id":5,"seat_ids":[1,2]}`, taken: []int64{2}, asked: []int64{1, 2}, want: []int64{2}},
+		"none":            {body: `{"show_id":5,"seat_ids":[1,2]}`, asked: []int64{1, 2}},
+		"no list":         {body: `{"show_id":5,"seat_ids":"1"}`},
+		"too long a list": {body: `{"show_id":5,"seat_ids":[` + strings.Repeat("1,", 100) + `1]}`},
+	} {
+		g := &gate{status: domain.RoomStatus{State: domain.RoomAdmitted}, taken: c.taken}
+		var seen []int64
+		h := middleware.WaitingRoom(g, middleware.WaitingRoomOptions{}, slog.New(slog.DiscardHandler))(
+			http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = domain.TakenSeatsFrom(r.Context(), 5) }))
+		r := httptest.NewRequest(http.MethodPost, "/bookings/lock", strings.NewReader(c.body))
+		h.ServeHTTP(httptest.NewRecorder(), r.WithContext(domain.WithIdentity(r.Context(), domain.Identity{UserID: 7})))
+		if !cmp.Equal(g.seats, c.asked) || !cmp.Equal(seen, c.want) {
+			t.Errorf("%s: the room was asked for %v, the handler saw %v", name, g.seats, seen)
+		}
 	}
 }

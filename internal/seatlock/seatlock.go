@@ -146,8 +146,8 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 }
 
 // releaseMany releases what a sweep has ended: the locks of a show go together, a thousand seats a
-// call. EVALSHA inside a pipeline cannot fall back to EVAL for one command, so the script is
-// loaded first.
+// call. EVALSHA inside a pipeline cannot fall back to EVAL for one command, and beside a thousand keys
+// the script itself is nothing.
 func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error {
 	type show struct {
 		keys   []string
@@ -164,14 +164,11 @@ func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error 
 			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
 		}
 	}
-	if err := releaseManyScript.Load(ctx, l.client).Err(); err != nil {
-		return err
-	}
 	_, err := l.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, s := range shows {
 			for at := 0; at < len(s.keys); at += maxReleased {
 				end := min(at+maxReleased, len(s.keys))
-				releaseManyScript.EvalSha(ctx, pipe, s.keys[at:end], s.tokens[at:end]...)
+				releaseManyScript.Eval(ctx, pipe, s.keys[at:end], s.tokens[at:end]...)
 			}
 		}
 		return nil
@@ -179,11 +176,13 @@ func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error 
 	return err
 }
 
-// keys gives the key of each seat of a lock.
-func keys(lock domain.SeatLock) []string {
-	prefix := "seat_lock:{" + strconv.FormatInt(lock.ShowID, 10) + "}:"
-	names := make([]string, len(lock.SeatIDs))
-	for i, id := range lock.SeatIDs {
+func keys(lock domain.SeatLock) []string { return Keys(lock.ShowID, lock.SeatIDs) }
+
+// Keys gives the key of the lock of each seat of a show.
+func Keys(showID int64, seatIDs []int64) []string {
+	prefix := "seat_lock:{" + strconv.FormatInt(showID, 10) + "}:"
+	names := make([]string, len(seatIDs))
+	for i, id := range seatIDs {
 		names[i] = prefix + strconv.FormatInt(id, 10)
 	}
 	return names

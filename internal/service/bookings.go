@@ -173,6 +173,10 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 		return domain.Hold{}, domain.ErrDuplicateSeats.WithDetails("seat_ids: names a seat more than once")
 	}
 
+	if taken := domain.TakenSeatsFrom(ctx, showID); len(taken) > 0 {
+		b.recorder.SeatLock(LockRedis, LockLost)
+		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", slices.Sorted(slices.Values(taken)))
+	}
 	began := b.now()
 	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.

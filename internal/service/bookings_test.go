@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -108,6 +109,22 @@ func TestLockStopsAtTheGate(t *testing.T) {
 	_, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil)
 	if !errors.Is(err, domain.ErrSeatsUnavailable) || s.asked != 0 {
 		t.Errorf("got %v after %d questions to the store", err, s.asked)
+	}
+}
+
+// What the gate of the waiting room has seen needs no second look, if it is of this show.
+func TestLockStopsAtSeatsThatAreKnownToBeTaken(t *testing.T) {
+	t.Parallel()
+	for show, want := range map[int64]error{7: domain.ErrSeatsUnavailable, 8: nil} {
+		s, g := &store{}, &gate{}
+		ctx := domain.WithTakenSeats(t.Context(), domain.TakenSeats{ShowID: show, SeatIDs: []int64{3, 2}})
+		_, err := bookings(s, g).Lock(ctx, 1, 7, []int64{1, 2, 3}, nil)
+		var refused *domain.Error
+		if !errors.Is(err, want) || (s.asked == 0) != (want != nil) {
+			t.Errorf("taken of show %d: %v after %d questions to the store", show, err, s.asked)
+		} else if errors.As(err, &refused) && fmt.Sprint(refused.Fields["failed_seats"]) != "[2 3]" {
+			t.Errorf("failed seats are %v", refused.Fields)
+		}
 	}
 }
 

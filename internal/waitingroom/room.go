@@ -68,6 +68,9 @@ type Options struct {
 	Tracer trace.TracerProvider
 	// Metrics may be nil.
 	Metrics Metrics
+	// SeatLocks gives the keys of the locks of seats, which share the slot of their show's room in a
+	// Redis Cluster. Nil looks at no locks.
+	SeatLocks func(showID int64, seatIDs []int64) []string
 	// Now replaces the clock of Redis. Nil in production: there is one clock for all instances.
 	Now func() time.Time
 }
@@ -142,11 +145,28 @@ func (r *Room) logState(from, to gobreaker.State) {
 // a place in the queue, or tells them the one that they have. It is a sign of life. It fails with
 // domain.ErrShowNotFound, which leaves no trace in Redis, or ErrWaitingRoomUnavailable.
 func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
-	answer, err := r.ask(ctx, enterScript, showID, userID)
-	if err != nil {
-		return domain.RoomStatus{}, err
+	status, _, err := r.EnterToLock(ctx, showID, userID, nil)
+	return status, err
+}
+
+// EnterToLock is Enter for a user who is about to lock seats, and tells one who is admitted which of
+// them somebody has locked already: most losers of a rush need no second look.
+func (r *Room) EnterToLock(ctx context.Context, showID, userID int64, seatIDs []int64) (status domain.RoomStatus, taken []int64, err error) {
+	var locks []string
+	if r.options.SeatLocks != nil {
+		locks = r.options.SeatLocks(showID, seatIDs)
 	}
-	return r.status(showID, userID, answer, answer.rest), nil
+	answer, err := r.askBeside(ctx, enterScript, showID, locks, userID)
+	if err != nil {
+		return domain.RoomStatus{}, nil, err
+	}
+	for _, place := range answer.rest[min(statusSize, len(answer.rest)):] {
+		if place < 1 || place > int64(len(locks)) {
+			return domain.RoomStatus{}, nil, domain.ErrWaitingRoomUnavailable.WithCause(fmt.Errorf("the script answered place %d of %d", place, len(locks)))
+		}
+		taken = append(taken, seatIDs[place-1])
+	}
+	return r.status(showID, userID, answer, answer.rest), taken, nil
 }
 
 // Status tells where the user stands. It is a sign of life. It fails with domain.ErrShowNotFound
@@ -171,7 +191,7 @@ func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]d
 	}
 	list := make([]domain.RoomStatus, len(userIDs))
 	for i, id := range userIDs {
-		list[i] = r.status(showID, id, answer, answer.rest[3*i:])
+		list[i] = r.status(showID, id, answer, answer.rest[statusSize*i:])
 	}
 	return list, nil
 }
@@ -209,7 +229,7 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 	if err != nil {
 		return domain.RoomView{}, err
 	}
-	answer, err := r.guarded(ctx, viewScript, showID, &overrides)
+	answer, err := r.guarded(ctx, viewScript, showID, nil, &overrides)
 	if err != nil {
 		return domain.RoomView{}, err
 	}
@@ -219,7 +239,12 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 // ask runs a script within the breaker, with the settings of the show if they are missing, and
 // schedules a tick if the answer says so.
 func (r *Room) ask(ctx context.Context, script *redis.Script, showID int64, args ...any) (answer, error) {
-	a, err := r.guarded(ctx, script, showID, nil, args...)
+	return r.askBeside(ctx, script, showID, nil, args...)
+}
+
+// askBeside is ask with further keys of the show for the script.
+func (r *Room) askBeside(ctx context.Context, script *redis.Script, showID int64, beside []string, args ...any) (answer, error) {
+	a, err := r.guarded(ctx, script, showID, beside, nil, args...)
 	if err != nil || a.code != codeMissing {
 		return a, err
 	}
@@ -227,15 +252,15 @@ func (r *Room) ask(ctx context.Context, script *redis.Script, showID int64, args
 	if err != nil {
 		return answer{}, err
 	}
-	return r.guarded(ctx, script, showID, &overrides, args...)
+	return r.guarded(ctx, script, showID, beside, &overrides, args...)
 }
 
 // guarded is one round trip within the breaker.
-func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any) (answer, error) {
+func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, beside []string, overrides *domain.RoomOverrides, args ...any) (answer, error) {
 	raw, err := r.breaker.Execute(func() ([]any, error) {
 		ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
 		defer cancel()
-		return r.eval(ctx, script, showID, overrides, args...)
+		return r.eval(ctx, script, showID, beside, overrides, args...)
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -252,7 +277,7 @@ func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, 
 }
 
 // eval runs a script with what all scripts are told.
-func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any) ([]any, error) {
+func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, beside []string, overrides *domain.RoomOverrides, args ...any) ([]any, error) {
 	o := &r.options
 	now := int64(0)
 	if o.Now != nil {
@@ -268,7 +293,7 @@ func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, ove
 		o.Grace.Milliseconds(), o.Abandon.Milliseconds(), o.SessionTTL.Milliseconds(),
 		o.AdmitInterval.Milliseconds(), r.idleTTL().Milliseconds(), channel, showID,
 		mode, maxUsers, batch, version, o.SettingsTTL.Milliseconds())
-	result, err := r.batch.Run(ctx, script, keys(showID), append(argv, args...)...)
+	result, err := r.batch.Run(ctx, script, append(keys(showID), beside...), append(argv, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -257,7 +257,7 @@ func TestAnOlderSettingNeverReplacesANewerOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What another instance read before the change, and brings only now.
-	if _, err := f.guarded(t.Context(), viewScript, show, &domain.RoomOverrides{}); err != nil {
+	if _, err := f.guarded(t.Context(), viewScript, show, nil, &domain.RoomOverrides{}); err != nil {
 		t.Fatal(err)
 	}
 	if view := f.view(t); view.Settings.MaxUsers != 9 {

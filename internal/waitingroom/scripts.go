@@ -46,6 +46,9 @@ const (
 	headerSize
 )
 
+// statusSize is how many numbers tell of one user behind the header.
+const statusSize = 3
+
 const (
 	// channel carries "SHOW" when places of a show moved and "SHOW:USER" when one user's status
 	// changed. One subscription of an instance hears of all shows.

@@ -41,7 +41,7 @@ func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	var total Tick
 	var overrides *domain.RoomOverrides
 	for {
-		raw, err := r.eval(ctx, tickScript, showID, overrides, tickBudget)
+		raw, err := r.eval(ctx, tickScript, showID, nil, overrides, tickBudget)
 		if err != nil {
 			return total, err
 		}
