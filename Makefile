@@ -40,6 +40,7 @@ build: ## Build bin/evently, static, with version, commit and date
 test: ## Run all tests with the race detector, against real stores that they start themselves
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
+	@.ci/ensure-promtool
 	@echo "TestChaos is not part of this: make chaos"
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m -skip '^TestChaos$$' $(TEST_FLAGS) $(PACKAGES)
 
