@@ -40,6 +40,7 @@ build: ## Build bin/evently, static, with version, commit and date
 test: ## Run all tests with the race detector, against real stores that they start themselves
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
+	@.ci/ensure-promtool
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: test-compat
@@ -75,10 +76,11 @@ browser: ## Try the documentation page in a real browser; screenshots go to arti
 	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
-BENCH_FLAGS ?= -report docs/benchmarks.md
+BENCH_METRICS ?= 127.0.0.1:9091
+BENCH_FLAGS   ?= -report docs/benchmarks.md -env METRICS_ADDR=$(BENCH_METRICS)
 
 .PHONY: bench
-bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md
+bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md. Metrics on 127.0.0.1:9091
 	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
 	@bin/evently-bench $(BENCH_FLAGS)
 

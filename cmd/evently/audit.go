@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"evently/internal/app"
 	"evently/internal/config"
@@ -72,7 +70,7 @@ func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
 	}
 
 	start := time.Now()
-	report, err := app.NewAudit(cfg, pool, client, o).Run(ctx, progress(cmd.ErrOrStderr()))
+	report, err := app.NewAudit(cfg, pool, client, o).Run(ctx, progress(cmd.ErrOrStderr(), "checking"))
 	return errors.Join(printAudit(cmd.OutOrStdout(), report, client != nil, time.Since(start)), failedAudit(report, err))
 }
 
@@ -103,12 +101,4 @@ func printAudit(out io.Writer, report service.AuditReport, locks bool, took time
 	_, err := fmt.Fprintf(out, "%d promises checked in %s, %d violation(s)%s\n",
 		report.Checks, took.Round(time.Millisecond), len(report.Violations), note)
 	return err
-}
-
-// progress tells on a terminal what is being checked; elsewhere nobody is waiting.
-func progress(w io.Writer) func(check string) {
-	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		return func(check string) { _, _ = fmt.Fprintf(w, "checking %s\n", check) }
-	}
-	return func(string) {}
 }

@@ -28,7 +28,7 @@ func newDemoCommand() *cobra.Command {
 			Example: "  evently demo load",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
-				loaded, err := s.Demo.Load(cmd.Context())
+				loaded, err := s.Demo.Load(cmd.Context(), progress(cmd.ErrOrStderr(), "loading"))
 				if err != nil {
 					return fmt.Errorf("load the demo data: %w", err)
 				}

@@ -77,22 +77,25 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	if ownDatabase && cfg.Auth.AdminEmail == "" {
 		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
 	}
+	if cfg.Metrics.Addr == "" {
+		cfg.Metrics.Addr = "127.0.0.1:0" // any free port, which is told below
+	}
 	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Commit: commit, Listener: listener})
 	if err != nil {
 		return err
 	}
-	loaded, err := a.Services().Demo.Load(ctx)
+	loaded, err := a.Services().Demo.Load(ctx, nil)
 	if err != nil {
 		return errors.Join(fmt.Errorf("load the demo data: %w", err), a.Close(ctx))
 	}
-	if err := printWelcome(out, a.Addr(), cfg, loaded); err != nil {
+	if err := printWelcome(out, a.Addr(), a.MetricsAddr(), cfg, loaded); err != nil {
 		return errors.Join(err, a.Close(ctx))
 	}
 	return a.Run(ctx)
 }
 
 // printWelcome tells a newcomer where things are and what to do first.
-func printWelcome(out io.Writer, addr net.Addr, cfg *config.Config, loaded service.DemoLoaded) error {
+func printWelcome(out io.Writer, addr, metrics net.Addr, cfg *config.Config, loaded service.DemoLoaded) error {
 	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return err
@@ -112,11 +115,12 @@ func printWelcome(out io.Writer, addr net.Addr, cfg *config.Config, loaded servi
 	_, err = fmt.Fprintf(out, `
 Evently is ready.
 
-  API     %[1]s/api/v1
-  Docs    %[1]s/api-docs/
-  Health  %[1]s/health
-  Admin   %[2]s
-  User    %[3]s
+  API      %[1]s/api/v1
+  Docs     %[1]s/api-docs/
+  Health   %[1]s/health
+  Metrics  http://%[6]s/metrics
+  Admin    %[2]s
+  User     %[3]s
 
 Paste this into another terminal:
 
@@ -127,6 +131,6 @@ Paste this into another terminal:
 
 Ctrl-C stops everything.
 
-`, base, admin, user, service.DemoEmail, service.DemoPassword)
+`, base, admin, user, service.DemoEmail, service.DemoPassword, metrics)
 	return err
 }

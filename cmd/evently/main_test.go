@@ -104,7 +104,7 @@ func TestDevServesAndStops(t *testing.T) {
 	if code := run(ctx, []string{"dev"}, strings.NewReader(""), out, &errOut); code != exitOK {
 		t.Errorf("exit code %d: %s", code, &errOut)
 	}
-	for _, want := range []string{"/api/v1/shows", "/api-docs/", "demo@evently.example", "Ctrl-C"} {
+	for _, want := range []string{"/api/v1/shows", "/api-docs/", "demo@evently.example", "Ctrl-C", "Metrics  http://127.0.0.1:", "/metrics\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %s in %s", want, out)
 		}

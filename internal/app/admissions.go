@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
+	"evently/internal/redisoutage"
 	"evently/internal/waitingroom"
 )
 
@@ -23,14 +24,15 @@ type admissions struct {
 	running sync.WaitGroup
 }
 
-func newAdmissions(cfg config.Redis, rooms *waitingroom.Room, client redis.UniversalClient, log *slog.Logger) (*admissions, error) {
+func newAdmissions(cfg config.Redis, rooms *waitingroom.Room, client redis.UniversalClient, outage *redisoutage.Watch, log *slog.Logger) (*admissions, error) {
 	own, err := OpenRedis(cfg)
 	if err != nil {
 		return nil, err
 	}
+	own.AddHook(outage)
 	return &admissions{
 		client: own,
-		worker: waitingroom.NewWorker(rooms, own, log),
+		worker: waitingroom.NewWorker(rooms, own, outage, log),
 		hub:    waitingroom.NewHub(rooms, client, waitingroom.HubOptions{}, log),
 	}, nil
 }

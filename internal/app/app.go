@@ -16,6 +16,7 @@ import (
 
 	"evently/internal/config"
 	"evently/internal/metrics"
+	"evently/internal/redisoutage"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
@@ -61,6 +62,7 @@ type App struct {
 	server   *server.Server
 	metrics  *metrics.Metrics
 	tracing  *tracing.Tracing // nil when nothing is traced
+	outage   *redisoutage.Watch
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
 }
@@ -99,6 +101,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := a.tracing.WatchRedis(a.redis); err != nil {
 		return nil, fmt.Errorf("trace Redis: %w", err)
 	}
+	a.outage = redisoutage.New(o.Log)
+	a.redis.AddHook(a.outage)
 	a.metrics = a.newMetrics(o)
 	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
@@ -109,14 +113,14 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
 	}
-	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.metrics, a.tracing, o.Log); err != nil {
+	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.outage, a.metrics, a.tracing, o.Log); err != nil {
 		return nil, err
 	}
 	if err := a.ensureAdmin(ctx); err != nil {
 		return nil, err
 	}
 
-	if a.rooms, err = newAdmissions(o.Config.Redis, a.services.Rooms, a.redis, o.Log); err != nil {
+	if a.rooms, err = newAdmissions(o.Config.Redis, a.services.Rooms, a.redis, a.outage, o.Log); err != nil {
 		return nil, err
 	}
 	a.watchRooms()
@@ -180,6 +184,7 @@ func (a *App) jobs() []schedule.Entry {
 		Spec:    releaseSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.RetryReleases,
+		Told:    a.toldOfRedis,
 	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
@@ -190,6 +195,7 @@ func (a *App) jobs() []schedule.Entry {
 		Spec:    watchdogSchedule,
 		Timeout: watchdogTimeout,
 		Run:     a.services.Rooms.Watchdog,
+		Told:    a.toldOfRedis,
 	}}
 }
 

@@ -298,7 +298,7 @@ func (i *instance) admin(t testing.TB) string {
 	return i.login(t, email, password)
 }
 
-// logged gives the lines that the instance has logged so far with this message.
+// logged gives the lines that the instance has logged so far with this message, or all with "".
 func (i *instance) logged(t testing.TB, message string) []map[string]any {
 	t.Helper()
 	var found []map[string]any
@@ -307,7 +307,7 @@ func (i *instance) logged(t testing.TB, message string) []map[string]any {
 		if err := json.Unmarshal([]byte(line), &one); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
-		if one[slog.MessageKey] == message {
+		if message == "" || one[slog.MessageKey] == message {
 			found = append(found, one)
 		}
 	}

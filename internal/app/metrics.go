@@ -14,7 +14,9 @@ func (a *App) newMetrics(o Options) *metrics.Metrics {
 	m := metrics.New(metrics.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
 	m.WatchPostgres(a.pool.Stat)
 	m.WatchRedis(a.redis.PoolStats, redisPinger{a.redis}.Ping)
-	m.BreakerChanged(seatLockBreaker, "closed")
+	for _, name := range []string{seatLockBreaker, rateLimitBreaker, waitingRoomBreaker} {
+		m.BreakerChanged(name, "closed")
+	}
 	return m
 }
 

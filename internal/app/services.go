@@ -14,6 +14,7 @@ import (
 	"evently/internal/metrics"
 	"evently/internal/middleware"
 	"evently/internal/ratelimit"
+	"evently/internal/redisoutage"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
@@ -46,13 +47,14 @@ type Services struct {
 	Analytics   *service.Analytics
 	Demo        *service.Demo
 
-	answers *answers
-	Rooms   *waitingroom.Room
+	answers  *answers
+	breakers breakers
+	Rooms    *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -84,16 +86,14 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.Rooms = newRooms(cfg, store, client, m, t, log)
-		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
+		s.breakers = breakers{m, outage, log}
+		s.Rooms = newRooms(cfg, store, client, s.breakers, m, t, log)
+		s.Bookings = newBookings(cfg, store, s.Rooms, client, s.breakers, m, log)
 	}
 	return s, nil
 }
 
-// seatLockBreaker names the circuit breaker of the seat locks in the metrics.
-const seatLockBreaker = "seat_locks"
-
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -105,17 +105,15 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		Timeout:       cfg.Redis.Timeout,
 		SeatLocks:     seatlock.Keys,
 		Metrics:       m,
+		OnStateChange: b.watch(waitingRoomBreaker),
 		Tracer:        t.Provider(),
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
 	locks := seatlock.New(client, seatlock.Options{
-		Timeout: cfg.Redis.Timeout,
-		OnStateChange: func(from, to string) {
-			m.BreakerChanged(seatLockBreaker, to)
-			log.Warn("the way to the seat locks in Redis has changed", "from", from, "to", to)
-		},
+		Timeout:       cfg.Redis.Timeout,
+		OnStateChange: b.watch(seatLockBreaker),
 	})
 	return service.NewBookings(service.BookingDeps{
 		Store:      store,
@@ -136,12 +134,10 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 }
 
 // newRateLimits gives the limits of the configuration.
-func newRateLimits(cfg *config.Config, client redis.UniversalClient, log *slog.Logger) *middleware.RateLimits {
+func newRateLimits(cfg *config.Config, client redis.UniversalClient, b breakers, log *slog.Logger) *middleware.RateLimits {
 	limiter := ratelimit.New(client, ratelimit.Options{
-		Timeout: cfg.Redis.Timeout,
-		OnStateChange: func(from, to string) {
-			log.Warn("the way to the rate limits in Redis has changed", "from", from, "to", to)
-		},
+		Timeout:       cfg.Redis.Timeout,
+		OnStateChange: b.watch(rateLimitBreaker),
 	})
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return middleware.NewRateLimits(limiter, middleware.RateRules{
@@ -168,7 +164,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 	}, server.Options{
 		Tokens:      s.Tokens,
 		Idempotency: s.Idempotency,
-		RateLimits:  newRateLimits(a.cfg, a.redis, a.log),
+		RateLimits:  newRateLimits(a.cfg, a.redis, s.breakers, a.log),
 		Gate:        s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,

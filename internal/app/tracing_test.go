@@ -57,10 +57,19 @@ func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
 	if server.SpanKind != trace.SpanKindServer || server.Parent.SpanID().String() != "b7ad6b7169203331" {
 		t.Errorf("the request's span is %v below %s", server.SpanKind, server.Parent.SpanID())
 	}
+	servers, known := 0, map[trace.SpanID]bool{}
+	for _, span := range spans {
+		known[span.SpanContext.SpanID()] = true
+	}
 	kinds := map[string]int{}
 	for _, span := range spans {
 		if span.SpanContext.TraceID().String() != callersTrace {
 			continue
+		}
+		if span.SpanKind == trace.SpanKindServer {
+			servers++
+		} else if !known[span.Parent.SpanID()] {
+			t.Errorf("%s hangs below a span that is not there", span.Name)
 		}
 		for _, attribute := range span.Attributes {
 			if attribute.Key == "db.system" || attribute.Key == "db.system.name" {
@@ -71,6 +80,9 @@ func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
 				t.Errorf("%s has %s=%s", span.Name, attribute.Key, attribute.Value.String())
 			}
 		}
+	}
+	if servers != 1 {
+		t.Errorf("%d spans of the request, want 1", servers)
 	}
 	if kinds["postgresql"] == 0 || kinds["redis"] == 0 {
 		t.Errorf("the trace has spans of %v, want of both stores", kinds)

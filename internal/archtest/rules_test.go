@@ -37,6 +37,10 @@ var rooms = []room{
 		owns: "sharing round trips to Redis among requests",
 	},
 	{
+		path: "internal/redisoutage",
+		owns: "noticing that Redis has gone, and that it is back: one line in the log of each",
+	},
+	{
 		path:    "internal/seatlock",
 		owns:    "Redis seat locks",
 		imports: []string{"internal/domain", "internal/redisbatch"},
@@ -44,7 +48,7 @@ var rooms = []room{
 	{
 		path:    "internal/waitingroom",
 		owns:    "the queue in Redis, the task and worker that admit from it",
-		imports: []string{"internal/domain", "internal/redisbatch"},
+		imports: []string{"internal/domain", "internal/redisbatch", "internal/redisoutage"},
 	},
 	{
 		path:    "internal/cache",
@@ -195,7 +199,7 @@ var libraries = []library{
 	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/redisbatch", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app",
+		"internal/redisbatch", "internal/redisoutage", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app",
 		"internal/metrics", "internal/tracing", "internal/testkit", "cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},

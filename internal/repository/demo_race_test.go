@@ -20,7 +20,7 @@ func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
-			if _, err := newDemo(pool).Load(t.Context()); err != nil {
+			if _, err := newDemo(pool).Load(t.Context(), nil); err != nil {
 				t.Error(err)
 			}
 		})
@@ -86,7 +86,7 @@ func TestDemoLoadWaitsForAnother(t *testing.T) {
 			return err
 		}
 		done = waits(t, pool, func() error {
-			_, err := demo.Load(t.Context())
+			_, err := demo.Load(t.Context(), nil)
 			return err
 		})
 		return nil

@@ -40,7 +40,7 @@ func patient(pool *pgxpool.Pool) *repository.Store {
 
 func loadDemo(t *testing.T, demo *service.Demo) service.DemoLoaded {
 	t.Helper()
-	loaded, err := demo.Load(t.Context())
+	loaded, err := demo.Load(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,10 +346,24 @@ func TestDemoWithoutAFreeDay(t *testing.T) {
 		FROM events, venues
 		WHERE events.demo_key = 'echoes-of-time' AND venues.demo_key = 'cityplex-theater'`)
 	before := contents(t, pool, nil)
-	if _, err := demo.Load(t.Context()); !errors.Is(err, domain.ErrVenueBusy) {
+	if _, err := demo.Load(t.Context(), nil); !errors.Is(err, domain.ErrVenueBusy) {
 		t.Errorf("err = %v", err)
 	}
 	if diff := cmp.Diff(before, contents(t, pool, nil)); diff != "" {
 		t.Errorf("rows of a load that failed (-before +after):\n%s", diff)
+	}
+}
+
+// A load takes its time on a slow database: whoever waits is told of each step.
+func TestDemoLoadTellsOfItsSteps(t *testing.T) {
+	_, demo := setupDemo(t)
+	var steps []string
+	if _, err := demo.Load(t.Context(), func(step string) { steps = append(steps, step) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"venue Riverside Arena, 2000 seats", "event Galactic Odyssey", "user " + service.DemoEmail, "show 5 of 5"} {
+		if !slices.Contains(steps, want) {
+			t.Errorf("nothing was told of %s: %q", want, steps)
+		}
 	}
 }

@@ -207,3 +207,42 @@ func TestASpecThatCannotBeReadIsAnError(t *testing.T) {
 		t.Error("six fields are taken")
 	}
 }
+
+// An error that is told of elsewhere is recorded, and no line for those who are on call.
+func TestErrorsThatAreToldOfElsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, logged := setup()
+		recorder := &recorded{}
+		known, calls := errors.New("known"), 0
+		s, err := schedule.Start(t.Context(), log, recorder, schedule.Entry{
+			Name: "tidy", Spec: "@every 1s", Timeout: time.Minute,
+			Run: func(context.Context) (int, error) {
+				if calls++; calls == 1 {
+					return 0, known
+				}
+				return 0, errors.New("news")
+			},
+			Told: func(err error) bool { return errors.Is(err, known) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2500 * time.Millisecond)
+		if err := s.Stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff([]string{"tidy failed 0 0s", "tidy failed 0 0s"}, recorder.lines); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		var levels []string
+		for line := range strings.Lines(logged.String()) {
+			if strings.Contains(line, "job failed") {
+				levels = append(levels, strings.Fields(line)[1])
+			}
+		}
+		if diff := cmp.Diff([]string{"level=DEBUG", "level=ERROR"}, levels); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	})
+}

@@ -51,14 +51,11 @@ type Migration struct {
 // on a database that is up to date, and on one that is newer than this binary. When another
 // instance is migrating it waits for that one, up to 5 minutes.
 func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	return with(databaseURL, func(p *goose.Provider) error {
+	return with(databaseURL, log, func(p *goose.Provider) error {
 		if pending, err := p.HasPending(ctx); err == nil && pending {
 			log.InfoContext(ctx, "applying migrations; this waits for another instance that does so", "latest", Expected())
 		}
-		results, err := p.Up(ctx)
-		for _, r := range results {
-			log.InfoContext(ctx, "migration applied", "migration", path.Base(r.Source.Path), "took", r.Duration)
-		}
+		_, err := p.Up(ctx)
 		return err
 	})
 }
@@ -66,13 +63,10 @@ func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
 // Down takes back the migration that was applied last, with all the data in what it made. It
 // returns ErrNothingApplied when there is none.
 func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	return with(databaseURL, func(p *goose.Provider) error {
-		r, err := p.Down(ctx)
+	return with(databaseURL, log, func(p *goose.Provider) error {
+		_, err := p.Down(ctx)
 		if errors.Is(err, goose.ErrNoNextVersion) {
 			return ErrNothingApplied
-		}
-		if err == nil {
-			log.InfoContext(ctx, "migration taken back", "migration", path.Base(r.Source.Path), "took", r.Duration)
 		}
 		return err
 	})
@@ -80,11 +74,8 @@ func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
 
 // Reset takes back all migrations, the last one first. Every row is lost.
 func Reset(ctx context.Context, databaseURL string, log *slog.Logger) error {
-	return with(databaseURL, func(p *goose.Provider) error {
-		results, err := p.DownTo(ctx, 0)
-		for _, r := range results {
-			log.InfoContext(ctx, "migration taken back", "migration", path.Base(r.Source.Path), "took", r.Duration)
-		}
+	return with(databaseURL, log, func(p *goose.Provider) error {
+		_, err := p.DownTo(ctx, 0)
 		return err
 	})
 }
@@ -92,7 +83,7 @@ func Reset(ctx context.Context, databaseURL string, log *slog.Logger) error {
 // Status lists the migrations of this binary in order, and when each was applied.
 func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 	var list []Migration
-	err := with(databaseURL, func(p *goose.Provider) error {
+	err := with(databaseURL, slog.New(slog.DiscardHandler), func(p *goose.Provider) error {
 		statuses, err := p.Status(ctx)
 		for _, s := range statuses {
 			m := Migration{Version: s.Source.Version, Name: path.Base(s.Source.Path)}
@@ -108,7 +99,7 @@ func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 
 // with runs f with a provider on a connection of its own, closed afterwards. The provider is made
 // for each call because goose's session locker counts its attempts over its whole life.
-func with(databaseURL string, f func(*goose.Provider) error) (err error) {
+func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, ErrNothingApplied) {
 			err = fmt.Errorf("schema: %w", err)
@@ -129,12 +120,37 @@ func with(databaseURL string, f func(*goose.Provider) error) (err error) {
 	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS,
 		goose.WithSessionLocker(locker),
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithLogger(goose.NopLogger()), // the callers log what was done
+		goose.WithVerbose(true), goose.WithSlog(slog.New(journal{log.Handler()})),
 	)
 	if err != nil {
 		return err
 	}
 	return f(p)
+}
+
+// journal has a line for each migration as soon as it is done, and for nothing else that goose says.
+type journal struct{ slog.Handler }
+
+// Handle passes on what goose says of a migration, in words of ours.
+func (j journal) Handle(ctx context.Context, r slog.Record) error {
+	if r.Message != "migration completed" {
+		return nil
+	}
+	line := slog.NewRecord(r.Time, r.Level, "migration applied", 0)
+	r.Attrs(func(a slog.Attr) bool {
+		switch a.Key {
+		case "source":
+			line.AddAttrs(slog.String("migration", a.Value.String()))
+		case "duration_seconds":
+			line.AddAttrs(slog.Duration("took", time.Duration(a.Value.Float64()*float64(time.Second))))
+		case "direction":
+			if a.Value.String() == "down" {
+				line.Message = "migration taken back"
+			}
+		}
+		return true
+	})
+	return j.Handler.Handle(ctx, line)
 }
 
 func open(databaseURL string) (*sql.DB, error) {

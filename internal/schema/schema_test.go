@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -263,5 +264,20 @@ func TestUnreachableDatabaseIsNeitherBehindNorAhead(t *testing.T) {
 	}
 	if err := schema.Up(t.Context(), "postgres://nobody@127.0.0.1:1/none?connect_timeout=1", testLog(t)); err == nil {
 		t.Error("Up succeeded without a database")
+	}
+}
+
+// A migration that fails must not hide those that were applied before it.
+func TestEachMigrationIsToldOfWhenItIsDone(t *testing.T) {
+	t.Parallel()
+	ctx, url := t.Context(), testkit.EmptyDatabaseURL(t)
+	pool := testkit.Connect(t, url)
+	testkit.Exec(t, pool, `CREATE TABLE idempotency_keys ()`) // in the way of the third
+	journal := &appliedOnce{Handler: slog.NewTextHandler(t.Output(), nil)}
+	if err := schema.Up(ctx, url, slog.New(journal)); err == nil {
+		t.Fatal("the third migration found its table there and went on")
+	}
+	if len(journal.names) != 2 || !strings.HasPrefix(journal.names[1], "00002_") {
+		t.Errorf("told of %q", journal.names)
 	}
 }

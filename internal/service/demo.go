@@ -122,8 +122,12 @@ func NewDemo(store DemoStore, hash func(ctx context.Context, password string) (s
 
 // Load makes the demo data complete. When all its shows are still to come, in their order,
 // they stay as they are, bookings included; otherwise new ones in the coming days replace
-// them. Any number of loads may run at once: they leave one set.
-func (d *Demo) Load(ctx context.Context) (DemoLoaded, error) {
+// them. Any number of loads may run at once: they leave one set. Each step is told before it begins,
+// unless tell is nil.
+func (d *Demo) Load(ctx context.Context, tell func(step string)) (DemoLoaded, error) {
+	if tell == nil {
+		tell = func(string) {}
+	}
 	// Hashing takes its time, so it is done before the transaction, needed or not.
 	hash, err := d.hash(ctx, DemoPassword)
 	if err != nil {
@@ -132,16 +136,18 @@ func (d *Demo) Load(ctx context.Context) (DemoLoaded, error) {
 	var loaded DemoLoaded
 	err = d.store.InTx(ctx, func(ctx context.Context) error {
 		loaded = DemoLoaded{} // the transaction may run again
+		tell("waiting for other loads to end")
 		if err := d.store.LockDemo(ctx); err != nil {
 			return err
 		}
-		if err := d.loadCatalog(ctx, &loaded); err != nil {
+		if err := d.loadCatalog(ctx, tell, &loaded); err != nil {
 			return err
 		}
+		tell("user " + DemoEmail)
 		if err := d.loadUser(ctx, hash, &loaded); err != nil {
 			return err
 		}
-		return d.loadShows(ctx, &loaded)
+		return d.loadShows(ctx, tell, &loaded)
 	})
 	if err != nil {
 		return DemoLoaded{}, err
@@ -158,8 +164,9 @@ func (d *Demo) loadUser(ctx context.Context, hash string, loaded *DemoLoaded) (e
 	return err
 }
 
-func (d *Demo) loadCatalog(ctx context.Context, loaded *DemoLoaded) error {
+func (d *Demo) loadCatalog(ctx context.Context, tell func(string), loaded *DemoLoaded) error {
 	for _, venue := range demoVenues() {
+		tell(fmt.Sprintf("venue %s, %d seats", venue.Name, len(venue.Rows)*venue.SeatsPerRow))
 		venues, seats, err := d.store.SaveDemoVenue(ctx, venue)
 		if err != nil {
 			return err
@@ -168,6 +175,7 @@ func (d *Demo) loadCatalog(ctx context.Context, loaded *DemoLoaded) error {
 		loaded.SeatsAdded += seats
 	}
 	for _, event := range demoEvents() {
+		tell("event " + event.Title)
 		events, err := d.store.SaveDemoEvent(ctx, event)
 		if err != nil {
 			return err
@@ -177,7 +185,8 @@ func (d *Demo) loadCatalog(ctx context.Context, loaded *DemoLoaded) error {
 	return nil
 }
 
-func (d *Demo) loadShows(ctx context.Context, loaded *DemoLoaded) (err error) {
+func (d *Demo) loadShows(ctx context.Context, tell func(string), loaded *DemoLoaded) (err error) {
+	tell("shows that are there already")
 	if loaded.Shows, err = d.store.DemoShows(ctx); err != nil {
 		return err
 	}
@@ -189,7 +198,8 @@ func (d *Demo) loadShows(ctx context.Context, loaded *DemoLoaded) (err error) {
 		return err
 	}
 	var start time.Time
-	for _, show := range plan {
+	for i, show := range plan {
+		tell(fmt.Sprintf("show %d of %d", i+1, len(plan)))
 		if start, err = d.store.AddDemoShow(ctx, show, start); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ type HealthDeps struct {
 	Queue    Pinger
 	Schema   SchemaInspector
 	Version  string
-	Log      *slog.Logger
+	Log      *slog.Logger // hears of checks that fail; of Redis and the queue at debug alone
 	Now      func() time.Time
 }
 
@@ -83,8 +83,8 @@ type Health struct {
 func NewHealth(deps HealthDeps) *Health {
 	h := &Health{
 		database: newProbe("database", ping(deps.Database), deps),
-		redis:    newProbe("redis", ping(deps.Redis), deps),
-		queue:    newProbe("queue", ping(deps.Queue), deps),
+		redis:    newProbe("redis", ping(deps.Redis), deps).quiet(),
+		queue:    newProbe("queue", ping(deps.Queue), deps).quiet(),
 		schema:   newProbe("schema", deps.Schema.InspectSchema, deps),
 		version:  deps.Version,
 		now:      deps.Now,

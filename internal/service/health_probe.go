@@ -39,6 +39,8 @@ type probe[T any] struct {
 	name string
 	run  func(context.Context) (T, error)
 	log  *slog.Logger
+	down slog.Level // of the line that the check fails
+	up   slog.Level // of the line that it is well again
 	now  func() time.Time
 
 	mu       sync.Mutex
@@ -49,7 +51,13 @@ type probe[T any] struct {
 }
 
 func newProbe[T any](name string, run func(context.Context) (T, error), deps HealthDeps) *probe[T] {
-	return &probe[T]{name: name, run: run, log: deps.Log, now: deps.Now}
+	return &probe[T]{name: name, run: run, log: deps.Log, down: slog.LevelWarn, up: slog.LevelInfo, now: deps.Now}
+}
+
+// quiet makes the probe log at debug: of what it checks the instance tells by itself.
+func (p *probe[T]) quiet() *probe[T] {
+	p.down, p.up = slog.LevelDebug, slog.LevelDebug
+	return p
 }
 
 // start gives the run that is under way or fresh, or else a new one. The run does not end with
@@ -90,9 +98,9 @@ func (p *probe[T]) finish(ctx context.Context, err error) {
 	up := err == nil
 	switch {
 	case up && p.everDone && !p.wasUp:
-		p.log.InfoContext(ctx, "health check recovered", "check", p.name)
+		p.log.Log(ctx, p.up, "health check recovered", "check", p.name)
 	case !up && (p.wasUp || !p.everDone):
-		p.log.WarnContext(ctx, "health check failed", "check", p.name, "error", err.Error())
+		p.log.Log(ctx, p.down, "health check failed", "check", p.name, "error", err.Error())
 	}
 	p.wasUp, p.everDone = up, true
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
+	"evently/internal/redisoutage"
 )
 
 // instance is one process of a service that has many: a room and a worker with connections of
@@ -34,7 +35,7 @@ func start(t *testing.T, f *fixture, options Options) instance {
 	requests, first := wired(t, f.client)
 	work, second := wired(t, f.client)
 	room := New(requests, f.store, options, logger())
-	worker := NewWorker(room, work, logger())
+	worker := NewWorker(room, work, redisoutage.New(logger()), logger())
 	if err := worker.Start(); err != nil {
 		t.Fatal(err)
 	}

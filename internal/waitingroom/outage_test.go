@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
+	"evently/internal/redisoutage"
 )
 
 // counting counts the round trips of a client.
@@ -52,16 +53,21 @@ func TestAnIdleRoomCostsOneRoundTrip(t *testing.T) {
 	}
 }
 
-func TestAnOutageIsOneErrorOneLineAndNoLie(t *testing.T) {
+func TestAnOutageIsOneErrorAndNoLie(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	var lines bytes.Buffer
+	var states []string
 	client, wire := wired(t, f.client)
 	metrics := &metricsSpy{}
 	options := f.options
 	options.Cooldown = time.Nanosecond // the next call tries again
 	options.Metrics = metrics
-	room := New(client, f.store, options, slog.New(slog.NewTextHandler(&lines, nil)))
+	options.OnStateChange = func(_, to string) {
+		if to != "half-open" && (len(states) == 0 || states[len(states)-1] != to) {
+			states = append(states, to)
+		}
+	}
+	room := New(client, f.store, options, logger())
 	if _, err := room.Enter(t.Context(), show, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -75,8 +81,8 @@ func TestAnOutageIsOneErrorOneLineAndNoLie(t *testing.T) {
 	if _, err := room.Enter(t.Context(), show, 1); err != nil {
 		t.Fatalf("when Redis is back: %v", err)
 	}
-	if got := strings.Count(lines.String(), "\n"); got != 2 {
-		t.Errorf("an outage is %d lines; want one at its start and one at its end:\n%s", got, lines.String())
+	if !slices.Equal(states, []string{"open", "closed"}) {
+		t.Errorf("the circuit breaker was %q", states)
 	}
 	if metrics.unavailable != 20 {
 		t.Errorf("the metric counted %d; want 20", metrics.unavailable)
@@ -93,13 +99,6 @@ type metricsSpy struct{ unavailable, admitted int }
 func (m *metricsSpy) RoomUnavailable()   { m.unavailable++ }
 func (m *metricsSpy) RoomAdmitted(n int) { m.admitted += n }
 
-func TestUnreachableIsNotAnAnswer(t *testing.T) {
-	t.Parallel()
-	if !unreachable(&net.OpError{Op: "dial", Err: net.ErrClosed}) || unreachable(redis.Nil) {
-		t.Fatal("an answer of Redis, be it an error, is one")
-	}
-}
-
 func TestAWorkerLogsAnOutageOnce(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -108,7 +107,10 @@ func TestAWorkerLogsAnOutageOnce(t *testing.T) {
 	options := f.options
 	options.AdmitInterval = 20 * time.Millisecond // polls often
 	room := New(f.client, f.store, options, logger())
-	worker := NewWorker(room, client, slog.New(slog.NewTextHandler(lines, nil)))
+	log := slog.New(slog.NewTextHandler(lines, nil))
+	outage := redisoutage.New(log)
+	client.AddHook(outage)
+	worker := NewWorker(room, client, outage, log)
 	if err := worker.Start(); err != nil {
 		t.Fatal(err)
 	}

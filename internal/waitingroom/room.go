@@ -71,6 +71,8 @@ type Options struct {
 	// SeatLocks gives the keys of the locks of seats, which share the slot of their show's room in a
 	// Redis Cluster. Nil looks at no locks.
 	SeatLocks func(showID int64, seatIDs []int64) []string
+	// OnStateChange hears of it when the circuit breaker opens, half-opens and closes. May be nil.
+	OnStateChange func(from, to string)
 	// Now replaces the clock of Redis. Nil in production: there is one clock for all instances.
 	Now func() time.Time
 }
@@ -106,6 +108,9 @@ func New(client redis.UniversalClient, store Store, options Options, log *slog.L
 	if options.Metrics == nil {
 		options.Metrics = noMetrics{}
 	}
+	if options.OnStateChange == nil {
+		options.OnStateChange = func(string, string) {}
+	}
 	// The secret signs other things too: a key of its own keeps their signatures apart.
 	key := hmac.New(sha256.New, options.Secret)
 	key.Write([]byte("waiting room place"))
@@ -125,20 +130,9 @@ func New(client redis.UniversalClient, store Store, options Options, log *slog.L
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
 		// A request that was cancelled by its client says nothing about Redis.
 		IsSuccessful:  func(err error) bool { return err == nil || errors.Is(err, context.Canceled) },
-		OnStateChange: func(_ string, from, to gobreaker.State) { r.logState(from, to) },
+		OnStateChange: func(_ string, from, to gobreaker.State) { options.OnStateChange(from.String(), to.String()) },
 	})
 	return r
-}
-
-// logState writes one line when an outage begins and one when it ends, however many requests
-// there are in between.
-func (r *Room) logState(from, to gobreaker.State) {
-	switch {
-	case from == gobreaker.StateClosed:
-		r.log.Error("the waiting room's store does not answer")
-	case to == gobreaker.StateClosed:
-		r.log.Info("the waiting room's store answers again")
-	}
 }
 
 // Enter lets the user pass, if it is their turn or nobody waits and there is room, or gives them

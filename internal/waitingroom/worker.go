@@ -2,18 +2,16 @@ package waitingroom
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
+
+	"evently/internal/redisoutage"
 )
 
 // Worker runs the ticks of all rooms: an asynq server of the queue "waitingroom". Each instance
@@ -22,18 +20,17 @@ type Worker struct {
 	room      *Room
 	server    *asynq.Server
 	inspector *asynq.Inspector
-	outage    *outage
+	outage    *redisoutage.Watch
 	log       *slog.Logger
 }
 
 // tickConcurrency is how many shows one instance ticks at a time.
 const tickConcurrency = 16
 
-// NewWorker gives a Worker over client, which is its own: it watches the client's commands. The
-// caller closes it after Stop.
-func NewWorker(room *Room, client redis.UniversalClient, log *slog.Logger) *Worker {
-	w := &Worker{room: room, inspector: asynq.NewInspectorFromRedisClient(client), outage: &outage{log: log}, log: log}
-	client.AddHook(w.outage)
+// NewWorker gives a Worker over client, which is its own and is watched by outage: asynq polls several
+// times a second and complains each time. The caller closes it after Stop.
+func NewWorker(room *Room, client redis.UniversalClient, outage *redisoutage.Watch, log *slog.Logger) *Worker {
+	w := &Worker{room: room, inspector: asynq.NewInspectorFromRedisClient(client), outage: outage, log: log}
 	interval := room.options.AdmitInterval
 	w.server = asynq.NewServerFromRedisClient(client, asynq.Config{
 		Concurrency:              tickConcurrency,
@@ -115,72 +112,16 @@ func sleep(ctx context.Context, d time.Duration) error {
 // logFailure logs a tick that failed, unless all of Redis is known to be gone.
 func (w *Worker) logFailure(ctx context.Context, task *asynq.Task, err error) {
 	level := slog.LevelWarn
-	if w.outage.down.Load() {
+	if w.outage.Down() {
 		level = slog.LevelDebug
 	}
 	w.log.Log(ctx, level, "a tick of a waiting room failed", "task", string(task.Payload()), "error", err)
 }
 
-// outage watches the commands of a Redis client and logs one line when it becomes unreachable and
-// one when it is back. asynq polls several times a second and complains each time.
-type outage struct {
-	log  *slog.Logger
-	down atomic.Bool
-	last atomic.Int64 // failure, in nanoseconds since 1970
-}
-
-// settled is how long nothing may fail before an outage counts as over: at its edges some
-// connections work and some do not.
-const settled = time.Second
-
-func (o *outage) note(err error) {
-	now := time.Now()
-	switch {
-	case errors.Is(err, context.Canceled):
-	case unreachable(err):
-		o.last.Store(now.UnixNano())
-		if o.down.CompareAndSwap(false, true) {
-			o.log.Error("the queue's store does not answer; admissions pause", "error", err)
-		}
-	case o.down.Load() && now.Sub(time.Unix(0, o.last.Load())) > settled: // an answer, be it an error
-		if o.down.CompareAndSwap(true, false) {
-			o.log.Info("the queue's store answers again")
-		}
-	}
-}
-
-// unreachable reports an error of the way to Redis, as against one in its answer.
-func unreachable(err error) bool {
-	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout)
-}
-
-// DialHook implements redis.Hook.
-func (o *outage) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-// ProcessHook implements redis.Hook.
-func (o *outage) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		err := next(ctx, cmd)
-		o.note(err)
-		return err
-	}
-}
-
-// ProcessPipelineHook implements redis.Hook.
-func (o *outage) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		err := next(ctx, cmds)
-		o.note(err)
-		return err
-	}
-}
-
 // asynqLogger gives asynq's lines to slog.
 type asynqLogger struct {
 	log    *slog.Logger
-	outage *outage
+	outage *redisoutage.Watch
 }
 
 func (l asynqLogger) Debug(args ...any) { say(l.log.Debug, args) }
@@ -193,7 +134,7 @@ func (l asynqLogger) Fatal(args ...any) { say(l.log.Error, args) }
 
 // unlessDown gives the method to log with, or that for debug while Redis is known to be gone.
 func (l asynqLogger) unlessDown(method func(string, ...any)) func(string, ...any) {
-	if l.outage.down.Load() {
+	if l.outage.Down() {
 		return l.log.Debug
 	}
 	return method

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// progress tells on a terminal what is being done; elsewhere nobody is waiting. The last line stays: it
+// tells what did not end well.
+func progress(w io.Writer, doing string) func(step string) {
+	file, ok := w.(*os.File)
+	if !ok {
+		return func(string) {}
+	}
+	return progressOn(w, term.IsTerminal(int(file.Fd())), doing)
+}
+
+func progressOn(w io.Writer, terminal bool, doing string) func(step string) {
+	if !terminal {
+		return func(string) {}
+	}
+	return func(step string) { _, _ = fmt.Fprintf(w, "%s %s\n", doing, step) }
+}
