@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 
 	"evently/internal/domain"
 )
@@ -13,13 +14,11 @@ import (
 // to the letter. encoding/json takes a name in any case and a name twice; we take neither: two
 // parts of a system that read the same body must not see different values.
 func checkNames(body []byte, t reflect.Type) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber() // a number of any size is no fault of the names
-	start, err := decoder.Token()
-	if err != nil || start != json.Delim('{') {
+	n := names{body: body}
+	if n.next() != '{' {
 		return domain.ErrInvalidJSON.WithMessage("The request body must be a JSON object")
 	}
-	return objectNames(decoder, elem(t), "")
+	return n.object(elem(t), "")
 }
 
 // elem gives the type behind pointers and lists.
@@ -30,15 +29,34 @@ func elem(t reflect.Type) reflect.Type {
 	return t
 }
 
-// objectNames reads the members of an object whose brace was read.
-func objectNames(decoder *json.Decoder, t reflect.Type, path string) error {
-	seen := map[string]bool{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return explain(err)
+// names walks over JSON that is known to be valid, so it need not look at more than where values
+// begin and end. The decoder's tokens would tell the same at several times the cost.
+type names struct {
+	body []byte
+	at   int
+}
+
+// next gives the byte with which the next token begins; 0 at the end.
+func (n *names) next() byte {
+	for ; n.at < len(n.body); n.at++ {
+		switch n.body[n.at] {
+		case ' ', '\t', '\r', '\n', ',', ':':
+		default:
+			return n.body[n.at]
 		}
-		name, _ := token.(string)
+	}
+	return 0
+}
+
+// object walks over an object whose members are those of t.
+func (n *names) object(t reflect.Type, path string) error {
+	n.at++ // the brace
+	seen := map[string]bool{}
+	for n.next() == '"' {
+		name, err := n.text()
+		if err != nil {
+			return err
+		}
 		field, known := fieldOf(t, name)
 		switch {
 		case !known:
@@ -47,45 +65,88 @@ func objectNames(decoder *json.Decoder, t reflect.Type, path string) error {
 			return domain.ErrValidation.WithDetails(path + name + ": is given more than once")
 		}
 		seen[name] = true
-		if err := valueNames(decoder, elem(field), path+name+"."); err != nil {
+		if err := n.value(field, path, name); err != nil {
 			return err
 		}
 	}
-	_, err := decoder.Token()
-	return err
+	n.at++ // the brace
+	return nil
 }
 
-// valueNames reads one value of any kind.
-func valueNames(decoder *json.Decoder, t reflect.Type, path string) error {
-	token, err := decoder.Token()
-	if err != nil {
-		return explain(err)
-	}
-	switch token {
-	case json.Delim('{'):
-		return objectNames(decoder, t, path)
-	case json.Delim('['):
-		for decoder.More() {
-			if err := valueNames(decoder, t, path); err != nil {
+// value walks over one value of any kind, that of the member name.
+func (n *names) value(t reflect.Type, path, name string) error {
+	switch n.next() {
+	case '{':
+		return n.object(elem(t), path+name+".")
+	case '[':
+		n.at++
+		for c := n.next(); c != ']' && c != 0; c = n.next() {
+			if err := n.value(t, path, name); err != nil {
 				return err
 			}
 		}
-		_, err = decoder.Token()
+		n.at++
+	case '"':
+		n.at = n.textEnd()
+	default: // a number or a word
+		if end := bytes.IndexAny(n.body[n.at:], ",]} \t\r\n"); end >= 0 {
+			n.at += end
+		} else {
+			n.at = len(n.body)
+		}
 	}
-	return err
+	return nil
 }
 
-// fieldOf finds the field of a struct by its exact JSON name. What is no struct reads its own JSON
-// and judges its own names.
+// textEnd gives the place behind the string that begins here.
+func (n *names) textEnd() int {
+	for at := n.at + 1; at < len(n.body); at++ {
+		switch n.body[at] {
+		case '\\':
+			at++
+		case '"':
+			return at + 1
+		}
+	}
+	return len(n.body)
+}
+
+// text reads a string.
+func (n *names) text() (text string, err error) {
+	quoted := n.body[n.at:n.textEnd()]
+	n.at += len(quoted)
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return string(quoted[1 : len(quoted)-1]), nil
+	}
+	if err := json.Unmarshal(quoted, &text); err != nil {
+		return "", explain(err)
+	}
+	return text, nil
+}
+
+// fieldsOf keeps, for each struct, its fields by their JSON names.
+var fieldsOf sync.Map // of map[string]reflect.Type by reflect.Type
+
+// fieldOf finds the type of a struct's field by its exact JSON name. What is no struct reads its own
+// JSON and judges its own names.
 func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil, true
 	}
-	for i := range t.NumField() {
-		tag, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if tag == name {
-			return t.Field(i).Type, true
-		}
+	kept, found := fieldsOf.Load(t)
+	if !found {
+		kept, _ = fieldsOf.LoadOrStore(t, fieldsByName(t))
 	}
-	return nil, false
+	fields, _ := kept.(map[string]reflect.Type)
+	field, known := fields[name]
+	return field, known
+}
+
+func fieldsByName(t reflect.Type) map[string]reflect.Type {
+	fields := make(map[string]reflect.Type, t.NumField())
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		fields[name] = t.Field(i).Type
+	}
+	return fields
 }
