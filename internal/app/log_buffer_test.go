@@ -12,6 +12,8 @@ import (
 	"evently/internal/middleware"
 )
 
+const access = middleware.AccessMessage
+
 // written hands over each write that it gets.
 type written chan string
 
@@ -43,13 +45,13 @@ func gatheringLog(t *testing.T, interval string) (*slog.Logger, written) {
 func TestAccessLinesWaitForEachOtherAndForNothingElse(t *testing.T) {
 	t.Parallel()
 	log, out := gatheringLog(t, "10s")
-	log.Info(middleware.AccessMessage, "n", 1)
-	log.With("with", "more").WithGroup("group").Info(middleware.AccessMessage)
+	log.Info(access, "n", 1)
+	log.With("with", "more").WithGroup("group").Info(access)
 	if len(out) != 0 {
 		t.Errorf("written at once: %s", <-out)
 	}
 	log.Info("something else", "n", 3)
-	log.Warn(middleware.AccessMessage, "n", 4)
+	log.Warn(access, "n", 4)
 	log.Error("an error", "n", 5)
 	want := [][]int{{1, 0, 3}, {4}, {5}}
 	for _, lines := range want {
@@ -65,14 +67,14 @@ func TestAccessLinesWaitForEachOtherAndForNothingElse(t *testing.T) {
 func TestGatheredLinesAreWrittenAfterAWhileOrWhenTheyAreMany(t *testing.T) {
 	t.Parallel()
 	log, out := gatheringLog(t, "1ms")
-	log.Info(middleware.AccessMessage, "n", 1)
+	log.Info(access, "n", 1)
 	if got := messages(t, <-out); len(got) != 1 { // a test that hangs here is one that fails
 		t.Errorf("got %v", got)
 	}
 	log, out = gatheringLog(t, "10s")
 	long := strings.Repeat("x", 1000)
 	for n := range 40 {
-		log.Info(middleware.AccessMessage, "n", n, "long", long)
+		log.Info(access, "n", n, "long", long)
 	}
 	if len(out) != 1 {
 		t.Fatalf("40 KB are written in %d parts", len(out))

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"evently/internal/domain"
+	"evently/internal/respond"
 )
 
 // Bounds of request bodies, in bytes.
@@ -56,7 +57,7 @@ func decodeBody(r *http.Request, body []byte, dst any) error {
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := respond.ReadBody(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

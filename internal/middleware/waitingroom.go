@@ -77,17 +77,19 @@ func peekShow(r *http.Request) (showID int64, seatIDs []int64, ok bool) {
 		return 0, nil, false
 	}
 	var request struct {
-		ShowID  int64           `json:"show_id"`
-		SeatIDs json.RawMessage `json:"seat_ids"`
+		ShowID  int64   `json:"show_id"`
+		SeatIDs []int64 `json:"seat_ids"`
 	}
-	if json.Unmarshal(body, &request) != nil || request.ShowID < 1 {
+	err := json.Unmarshal(body, &request)
+	var wrongType *json.UnmarshalTypeError // what can be read is read all the same
+	if err != nil && !errors.As(err, &wrongType) || request.ShowID < 1 {
 		return 0, nil, false
 	}
 	// Seats that cannot be read are the handler's to refuse.
-	if json.Unmarshal(request.SeatIDs, &seatIDs) != nil || len(seatIDs) > maxPeekedSeats {
-		seatIDs = nil
+	if err != nil || len(request.SeatIDs) > maxPeekedSeats {
+		return request.ShowID, nil, true
 	}
-	return request.ShowID, seatIDs, true
+	return request.ShowID, request.SeatIDs, true
 }
 
 func waitingRoomError(status domain.RoomStatus, options WaitingRoomOptions) error {

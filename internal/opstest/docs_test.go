@@ -1,6 +1,7 @@
 package opstest
 
 import (
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -233,11 +234,12 @@ func TestTestsInTheDocumentsExist(t *testing.T) {
 	t.Parallel()
 	there := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
-	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+	tree := os.DirFS(root)
+	err := fs.WalkDir(tree, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := fs.ReadFile(tree, path)
 		for _, match := range declared.FindAllSubmatch(text, -1) {
 			there[string(match[1])] = true
 		}

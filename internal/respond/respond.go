@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -119,31 +121,39 @@ func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) 
 
 // Body gives the standard shape of e as the answer to a request of this id.
 func Body(e *domain.Error, requestID string) []byte {
-	body, err := json.Marshal(errorBody(e, requestID))
-	if err != nil {
-		body = []byte(`{"message":"Something went wrong on our side","code":"internal"}`)
+	body, err := appendMember([]byte{'{'}, "message", e.Message)
+	add := func(name string, value any) {
+		if err == nil {
+			body, err = appendMember(append(body, ','), name, value)
+		}
 	}
-	return body
+	add("code", e.Code)
+	add("request_id", requestID)
+	if len(e.Details) > 0 {
+		add("details", e.Details)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
+		add(name, e.Fields[name])
+	}
+	if err != nil {
+		return []byte(`{"message":"Something went wrong on our side","code":"internal"}`)
+	}
+	return append(body, '}')
+}
+
+// appendMember appends one member of a JSON object.
+func appendMember(b []byte, name string, value any) ([]byte, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	b = append(append(append(b, '"'), name...), '"', ':') // names are ours: they need no escaping
+	return append(b, encoded...), nil
 }
 
 // retryAfterSeconds rounds up: a client that comes a moment too early comes in vain.
 func retryAfterSeconds(d time.Duration) int64 {
 	return int64(math.Ceil(d.Seconds()))
-}
-
-// errorBody gives the members of the standard error shape and the further ones of this error.
-func errorBody(e *domain.Error, requestID string) map[string]any {
-	body := make(map[string]any, len(e.Fields)+4)
-	for name, value := range e.Fields {
-		body[name] = value
-	}
-	body["message"] = e.Message
-	body["code"] = e.Code
-	body["request_id"] = requestID
-	if len(e.Details) > 0 {
-		body["details"] = e.Details
-	}
-	return body
 }
 
 // Handler is an http.HandlerFunc that may fail.

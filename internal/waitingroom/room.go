@@ -87,6 +87,8 @@ type Room struct {
 	secret  []byte
 	log     *slog.Logger
 
+	times []any // of the options, in milliseconds, as all scripts are told them
+
 	breaker *gobreaker.CircuitBreaker[[]any]
 	loads   singleflight.Group
 }
@@ -123,6 +125,9 @@ func New(client redis.UniversalClient, store Store, options Options, log *slog.L
 		options: options,
 		secret:  key.Sum(nil),
 		log:     log,
+	}
+	for _, d := range []time.Duration{options.Grace, options.Abandon, options.SessionTTL, options.AdmitInterval, r.idleTTL()} {
+		r.times = append(r.times, strconv.FormatInt(d.Milliseconds(), 10))
 	}
 	r.breaker = gobreaker.NewCircuitBreaker[[]any](gobreaker.Settings{
 		Name:        "waitingroom",
@@ -283,10 +288,9 @@ func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, bes
 		mode, maxUsers, batch, version = string(s.Mode), s.MaxUsers, s.BatchSize, overrides.Version
 	}
 	argv := make([]any, 0, 13+len(args))
-	argv = append(argv, now,
-		o.Grace.Milliseconds(), o.Abandon.Milliseconds(), o.SessionTTL.Milliseconds(),
-		o.AdmitInterval.Milliseconds(), r.idleTTL().Milliseconds(), channel, showID,
-		mode, maxUsers, batch, version, o.SettingsTTL.Milliseconds())
+	argv = append(argv, now)
+	argv = append(argv, r.times...)
+	argv = append(argv, channel, showID, mode, maxUsers, batch, version, o.SettingsTTL.Milliseconds())
 	result, err := r.batch.Run(ctx, script, append(keys(showID), beside...), append(argv, args...)...)
 	if err != nil {
 		return nil, err

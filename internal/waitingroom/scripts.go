@@ -10,6 +10,8 @@ import (
 var (
 	//go:embed lua/prelude.lua
 	prelude string
+	//go:embed lua/pass.lua
+	passSource string
 	//go:embed lua/enter.lua
 	enterSource string
 	//go:embed lua/status.lua
@@ -21,7 +23,7 @@ var (
 	//go:embed lua/view.lua
 	viewSource string
 
-	enterScript  = redis.NewScript(prelude + enterSource)
+	enterScript  = redis.NewScript(passSource + prelude + enterSource)
 	statusScript = redis.NewScript(prelude + statusSource)
 	leaveScript  = redis.NewScript(prelude + leaveSource)
 	tickScript   = redis.NewScript(prelude + tickSource)

@@ -1,20 +1,11 @@
 -- Lets a user pass or gives them a place. ARGV[14]: user.
--- KEYS[9] and on: the locks of the seats that the user wants, if that is known already.
 -- Answers a header, then state, until (admitted) or sequence number (waiting), rank; for an
 -- admitted user then the places (from 1) of those locks that somebody has.
 if not mode then return {MISSING} end
 local user = ARGV[14]
 
-local function welcome(ends)
-  local answer = {NONE, now, 0, 0, 0, 0, ADMITTED, ends, 0}
-  for at = 9, #KEYS do
-    if redis.call('EXISTS', KEYS[at]) == 1 then answer[#answer + 1] = at - 8 end
-  end
-  return answer
-end
-
 local ends = admitted(user)
-if ends then return welcome(ends) end
+if ends then return welcome(now, ends) end
 
 local seq = touch(user)
 if mode == 'passthrough'
@@ -28,7 +19,7 @@ if mode == 'passthrough'
   count('a', 1)
   keep()
   redis.call('PUBLISH', channel, show .. ':' .. user)
-  return welcome(now + session)
+  return welcome(now, now + session)
 end
 
 if not seq then
