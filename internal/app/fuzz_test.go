@@ -61,13 +61,13 @@ func FuzzRouter(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, target, headers, body string, who uint8) {
 		r, err := http.NewRequestWithContext(t.Context(), method, "http://evently.example", strings.NewReader(body))
 		if err != nil || !strings.HasPrefix(target, "/") {
-			t.Skip("no request that a server would be given")
+			return // no request that a server would be given
 		}
 		if r.URL, err = r.URL.Parse("http://evently.example" + target); err != nil {
-			t.Skip("no URL")
+			return // no URL
 		}
 		if strings.HasSuffix(r.URL.Path, "/events") && strings.Contains(r.URL.Path, "waiting-room") {
-			t.Skip("a stream does not end")
+			return // a stream does not end
 		}
 		r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.1:1234"
 		r.Header.Set("Content-Type", "application/json")

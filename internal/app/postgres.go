@@ -72,6 +72,7 @@ func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTrac
 	if c.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		c.ConnConfig.RuntimeParams["plan_cache_mode"] = "force_generic_plan"
 		c.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+		c.ConnConfig.RuntimeParams["jit"] = "off" // what such a plan is said to cost would set it off
 		// An instance that stands still, or whose network has gone, in the middle of a transaction keeps
 		// seats locked. It could be hours until the server's TCP gives it up.
 		idle := max(cfg.QueryTimeout, minIdleInTransaction)

@@ -24,8 +24,8 @@ import (
 )
 
 // recordTimeout bounds work that must be recorded although its client has gone: what the database
-// may take for one operation.
-func recordTimeout(c config.Database) time.Duration { return c.AcquireTimeout + c.QueryTimeout }
+// may take for two operations, since what cannot be recorded in the usual way is in another one.
+func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeout + c.QueryTimeout) }
 
 // idempotencyAge is how long an answer can be had again: the contract's 24 hours.
 const idempotencyAge = 24 * time.Hour

@@ -69,7 +69,7 @@ type Database struct {
 	QueryTimeout   time.Duration `env:"DATABASE_QUERY_TIMEOUT" envDefault:"5s" min:"10ms" max:"5m" doc:"Longest time of one operation on the database, and, from a second up, how long the server lets an instance that stands still keep what a transaction has locked."`
 	ConnectTimeout time.Duration `env:"DATABASE_CONNECT_TIMEOUT" envDefault:"2s" min:"10ms" max:"1m" doc:"Longest time to open a connection."`
 	MigrateOnStart bool          `env:"MIGRATE_ON_START" envDefault:"true" doc:"Bring the schema up to date at start. With false, a schema that does not fit stops the start."`
-	NewerSchema    bool          `env:"ALLOW_NEWER_SCHEMA" envDefault:"false" doc:"Start on a schema that a newer release has made, which is refused otherwise: for going back a release."`
+	NewerSchema    bool          `env:"ALLOW_NEWER_SCHEMA" envDefault:"false" doc:"Start on a schema that a newer release has made, which is refused otherwise: for instances that may have to start again while the next release is rolled out, and for going back a release."`
 }
 
 // Pool gives the largest number of connections of this instance.

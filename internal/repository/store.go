@@ -88,6 +88,15 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) er
 // inTx reports whether ctx is that of a transaction that InTx opened.
 func inTx(ctx context.Context) bool { return ctx.Value(txKey{}) != nil }
 
+// wholeTables lets the statements of this transaction read whole tables, which the connections of a
+// service keep from doing: for reports that are about all rows.
+const wholeTables = `SET LOCAL enable_seqscan = on`
+
+// inTx is run within a transaction of its own, if ctx has none.
+func (s *Store) inTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
+}
+
 // run gives fn the transaction of ctx, or else a connection of its own. One statement, or one
 // batch, is then a transaction by itself: PostgreSQL commits or undoes the whole of it.
 func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier) error) error {

@@ -45,6 +45,10 @@ type Options struct {
 	LogSampling    middleware.LogSampling
 }
 
+// base is where the routes of the API begin. They are routes of the one router: a router mounted there
+// would be a second search, and a parameter to keep, for each request.
+const base = "/api/v1"
+
 // Routes gives the whole route table. It fails only on a binary without its documentation.
 func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
@@ -72,73 +76,72 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		return nil, err
 	}
 
-	r.Route("/api/v1", func(r chi.Router) {
-		// These middlewares belong to the routes and not to a subtree: what is not a route is 404
-		// for everybody, whoever they are. Every route has one of the rate limits. It comes as
-		// soon as it is known whom to count, and before all that costs something.
-		forUsers := func(limit func(http.Handler) http.Handler) chi.Middlewares {
-			return chi.Chain(middleware.Authenticate(o.Tokens), middleware.NoteUser, middleware.NoStore,
-				limit, middleware.RequireUser(o.Log))
-		}
-		authenticated := forUsers(o.RateLimits.Requests)
+	// These middlewares belong to the routes and not to a subtree: what is not a route is 404
+	// for everybody, whoever they are. Every route has one of the rate limits. It comes as
+	// soon as it is known whom to count, and before all that costs something.
+	forUsers := func(limit func(http.Handler) http.Handler) chi.Middlewares {
+		return chi.Chain(middleware.Authenticate(o.Tokens), middleware.NoteUser, middleware.NoStore,
+			limit, middleware.RequireUser(o.Log))
+	}
+	authenticated := forUsers(o.RateLimits.Requests)
 
-		// Public
-		r.Group(func(r chi.Router) {
-			r.Use(o.RateLimits.Logins)
-			r.Post("/auth/register", do(h.Auth.Register))
-			r.Post("/auth/login", do(h.Auth.Login))
-		})
-		r.Group(func(r chi.Router) {
-			r.Use(o.RateLimits.Requests)
-			r.Get("/shows", do(h.Shows.List))
-			r.Get("/shows/search", do(h.Shows.Search))
-			r.Get("/shows/{show_id}", do(h.Shows.Get))
-			r.Get("/shows/{show_id}/seats", do(h.Shows.Seats))
-		})
-
-		// User
-		r.Group(func(r chi.Router) {
-			r.Use(forUsers(o.RateLimits.Bookings)...)
-			r.Use(middleware.Idempotent(o.Idempotency, o.Log))
-			gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
-			r.With(gate).Post("/bookings/lock", do(h.Bookings.Lock))
-			r.Post("/bookings/payments/simulate", do(h.Bookings.Pay))
-			r.Post("/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
-			r.Post("/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
-		})
-		r.Group(func(r chi.Router) {
-			r.Use(authenticated...)
-			r.Get("/bookings/{booking_id}", do(h.MyBookings.Get))
-			r.Get("/user/bookings", do(h.MyBookings.List))
-			r.Post("/waiting-room/{show_id}/join", do(h.Rooms.Join))
-			r.Get("/waiting-room/{show_id}", do(h.Rooms.Status))
-			r.Delete("/waiting-room/{show_id}", do(h.Rooms.Leave))
-			r.Get("/waiting-room/{show_id}/events", do(h.Rooms.Events))
-		})
-
-		// Admin
-		r.Group(func(r chi.Router) {
-			r.Use(authenticated...)
-			r.Use(middleware.RequireRole(domain.RoleAdmin, o.Log))
-			r.Post("/admin/venues", do(h.Venues.Create))
-			r.Get("/admin/venues", do(h.Venues.List))
-			r.Get("/admin/venues/{id}", do(h.Venues.Get))
-			r.Put("/admin/venues/{id}", do(h.Venues.Update))
-			r.Delete("/admin/venues/{id}", do(h.Venues.Delete))
-			r.Post("/admin/venues/{id}/seats", do(h.Venues.AddSeats))
-			r.Delete("/admin/venues/{id}/seats", do(h.Venues.DeleteSeats))
-			r.Post("/admin/events", do(h.Events.Create))
-			r.Get("/admin/events", do(h.Events.List))
-			r.Get("/admin/events/{id}", do(h.Events.Get))
-			r.Put("/admin/events/{id}", do(h.Events.Update))
-			r.Delete("/admin/events/{id}", do(h.Events.Delete))
-			r.Post("/admin/shows", do(h.ShowAdmin.Create))
-			r.Put("/admin/shows/{id}", do(h.ShowAdmin.Update))
-			r.Delete("/admin/shows/{id}", do(h.ShowAdmin.Delete))
-			r.Get("/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
-			r.Put("/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
-			r.Get("/admin/analytics", do(h.Analytics.Get))
-		})
+	// Public
+	r.Group(func(r chi.Router) {
+		r.Use(o.RateLimits.Logins)
+		r.Post(base+"/auth/register", do(h.Auth.Register))
+		r.Post(base+"/auth/login", do(h.Auth.Login))
 	})
+	r.Group(func(r chi.Router) {
+		r.Use(o.RateLimits.Requests)
+		r.Get(base+"/shows", do(h.Shows.List))
+		r.Get(base+"/shows/search", do(h.Shows.Search))
+		r.Get(base+"/shows/{show_id}", do(h.Shows.Get))
+		r.Get(base+"/shows/{show_id}/seats", do(h.Shows.Seats))
+	})
+
+	// User
+	r.Group(func(r chi.Router) {
+		r.Use(forUsers(o.RateLimits.Bookings)...)
+		r.Use(middleware.Idempotent(o.Idempotency, o.Log))
+		gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
+		r.With(gate).Post(base+"/bookings/lock", do(h.Bookings.Lock))
+		r.Post(base+"/bookings/payments/simulate", do(h.Bookings.Pay))
+		r.Post(base+"/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))
+		r.Post(base+"/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
+	})
+	r.Group(func(r chi.Router) {
+		r.Use(authenticated...)
+		r.Get(base+"/bookings/{booking_id}", do(h.MyBookings.Get))
+		r.Get(base+"/user/bookings", do(h.MyBookings.List))
+		r.Post(base+"/waiting-room/{show_id}/join", do(h.Rooms.Join))
+		r.Get(base+"/waiting-room/{show_id}", do(h.Rooms.Status))
+		r.Delete(base+"/waiting-room/{show_id}", do(h.Rooms.Leave))
+		r.Get(base+"/waiting-room/{show_id}/events", do(h.Rooms.Events))
+	})
+
+	// Admin
+	r.Group(func(r chi.Router) {
+		r.Use(authenticated...)
+		r.Use(middleware.RequireRole(domain.RoleAdmin, o.Log))
+		r.Post(base+"/admin/venues", do(h.Venues.Create))
+		r.Get(base+"/admin/venues", do(h.Venues.List))
+		r.Get(base+"/admin/venues/{id}", do(h.Venues.Get))
+		r.Put(base+"/admin/venues/{id}", do(h.Venues.Update))
+		r.Delete(base+"/admin/venues/{id}", do(h.Venues.Delete))
+		r.Post(base+"/admin/venues/{id}/seats", do(h.Venues.AddSeats))
+		r.Delete(base+"/admin/venues/{id}/seats", do(h.Venues.DeleteSeats))
+		r.Post(base+"/admin/events", do(h.Events.Create))
+		r.Get(base+"/admin/events", do(h.Events.List))
+		r.Get(base+"/admin/events/{id}", do(h.Events.Get))
+		r.Put(base+"/admin/events/{id}", do(h.Events.Update))
+		r.Delete(base+"/admin/events/{id}", do(h.Events.Delete))
+		r.Post(base+"/admin/shows", do(h.ShowAdmin.Create))
+		r.Put(base+"/admin/shows/{id}", do(h.ShowAdmin.Update))
+		r.Delete(base+"/admin/shows/{id}", do(h.ShowAdmin.Delete))
+		r.Get(base+"/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
+		r.Put(base+"/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
+		r.Get(base+"/admin/analytics", do(h.Analytics.Get))
+	})
+
 	return r, nil
 }

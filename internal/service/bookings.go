@@ -197,6 +197,7 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 	})
 	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
+		b.noteStore(err)
 		b.release(ctx, lock)
 		return domain.Hold{}, err
 	}
@@ -220,6 +221,7 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, answer 
 		return b.store.ConfirmBooking(ctx, userID, bookingID)
 	})
 	if err != nil {
+		b.noteStore(err)
 		return SettledBooking{}, err
 	}
 	switch {
@@ -246,6 +248,7 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 		return b.store.CancelBooking(ctx, userID, bookingID)
 	})
 	if err != nil {
+		b.noteStore(err)
 		return SettledBooking{}, err
 	}
 	switch {

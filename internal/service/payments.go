@@ -44,7 +44,7 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 		if result, counts := chargeResult(err); counts {
 			b.recorder.Payment(result)
 		}
-		return domain.Payment{}, err
+		return b.declined(ctx, userID, bookingID, known, err)
 	}
 	b.holds.drop(bookingID)
 	// The money has moved: that is recorded even if the client has gone.
@@ -62,6 +62,7 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 	}
 	switch {
 	case err != nil:
+		b.noteStore(err)
 		b.recorder.Payment(PaymentFailed)
 		return domain.Payment{}, err
 	case booking.Paid == nil:
@@ -73,6 +74,25 @@ func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount doma
 		return domain.Payment{}, err
 	}
 	return *booking.Paid, nil
+}
+
+// declined gives the answer to a charge that was not made. What was only remembered of the booking is
+// looked at now: another instance may have been paid for it, or have ended it.
+func (b *Bookings) declined(ctx context.Context, userID, bookingID int64, remembered bool, cause error) (domain.Payment, error) {
+	if !remembered || !errors.Is(cause, domain.ErrPaymentDeclined) {
+		return domain.Payment{}, cause
+	}
+	booking, err := b.store.BookingForPayment(ctx, userID, bookingID)
+	if err != nil {
+		return domain.Payment{}, err
+	}
+	if err := b.payable(ctx, booking); err != nil {
+		return domain.Payment{}, err
+	}
+	if booking.Paid != nil {
+		return *booking.Paid, nil
+	}
+	return domain.Payment{}, cause
 }
 
 // ofPayment answers a recorded charge if it counts.

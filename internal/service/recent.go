@@ -47,6 +47,13 @@ func (r *recent[K, V]) drop(key K) {
 	delete(r.older, key)
 }
 
+// clear forgets all values.
+func (r *recent[K, V]) clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.younger, r.older = nil, nil
+}
+
 func (r *recent[K, V]) keep(key K, value V) {
 	if r.younger == nil || len(r.younger) >= r.generation {
 		r.older, r.younger = r.younger, map[K]V{}

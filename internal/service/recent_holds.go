@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"time"
 
 	"evently/internal/domain"
@@ -23,6 +24,15 @@ const holdGeneration = 4096
 // hold was made.
 func (b *Bookings) rememberHold(hold domain.Hold, began time.Time) {
 	b.holds.put(hold.ID, payableHold{booking: hold.Booking, until: began.Add(b.rules.HoldFor / 2)})
+}
+
+// noteStore forgets all holds when the store is away or overloaded: a charge that could not be recorded
+// is not to be made. Payments then read their booking first, and are refused where that fails.
+func (b *Bookings) noteStore(err error) {
+	var coded *domain.Error
+	if errors.As(err, &coded) && coded.Kind == domain.KindUnavailable {
+		b.holds.clear()
+	}
 }
 
 // recentHold gives a hold of the user that this instance made a while ago, if amount is its price.

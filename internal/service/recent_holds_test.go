@@ -17,6 +17,7 @@ type till struct {
 	store
 	hold   domain.Hold
 	reads  int
+	failed error                         // of whatever is stored
 	record func() service.PayableBooking // nil records a payment that counts
 }
 
@@ -24,10 +25,16 @@ func (s *till) HoldSeats(context.Context, service.NewHold) (domain.Hold, error) 
 
 func (s *till) BookingForPayment(context.Context, int64, int64) (service.PayableBooking, error) {
 	s.reads++
-	return service.PayableBooking{Booking: s.hold.Booking}, nil
+	if s.record != nil {
+		return s.record(), nil
+	}
+	return service.PayableBooking{Booking: s.hold.Booking}, s.failed
 }
 
 func (s *till) RecordPayment(_ context.Context, _, _ int64, transactionID string) (service.PayableBooking, error) {
+	if s.failed != nil {
+		return service.PayableBooking{}, s.failed
+	}
 	if s.record != nil {
 		return s.record(), nil
 	}
@@ -35,7 +42,7 @@ func (s *till) RecordPayment(_ context.Context, _, _ int64, transactionID string
 }
 
 func (s *till) ConfirmBooking(context.Context, int64, int64) (service.SettledBooking, error) {
-	return service.SettledBooking{Booking: s.hold.Booking}, nil
+	return service.SettledBooking{Booking: s.hold.Booking}, s.failed
 }
 
 func (s *till) CancelBooking(context.Context, int64, int64) (service.SettledBooking, error) {
@@ -105,5 +112,56 @@ func TestARememberedHoldThatIsOverTakesNoPayment(t *testing.T) {
 	}
 	if _, err := b.Pay(t.Context(), 1, 5, 90000, service.OutcomeSuccess, nil); !errors.Is(err, domain.ErrBookingNotPending) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// While the store is away no charge is made that could not be recorded.
+func TestNothingIsRememberedWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(b *service.Bookings) error{
+		"another payment": func(b *service.Bookings) error {
+			_, err := b.Pay(t.Context(), 1, 5, 90000, service.OutcomeSuccess, nil)
+			return err
+		},
+		"a confirmation of another booking": func(b *service.Bookings) error {
+			_, err := b.Confirm(t.Context(), 1, 6, nil)
+			return err
+		},
+	} {
+		s, b, _ := setupTill(t)
+		s.failed = domain.ErrOverloaded
+		if err := fail(b); !errors.Is(err, domain.ErrOverloaded) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		s.recorded = nil
+		if _, err := b.Pay(t.Context(), 1, 5, 90000, service.OutcomeSuccess, nil); !errors.Is(err, domain.ErrOverloaded) || s.reads != 1 || s.recorded != nil {
+			t.Errorf("%s: %v after %d reads, %v", name, err, s.reads, s.recorded)
+		}
+	}
+}
+
+// A charge is declined for a hold that is remembered, and that another instance has been paid for, or has ended.
+func TestADeclinedChargeIsNotTheLastWord(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		now  func(booking *service.PayableBooking)
+		want error
+	}{
+		"unpaid": {func(*service.PayableBooking) {}, domain.ErrPaymentDeclined},
+		"paid":   {func(b *service.PayableBooking) { b.Paid = &domain.Payment{TransactionID: "before"} }, nil},
+		"cancelled": {func(b *service.PayableBooking) {
+			b.Status, b.CancelReason = domain.BookingCancelled, domain.CancelledByUser
+		}, domain.ErrBookingNotPending},
+	} {
+		s, b, _ := setupTill(t)
+		s.record = func() service.PayableBooking {
+			booking := service.PayableBooking{Booking: s.hold.Booking}
+			c.now(&booking)
+			return booking
+		}
+		paid, err := b.Pay(t.Context(), 1, 5, 90000, service.OutcomeDecline, nil)
+		if !errors.Is(err, c.want) || (err == nil) != (paid.TransactionID == "before") || s.reads != 1 {
+			t.Errorf("%s: %+v, %v after %d reads", name, paid, err, s.reads)
+		}
 	}
 }

@@ -53,7 +53,7 @@ func (c *QueryCount) waited() {
 	c.roundTrips++
 }
 
-// Statements gives the statements since the last Reset, without those that open and close
+// Statements gives the statements since the last Reset, without those that open, set up and close
 // transactions or only ask whether the connection lives.
 func (c *QueryCount) Statements() []string {
 	c.mu.Lock()
@@ -64,7 +64,7 @@ func (c *QueryCount) Statements() []string {
 func (c *QueryCount) add(sql string) {
 	sql = strings.TrimSpace(sql)
 	switch word, _, _ := strings.Cut(strings.ToLower(sql), " "); word {
-	case "begin", "commit", "rollback", "--":
+	case "begin", "set", "commit", "rollback", "--":
 		return
 	}
 	c.mu.Lock()
