@@ -153,10 +153,8 @@ func scenarioStart(b *bench) *scenario {
 				}
 				ready = append(ready, in.ready)
 			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(idleAfter):
+			if err := wait(ctx, idleAfter); err != nil {
+				return err
 			}
 			idle := in.memory("VmRSS")
 			b.say("  ready in %s; idle %d MB, peak %d MB", round(median(ready)), idle>>20, in.memory("VmHWM")>>20)

@@ -19,6 +19,8 @@ type hall struct {
 	event     int64
 }
 
+func (h *hall) lastShow() int64 { return h.firstShow + int64(h.shows) - 1 }
+
 // bulk runs statements without checking foreign keys, which the rows keep by construction: a
 // million rows would otherwise take minutes.
 func (in *instance) bulk(ctx context.Context, fn func(tx pgx.Tx) error) error {
