@@ -14,7 +14,7 @@ const (
 	expiringHall = 10_000
 	// expiryDelay is what the holds have left when they begin to be written, beside the time of the
 	// calm measurement. Writing them takes some of it.
-	expiryDelay = 45 * time.Second
+	expiryDelay = 25 * time.Second
 	expiryBound = 10 * time.Second
 	// expiryLead is how long before the holds run out the load beside the sweep begins.
 	expiryLead = 2 * time.Second

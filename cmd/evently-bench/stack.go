@@ -40,6 +40,8 @@ type stack struct {
 	serial int
 	// settings are those of every service that is started, over those of the scenarios.
 	settings []string
+	// updates are those of the instances that have ended since play last took them.
+	updates seatUpdates
 }
 
 func startStack(ctx context.Context, binary string, log *slog.Logger) (*stack, error) {
@@ -111,14 +113,15 @@ func (in *instance) start(ctx context.Context) (err error) {
 	return err
 }
 
-// end audits what the scenario left, stops the service and drops the database.
+// end audits what the scenario left, stops the service, notes how its seats were updated and drops
+// the database.
 func (in *instance) end(ctx context.Context) error {
 	violations, err := repository.New(in.pool, repository.Options{}).Audit(ctx, auditGrace, auditLines)
 	for _, v := range violations {
 		err = errors.Join(err, fmt.Errorf("audit: %s: %s", v.Check, v.Detail))
 	}
 	in.pool.Close()
-	err = errors.Join(err, in.stop())
+	err = errors.Join(err, in.stop(), in.noteUpdates(ctx))
 	return errors.Join(err, in.stack.admin(ctx, "DROP DATABASE "+in.name+" WITH (FORCE)"))
 }
 
