@@ -95,8 +95,8 @@ func scenarioSeats(b *bench) *scenario {
 	}}
 }
 
-// scenarioBookings lets the books grow under a running service, whose connections have planned
-// their statements when there was next to nothing in them.
+// scenarioBookings lets the books grow under a running service. What is added is analyzed, whereupon
+// its connections plan anew.
 func scenarioBookings(b *bench) *scenario {
 	what := "lock one seat, 10k, 100k, 1M bookings in the books"
 	return &scenario{name: "growth-bookings", what: what, whole: func(ctx context.Context) (results []result, err error) {

@@ -62,6 +62,7 @@ func (b *bench) scenarios() []*scenario {
 		scenarioLogin(b),
 		scenarioSeats(b),
 		scenarioBookings(b),
+		scenarioFresh(b),
 		scenarioStart(b),
 	}
 }

@@ -63,7 +63,7 @@ func (in *instance) addHall(ctx context.Context, seats, shows int) (*hall, error
 	if err != nil {
 		return nil, err
 	}
-	return h, in.exec(ctx, `VACUUM (ANALYZE) shows, show_seats, seats, venues, events`)
+	return h, in.vacuum(ctx, "shows, show_seats, seats, venues, events")
 }
 
 func (h *hall) fill(ctx context.Context, tx pgx.Tx) error {
@@ -107,7 +107,7 @@ func (in *instance) addUsers(ctx context.Context, n int) (tokens []string, err e
 			return nil, err
 		}
 	}
-	return tokens, in.exec(ctx, `VACUUM (ANALYZE) users`)
+	return tokens, in.vacuum(ctx, "users")
 }
 
 // addHistory makes bookings of one seat each, spread over the last 30 days and over shows of
@@ -156,5 +156,5 @@ func (in *instance) addBookings(ctx context.Context, h *hall, bookings int, stat
 	if err != nil {
 		return err
 	}
-	return in.exec(ctx, `VACUUM (ANALYZE) bookings, booking_seats, payments, show_seats`)
+	return in.vacuum(ctx, "bookings, booking_seats, payments, show_seats")
 }

@@ -73,6 +73,8 @@ type instance struct {
 	name        string
 	environ     []string
 	pool        *pgxpool.Pool
+	// unseen keeps the statistics of the planner as they are on empty tables.
+	unseen bool
 }
 
 // serve starts the service on a fresh, migrated database.
@@ -131,6 +133,15 @@ func (in *instance) exec(ctx context.Context, sql string, args ...any) error {
 		return fmt.Errorf("%.60s…: %w", sql, err)
 	}
 	return nil
+}
+
+// vacuum tidies what the preparation wrote to tables and tells the planner of it, which for a service
+// that runs means new plans.
+func (in *instance) vacuum(ctx context.Context, tables string) error {
+	if in.unseen {
+		return nil
+	}
+	return in.exec(ctx, "VACUUM (ANALYZE) "+tables)
 }
 
 func (s *stack) token(userID int64, role domain.Role) (string, error) {
