@@ -84,6 +84,11 @@ bench: build ## Measure against pgbench and net/http in turns; writes docs/bench
 	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
 	@bin/evently-bench $(BENCH_FLAGS)
 
+# Without the two that are a run of minutes each, and say so.
+.PHONY: microbench
+microbench: ## Benchmark the inner pieces, the scripts of Redis among them
+	go test -run '^$$' -bench . -skip '^(BenchmarkRush|BenchmarkIdleStreams)$$' -benchmem $(PACKAGES)
+
 .PHONY: lint
 lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
 	$(GOLANGCI) run

@@ -95,8 +95,8 @@ func scenarioSeats(b *bench) *scenario {
 	}}
 }
 
-// scenarioBookings lets the books grow under a running service, whose connections have planned
-// their statements when there was next to nothing in them.
+// scenarioBookings lets the books grow under a running service. What is added is analyzed, whereupon
+// its connections plan anew.
 func scenarioBookings(b *bench) *scenario {
 	what := "lock one seat, 10k, 100k, 1M bookings in the books"
 	return &scenario{name: "growth-bookings", what: what, whole: func(ctx context.Context) (results []result, err error) {
@@ -153,10 +153,8 @@ func scenarioStart(b *bench) *scenario {
 				}
 				ready = append(ready, in.ready)
 			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-time.After(idleAfter):
+			if err := wait(ctx, idleAfter); err != nil {
+				return err
 			}
 			idle := in.memory("VmRSS")
 			b.say("  ready in %s; idle %d MB, peak %d MB", round(median(ready)), idle>>20, in.memory("VmHWM")>>20)

@@ -26,6 +26,7 @@ type bench struct {
 	rounds  int
 	lasting time.Duration // of one measurement
 	stack   *stack
+	updates []seatUpdates // of each scenario that has any
 	out     io.Writer
 }
 
@@ -89,7 +90,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) 
 		}
 		results = append(results, more...)
 	}
-	table := markdown(results)
+	table := markdown(results) + updatesMarkdown(b.updates)
 	if _, err := io.WriteString(out, "\n"+table); err != nil {
 		return err
 	}

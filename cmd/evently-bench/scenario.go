@@ -62,6 +62,7 @@ func (b *bench) scenarios() []*scenario {
 		scenarioLogin(b),
 		scenarioSeats(b),
 		scenarioBookings(b),
+		scenarioFresh(b),
 		scenarioStart(b),
 	}
 }
@@ -69,15 +70,24 @@ func (b *bench) scenarios() []*scenario {
 // play runs a scenario and tells how each turn went.
 func (b *bench) play(ctx context.Context, s *scenario) ([]result, error) {
 	b.say("%s: %s", s.name, s.what)
-	if s.whole != nil {
-		return s.whole(ctx)
+	whole := s.whole
+	if whole == nil {
+		whole = func(ctx context.Context) ([]result, error) {
+			var r result
+			err := b.with(ctx, s.settings, func(in *instance) (err error) {
+				r, err = b.turns(ctx, s, in)
+				return err
+			})
+			return []result{r}, err
+		}
 	}
-	var r result
-	err := b.with(ctx, s.settings, func(in *instance) (err error) {
-		r, err = b.turns(ctx, s, in)
-		return err
-	})
-	return []result{r}, err
+	b.stack.updates = seatUpdates{scenario: s.name}
+	results, err := whole(ctx)
+	if u := b.stack.updates; err == nil && u.all > 0 {
+		b.say("  %d updates of show_seats, %.3f of them HOT", u.all, u.ratio())
+		b.updates = append(b.updates, u)
+	}
+	return results, err
 }
 
 // with runs fn on a service with settings, and audits what it leaves.

@@ -19,6 +19,8 @@ type hall struct {
 	event     int64
 }
 
+func (h *hall) lastShow() int64 { return h.firstShow + int64(h.shows) - 1 }
+
 // bulk runs statements without checking foreign keys, which the rows keep by construction: a
 // million rows would otherwise take minutes.
 func (in *instance) bulk(ctx context.Context, fn func(tx pgx.Tx) error) error {
@@ -61,7 +63,7 @@ func (in *instance) addHall(ctx context.Context, seats, shows int) (*hall, error
 	if err != nil {
 		return nil, err
 	}
-	return h, in.exec(ctx, `VACUUM (ANALYZE) shows, show_seats, seats, venues, events`)
+	return h, in.vacuum(ctx, "shows, show_seats, seats, venues, events")
 }
 
 func (h *hall) fill(ctx context.Context, tx pgx.Tx) error {
@@ -105,7 +107,7 @@ func (in *instance) addUsers(ctx context.Context, n int) (tokens []string, err e
 			return nil, err
 		}
 	}
-	return tokens, in.exec(ctx, `VACUUM (ANALYZE) users`)
+	return tokens, in.vacuum(ctx, "users")
 }
 
 // addHistory makes bookings of one seat each, spread over the last 30 days and over shows of
@@ -154,5 +156,5 @@ func (in *instance) addBookings(ctx context.Context, h *hall, bookings int, stat
 	if err != nil {
 		return err
 	}
-	return in.exec(ctx, `VACUUM (ANALYZE) bookings, booking_seats, payments, show_seats`)
+	return in.vacuum(ctx, "bookings, booking_seats, payments, show_seats")
 }

@@ -40,6 +40,8 @@ type stack struct {
 	serial int
 	// settings are those of every service that is started, over those of the scenarios.
 	settings []string
+	// updates are those of the instances that have ended since play last took them.
+	updates seatUpdates
 }
 
 func startStack(ctx context.Context, binary string, log *slog.Logger) (*stack, error) {
@@ -71,6 +73,8 @@ type instance struct {
 	name        string
 	environ     []string
 	pool        *pgxpool.Pool
+	// unseen keeps the statistics of the planner as they are on empty tables.
+	unseen bool
 }
 
 // serve starts the service on a fresh, migrated database.
@@ -111,14 +115,15 @@ func (in *instance) start(ctx context.Context) (err error) {
 	return err
 }
 
-// end audits what the scenario left, stops the service and drops the database.
+// end audits what the scenario left, stops the service, notes how its seats were updated and drops
+// the database.
 func (in *instance) end(ctx context.Context) error {
 	violations, err := repository.New(in.pool, repository.Options{}).Audit(ctx, auditGrace, auditLines)
 	for _, v := range violations {
 		err = errors.Join(err, fmt.Errorf("audit: %s: %s", v.Check, v.Detail))
 	}
 	in.pool.Close()
-	err = errors.Join(err, in.stop())
+	err = errors.Join(err, in.stop(), in.noteUpdates(ctx))
 	return errors.Join(err, in.stack.admin(ctx, "DROP DATABASE "+in.name+" WITH (FORCE)"))
 }
 
@@ -128,6 +133,15 @@ func (in *instance) exec(ctx context.Context, sql string, args ...any) error {
 		return fmt.Errorf("%.60s…: %w", sql, err)
 	}
 	return nil
+}
+
+// vacuum tidies what the preparation wrote to tables and tells the planner of it, which for a service
+// that runs means new plans.
+func (in *instance) vacuum(ctx context.Context, tables string) error {
+	if in.unseen {
+		return nil
+	}
+	return in.exec(ctx, "VACUUM (ANALYZE) "+tables)
 }
 
 func (s *stack) token(userID int64, role domain.Role) (string, error) {

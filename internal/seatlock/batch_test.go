@@ -52,6 +52,7 @@ func TestManyAtOnceGetTheirOwnAnswers(t *testing.T) {
 func BenchmarkAcquireAndRelease(b *testing.B) {
 	locks := seatlock.New(testkit.Redis(b), seatlock.Options{Timeout: time.Minute})
 	b.ReportAllocs()
+	b.ResetTimer() // Redis may have had to start
 	b.RunParallel(func(pb *testing.PB) {
 		mine := lock(fmt.Sprint(time.Now().UnixNano()), time.Now().UnixNano())
 		for pb.Next() {
@@ -63,4 +64,31 @@ func BenchmarkAcquireAndRelease(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkAcquireTaken is a fight that is lost: one round trip, alone in its batch.
+func BenchmarkAcquireTaken(b *testing.B) {
+	locks := seatlock.New(testkit.Redis(b), seatlock.Options{Timeout: time.Minute})
+	if taken, err := locks.Acquire(b.Context(), lock("winner", 1, 2), time.Hour); err != nil || len(taken) > 0 {
+		b.Fatal(taken, err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if taken, err := locks.Acquire(b.Context(), lock("loser", 1, 2), time.Hour); err != nil || len(taken) != 2 {
+			b.Fatal(taken, err)
+		}
+	}
+}
+
+// BenchmarkAcquireFree takes two seats that nobody has, alone in its batch.
+func BenchmarkAcquireFree(b *testing.B) {
+	locks := seatlock.New(testkit.Redis(b), seatlock.Options{Timeout: time.Minute})
+	seat := int64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		seat += 2
+		if taken, err := locks.Acquire(b.Context(), lock("winner", seat, seat+1), time.Minute); err != nil || len(taken) > 0 {
+			b.Fatal(taken, err)
+		}
+	}
 }

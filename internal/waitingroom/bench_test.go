@@ -99,6 +99,7 @@ func BenchmarkIdleRoom(b *testing.B) {
 	f.options.Now = nil
 	f.Room = New(f.client, f.store, f.options, logger())
 	user := int64(0)
+	b.ReportAllocs()
 	for b.Loop() {
 		user++
 		f.enter(b, user)

@@ -1,0 +1,61 @@
+package handler
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"evently/internal/domain"
+)
+
+// BenchmarkDecodeLock reads and validates the body of a request for four seats.
+func BenchmarkDecodeLock(b *testing.B) {
+	body := strings.NewReader(`{"show_id":4711,"seat_ids":[100001,100002,100003,100004]}`)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/api/v1/bookings/lock", http.NoBody)
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			b.Fatal(err)
+		}
+		r.Body = io.NopCloser(body)
+		var got lockRequest
+		if err := decode(w, r, maxBody, &got); err != nil || len(got.SeatIDs) != 4 {
+			b.Fatal(got, err)
+		}
+	}
+}
+
+// BenchmarkEncodeShows makes the answer of GET /shows with its default limit.
+func BenchmarkEncodeShows(b *testing.B) {
+	start := time.Date(2030, 1, 31, 19, 30, 0, 0, time.UTC)
+	shows := make([]domain.ShowDetails, 100)
+	for i := range shows {
+		at := start.Add(time.Duration(i) * 3 * time.Hour)
+		shows[i] = domain.ShowDetails{
+			Show: domain.Show{
+				ID: int64(i + 1), EventID: 3, VenueID: 5, StartTime: at, EndTime: at.Add(2 * time.Hour), Price: 45050, CreatedAt: start,
+			},
+			Event:          domain.Event{ID: 3, Title: fmt.Sprintf("An evening of music, part %d", i)},
+			Venue:          domain.Venue{ID: 5, Name: "Grand Hall", Address: "1 High Street"},
+			AvailableSeats: 2_000 - i, TotalSeats: 2_000,
+		}
+	}
+	encode := encoded(func(context.Context) (any, error) { return toShows(shows, true), nil })
+	b.ReportAllocs()
+	for b.Loop() {
+		body, err := encode(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, length := body.Plain(); length < 10_000 {
+			b.Fatalf("%d bytes", length)
+		}
+	}
+}
