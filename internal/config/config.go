@@ -110,7 +110,7 @@ type Auth struct {
 type Booking struct {
 	SeatLockTimeout Seconds `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
 	CleanupSchedule string  `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are tidied away: five cron fields, or @every 30s. Seats are free again without it."`
-	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"500" min:"1" max:"10000" doc:"Most bookings that one cleanup transaction takes."`
+	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"150" min:"1" max:"10000" doc:"Most bookings that one cleanup transaction takes."`
 	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
 	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
 }
