@@ -8,6 +8,7 @@ package metrics
 import (
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +30,7 @@ type Metrics struct {
 	requests        *prometheus.CounterVec
 	requestDuration *prometheus.HistogramVec
 	inFlight        prometheus.Gauge
+	answered        sync.Map // of answers by answerLabels: what the two above have for them
 
 	seatLocks   *prometheus.CounterVec
 	holds       *prometheus.CounterVec
@@ -146,10 +148,33 @@ func (m *Metrics) RequestBegan() { m.inFlight.Inc() }
 func (m *Metrics) RequestEnded(method, route string, status int, took time.Duration, stream bool) {
 	m.inFlight.Dec()
 	method = boundedMethod(method)
-	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
-	if !stream {
-		m.requestDuration.WithLabelValues(method, route).Observe(took.Seconds())
+	labels := answerLabels{method, route, status, stream}
+	kept, found := m.answered.Load(labels)
+	if !found {
+		made := answers{count: m.requests.WithLabelValues(method, route, strconv.Itoa(status))}
+		if !stream {
+			made.duration = m.requestDuration.WithLabelValues(method, route)
+		}
+		kept, _ = m.answered.LoadOrStore(labels, made)
 	}
+	a, _ := kept.(answers) // nothing else is stored
+	a.count.Inc()
+	if a.duration != nil {
+		a.duration.Observe(took.Seconds())
+	}
+}
+
+// answerLabels tell apart what requests are counted by. There are as many as there are series.
+type answerLabels struct {
+	method, route string
+	status        int
+	stream        bool
+}
+
+// answers is what counts requests of the same labels.
+type answers struct {
+	count    prometheus.Counter
+	duration prometheus.Observer // nil for streams
 }
 
 // boundedMethod gives the methods that routes know, and one word for whatever else a client sends.

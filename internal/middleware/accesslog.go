@@ -43,7 +43,7 @@ func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.H
 }
 
 // maxAccessAttrs is how many attributes a line has at the most.
-const maxAccessAttrs = 7
+const maxAccessAttrs = 8
 
 func logRequest(log *slog.Logger, r *http.Request, w answer, took time.Duration) {
 	route, status := routeOf(r), statusOf(w)
@@ -62,6 +62,7 @@ func logRequest(log *slog.Logger, r *http.Request, w answer, took time.Duration)
 		if info.userID != 0 {
 			attrs = append(attrs, slog.Int64("user_id", info.userID))
 		}
+		attrs = append(attrs, slog.String(requestIDAttr, info.id))
 	}
 	level := slog.LevelInfo
 	if isProbe(route) && status < http.StatusBadRequest {

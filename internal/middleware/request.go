@@ -47,6 +47,9 @@ func ClientIP(ctx context.Context) netip.Addr {
 	return netip.Addr{}
 }
 
+// requestIDAttr is the name of the id in log lines.
+const requestIDAttr = "request_id"
+
 // requestIDKey is the name of the header in the form that http.Header wants.
 var requestIDKey = http.CanonicalHeaderKey(respond.RequestIDHeader)
 
@@ -104,9 +107,10 @@ type LogHandler struct{ slog.Handler }
 
 // Handle adds the request id and passes the line on.
 func (h LogHandler) Handle(ctx context.Context, record slog.Record) error {
-	if id := RequestID(ctx); id != "" {
+	// The access log writes its id itself: one line for each request is worth not to be made twice.
+	if id := RequestID(ctx); id != "" && record.Message != AccessMessage {
 		record = record.Clone()
-		record.AddAttrs(slog.String("request_id", id))
+		record.AddAttrs(slog.String(requestIDAttr, id))
 	}
 	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
 		record = record.Clone()
