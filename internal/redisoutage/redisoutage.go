@@ -24,7 +24,12 @@ type Watch struct {
 	log   *slog.Logger
 	since atomic.Int64 // when it went, in nanoseconds since 1970; 0 while it answers
 	last  atomic.Int64 // failure, likewise
+	late  atomic.Int64 // commands that got no answer in time, since the last answer
 }
+
+// lateToTell is how many commands in a row must get no answer in time: one may be this process's own
+// fault, which had no processor for a while.
+const lateToTell = 3
 
 // New gives a Watch that takes Redis to be there.
 func New(log *slog.Logger) *Watch { return &Watch{log: log} }
@@ -35,6 +40,9 @@ func (w *Watch) Down() bool { return w.since.Load() != 0 }
 // note takes the outcome of a command.
 func (w *Watch) note(ctx context.Context, err error) {
 	since := w.since.Load()
+	if (err == nil || errors.Is(err, redis.Nil)) && w.late.Load() != 0 {
+		w.late.Store(0)
+	}
 	if err == nil && since == 0 {
 		return
 	}
@@ -43,6 +51,9 @@ func (w *Watch) note(ctx context.Context, err error) {
 	case errors.Is(err, context.Canceled): // tells of the caller
 	case unreachable(err):
 		w.last.Store(now.UnixNano())
+		if isLate(err) && w.late.Add(1) < lateToTell {
+			return
+		}
 		if w.since.CompareAndSwap(0, now.UnixNano()) {
 			w.log.ErrorContext(ctx, "Redis does not answer: booking goes on without it", "error", err.Error())
 		}
@@ -56,8 +67,14 @@ func (w *Watch) note(ctx context.Context, err error) {
 // unreachable reports an error of the way to Redis, as against one in its answer.
 func unreachable(err error) bool {
 	var network net.Error
-	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout)
+	return errors.As(err, &network) || errors.Is(err, io.EOF) || isLate(err)
+}
+
+// isLate reports an answer that did not come in time.
+func isLate(err error) bool {
+	var network net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) ||
+		errors.As(err, &network) && network.Timeout()
 }
 
 // DialHook implements redis.Hook.

@@ -56,6 +56,11 @@ func TestAnOutageIsOneLineAndItsEndAnother(t *testing.T) {
 			t.Errorf("the lines do not tell what happened:\n%s", got)
 		}
 		answer = context.DeadlineExceeded
-		expect("gone again", true, 3)
+		expect("two are late", false, 2)
+		answer = redis.Nil
+		expect("an answer", false, 2)
+		answer = context.DeadlineExceeded
+		expect("two more are late", false, 2)
+		expect("and more in a row", true, 3)
 	})
 }
