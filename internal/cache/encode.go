@@ -27,12 +27,13 @@ var (
 	mapTail = []byte(`]}`)
 )
 
-// render gives the map as it is at this moment. The caller holds the map's lock.
-func (c *SeatMaps) render(m *seatMap) (*Body, error) {
-	now := c.options.Now()
-	if m.body != nil && (m.until.IsZero() || now.Before(m.until)) {
+// render gives the map as it is at this moment, or as it was at asked, a moment ago. The caller holds
+// the map's lock.
+func (c *SeatMaps) render(m *seatMap, asked time.Time) (*Body, error) {
+	if m.body != nil && (m.until.IsZero() || asked.Before(m.until)) {
 		return m.body, nil
 	}
+	now := c.options.Now()
 	stale := m.advance(now)
 	for _, at := range stale {
 		if err := c.encodePiece(m, at); err != nil {

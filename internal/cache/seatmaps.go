@@ -58,7 +58,7 @@ func (c *SeatMaps) Get(ctx context.Context, showID int64) (*Body, error) {
 	for {
 		m.mu.Lock()
 		if m.known && !m.checked.Before(arrived.Add(-c.options.MaxAge)) {
-			body, err := c.render(m)
+			body, err := c.render(m, arrived)
 			m.mu.Unlock()
 			return body, err
 		}
@@ -81,7 +81,7 @@ func (c *SeatMaps) Get(ctx context.Context, showID int64) (*Body, error) {
 		}
 		if !f.asked.Before(arrived) {
 			m.mu.Lock()
-			body, err := c.render(m)
+			body, err := c.render(m, c.options.Now())
 			m.mu.Unlock()
 			return body, err
 		}

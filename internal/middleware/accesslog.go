@@ -30,11 +30,11 @@ func (s LogSampling) leavesOut(status int, took time.Duration) bool {
 func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start := time.Now()
+			start := startOf(r)
 			wrapped := watched(w, r)
 			defer func() {
 				if took := time.Since(start); !sampling.leavesOut(statusOf(wrapped), took) {
-					logRequest(log, r, wrapped, took)
+					logRequest(log, r, wrapped, start, took)
 				}
 			}()
 			next.ServeHTTP(wrapped, r)
@@ -45,7 +45,7 @@ func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.H
 // maxAccessAttrs is how many attributes a line has at the most.
 const maxAccessAttrs = 8
 
-func logRequest(log *slog.Logger, r *http.Request, w answer, took time.Duration) {
+func logRequest(log *slog.Logger, r *http.Request, w answer, start time.Time, took time.Duration) {
 	route, status := routeOf(r), statusOf(w)
 	attrs := make([]slog.Attr, 0, maxAccessAttrs)
 	attrs = append(attrs,
@@ -68,7 +68,13 @@ func logRequest(log *slog.Logger, r *http.Request, w answer, took time.Duration)
 	if isProbe(route) && status < http.StatusBadRequest {
 		level = slog.LevelDebug
 	}
-	log.LogAttrs(r.Context(), level, AccessMessage, attrs...)
+	if !log.Enabled(r.Context(), level) {
+		return
+	}
+	// log.LogAttrs would look up where in the program it was called, for nobody.
+	record := slog.NewRecord(start.Add(took), level, AccessMessage, 0)
+	record.AddAttrs(attrs...)
+	_ = log.Handler().Handle(r.Context(), record) // as slog does: there is nowhere to tell
 }
 
 // isProbe reports the routes that load balancers ask every few seconds.

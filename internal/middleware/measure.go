@@ -21,7 +21,7 @@ type RequestRecorder interface {
 func Measure(recorder RequestRecorder) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			start := time.Now()
+			start := startOf(r)
 			wrapped := watched(w, r)
 			recorder.RequestBegan()
 			defer func() {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
@@ -23,11 +24,20 @@ type request struct {
 	clientIP netip.Addr
 	userID   int64
 	route    string // its pattern, once it was looked up
+	start    time.Time
 }
 
 func requestFrom(ctx context.Context) *request {
 	r, _ := ctx.Value(requestKey{}).(*request)
 	return r
+}
+
+// startOf gives when Identify saw the request, or now.
+func startOf(r *http.Request) time.Time {
+	if info := requestFrom(r.Context()); info != nil {
+		return info.start
+	}
+	return time.Now()
 }
 
 // RequestID gives the id of the request that ctx belongs to, or "".
@@ -63,12 +73,13 @@ const maxRequestID = 128
 func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
 			id := r.Header.Get(respond.RequestIDHeader)
 			if !safeRequestID(id) {
 				id = rand.Text()
 			}
 			w.Header()[requestIDKey] = []string{id}
-			info := &request{id: id, clientIP: clientIP(r, proxies)}
+			info := &request{id: id, clientIP: clientIP(r, proxies), start: start}
 			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
 		})
 	}
