@@ -17,7 +17,7 @@ import (
 // Body is an answer: its plain form, its gzip form and the tag of its content. It does not change,
 // and nobody may change the bytes that it gives.
 type Body struct {
-	tag    string
+	tag    []string // the one value of a header
 	parts  [][]byte // of the plain form
 	length int
 
@@ -28,7 +28,7 @@ type Body struct {
 // NewBody gives the Body of a plain form.
 func NewBody(plain []byte) *Body {
 	sum := sha256.Sum256(plain)
-	return &Body{tag: tagOf(sum), parts: [][]byte{plain}, length: len(plain)}
+	return &Body{tag: []string{tagOf(sum)}, parts: [][]byte{plain}, length: len(plain)}
 }
 
 // tagOf gives a weak entity tag: it stands for the content, whatever coding it travels in, so that
@@ -38,7 +38,10 @@ func tagOf(sum [sha256.Size]byte) string {
 }
 
 // Tag is the entity tag, the same on every instance that gives this content.
-func (b *Body) Tag() string { return b.tag }
+func (b *Body) Tag() string { return b.tag[0] }
+
+// TagHeader is Tag as the values of a header, which nobody may change either.
+func (b *Body) TagHeader() []string { return b.tag }
 
 // Plain gives the parts of the plain form, in order, and its length in bytes.
 func (b *Body) Plain() (parts [][]byte, length int) { return b.parts, b.length }

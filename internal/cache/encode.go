@@ -153,6 +153,6 @@ func (m *seatMap) assemble() *Body {
 	b.packed = append(b.packed, gzipEnd...)
 	b.packed = binary.LittleEndian.AppendUint32(b.packed, checksum.Sum32())
 	b.packed = binary.LittleEndian.AppendUint32(b.packed, uint32(b.length))
-	b.tag = tagOf([sha256.Size]byte(sums.Sum(nil)))
+	b.tag = []string{tagOf([sha256.Size]byte(sums.Sum(nil)))}
 	return b
 }

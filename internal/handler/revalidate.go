@@ -22,9 +22,9 @@ var (
 // writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body already.
 func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) {
 	header := w.Header()
-	header["Etag"] = []string{body.Tag()}
+	header["Etag"] = body.TagHeader()
 	header["Cache-Control"] = noCache
-	header.Add("Vary", "Accept-Encoding")
+	header["Vary"] = append(header["Vary"], "Accept-Encoding") // CORS may have said something before
 	if lines := r.Header.Values("If-None-Match"); len(lines) > 0 && matchesTag(lines, body.Tag()) {
 		w.WriteHeader(http.StatusNotModified)
 		return
