@@ -12,6 +12,10 @@ import (
 	"evently/internal/service"
 )
 
+// renewal is the share of the greatest age from which what is kept is asked for again beside a request,
+// in hundredths: as long as somebody asks now and then, nobody waits.
+const renewal = 70
+
 // reportRenewal is the share of a report's greatest age from which it is renewed while the old one
 // is still given: as long as somebody asks now and then, nobody waits.
 const reportRenewal = 3
@@ -26,9 +30,11 @@ type answers struct {
 func newAnswers(cfg config.Cache, store *repository.Store) *answers {
 	return &answers{
 		seatMaps: cache.NewSeatMaps(store, handler.AppendSeats, cache.Options{
-			MaxAge: cfg.MaxAge, MaxBytes: cfg.SeatMapBytes, Now: time.Now,
+			MaxAge: cfg.MaxAge, RenewAfter: cfg.MaxAge * renewal / 100, MaxBytes: cfg.SeatMapBytes, Now: time.Now,
 		}),
-		shows: cache.NewAnswers(cache.Options{MaxAge: cfg.MaxAge, MaxBytes: cfg.ListBytes, Now: time.Now}),
+		shows: cache.NewAnswers(cache.Options{
+			MaxAge: cfg.MaxAge, RenewAfter: cfg.MaxAge * renewal / 100, MaxBytes: cfg.ListBytes, Now: time.Now,
+		}),
 		reports: cache.NewAnswers(cache.Options{
 			MaxAge: cfg.AnalyticsMaxAge, RenewAfter: cfg.AnalyticsMaxAge / reportRenewal, MaxBytes: cfg.ListBytes, Now: time.Now,
 		}),
@@ -37,6 +43,7 @@ func newAnswers(cfg config.Cache, store *repository.Store) *answers {
 
 // close waits for the renewals that are under way.
 func (a *answers) close() {
+	a.seatMaps.Close()
 	a.shows.Close()
 	a.reports.Close()
 }

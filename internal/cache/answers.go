@@ -15,8 +15,7 @@ type Answers struct {
 	flights map[string]*flight
 	// forgotten is when Forget was last called: what was begun before is old by then.
 	forgotten time.Time
-	running   sync.WaitGroup // renewals that nobody waits for but Close
-	closed    bool
+	renewals  renewals
 }
 
 // Options are the bounds of a cache.
@@ -97,12 +96,7 @@ func (a *Answers) Forget() {
 }
 
 // Close waits for the renewals that are under way; there are no more from then on.
-func (a *Answers) Close() {
-	a.mu.Lock()
-	a.closed = true
-	a.mu.Unlock()
-	a.running.Wait()
-}
+func (a *Answers) Close() { a.renewals.close() }
 
 // fresh reports whether what was asked for at asked can be given to who came at arrived.
 func (a *Answers) fresh(asked, arrived time.Time) bool {
@@ -133,14 +127,11 @@ func (a *Answers) land(ctx context.Context, key string, f *flight, ask func(ctx 
 
 // renew asks beside the request for an answer that will be too old soon. The caller holds the lock.
 func (a *Answers) renew(ctx context.Context, key string, age time.Duration, ask func(ctx context.Context) (*Body, error)) {
-	if a.options.RenewAfter <= 0 || age < a.options.RenewAfter || a.closed || a.flights[key] != nil {
+	if a.options.RenewAfter <= 0 || age < a.options.RenewAfter || a.flights[key] != nil {
 		return
 	}
-	f := a.take(key, a.options.Now())
-	a.running.Go(func() {
-		// A panic must not end the process. It is not lost: the answer grows too old, and the one
-		// who then has to wait for it asks, and panics, where it is seen.
-		defer func() { _ = recover() }()
-		a.land(ctx, key, f, ask)
-	})
+	f := &flight{asked: a.options.Now(), done: make(chan struct{})}
+	if a.renewals.begin(func() { a.land(ctx, key, f, ask) }) {
+		a.flights[key] = f
+	}
 }

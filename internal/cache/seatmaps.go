@@ -41,6 +41,8 @@ type SeatMaps struct {
 	options Options
 	packers sync.Pool
 
+	renewals renewals
+
 	mu   sync.Mutex
 	kept *lru[int64, *seatMap]
 }
@@ -58,6 +60,7 @@ func (c *SeatMaps) Get(ctx context.Context, showID int64) (*Body, error) {
 	for {
 		m.mu.Lock()
 		if m.known && !m.checked.Before(arrived.Add(-c.options.MaxAge)) {
+			c.renew(ctx, showID, m, arrived)
 			body, err := c.render(m, arrived)
 			m.mu.Unlock()
 			return body, err
@@ -87,6 +90,22 @@ func (c *SeatMaps) Get(ctx context.Context, showID int64) (*Body, error) {
 		}
 	}
 }
+
+// renew asks beside the request whether a map is still right that will be too old soon. The caller holds
+// the map's lock.
+func (c *SeatMaps) renew(ctx context.Context, showID int64, m *seatMap, now time.Time) {
+	if c.options.RenewAfter <= 0 || m.flight != nil || now.Sub(m.checked) < c.options.RenewAfter {
+		return
+	}
+	f := &flight{asked: c.options.Now(), done: make(chan struct{})}
+	if !c.renewals.begin(func() { c.check(ctx, showID, m, f) }) {
+		return
+	}
+	m.flight = f
+}
+
+// Close waits for the renewals that are under way; there are no more from then on.
+func (c *SeatMaps) Close() { c.renewals.close() }
 
 // Changed shows at once what this instance has committed.
 func (c *SeatMaps) Changed(change domain.SeatChange) {
