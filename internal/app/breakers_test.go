@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func TestABreakerTellsOfWhatTheOutageDoesNot(t *testing.T) {
 		t.Errorf("of a Redis that refuses the log tells:\n%s", got)
 	}
 
-	send := outage.ProcessHook(func(_ context.Context, _ redis.Cmder) error { return redis.ErrPoolTimeout })
+	send := outage.ProcessHook(func(_ context.Context, _ redis.Cmder) error { return io.EOF })
 	if err := send(t.Context(), nil); err == nil || !outage.Down() {
 		t.Fatal("Redis is not known to be gone")
 	}
