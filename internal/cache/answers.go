@@ -46,6 +46,9 @@ type flight struct {
 	err   error
 }
 
+// newFlight begins a question at now.
+func newFlight(now time.Time) *flight { return &flight{asked: now, done: make(chan struct{})} }
+
 // NewAnswers gives an empty cache.
 func NewAnswers(options Options) *Answers {
 	return &Answers{options: options, kept: newLRU[string, *answer](options.MaxBytes), flights: map[string]*flight{}}
@@ -105,7 +108,7 @@ func (a *Answers) fresh(asked, arrived time.Time) bool {
 
 // take begins a flight; the caller holds the lock.
 func (a *Answers) take(key string, now time.Time) *flight {
-	f := &flight{asked: now, done: make(chan struct{})}
+	f := newFlight(now)
 	a.flights[key] = f
 	return f
 }
@@ -130,7 +133,7 @@ func (a *Answers) renew(ctx context.Context, key string, age time.Duration, ask 
 	if a.options.RenewAfter <= 0 || age < a.options.RenewAfter || a.flights[key] != nil {
 		return
 	}
-	f := &flight{asked: a.options.Now(), done: make(chan struct{})}
+	f := newFlight(a.options.Now())
 	if a.renewals.begin(func() { a.land(ctx, key, f, ask) }) {
 		a.flights[key] = f
 	}

@@ -67,7 +67,7 @@ func (c *SeatMaps) Get(ctx context.Context, showID int64) (*Body, error) {
 		}
 		f := m.flight
 		if f == nil {
-			f = &flight{asked: c.options.Now(), done: make(chan struct{})}
+			f = newFlight(c.options.Now())
 			m.flight = f
 			m.mu.Unlock()
 			c.check(ctx, showID, m, f)
@@ -97,7 +97,7 @@ func (c *SeatMaps) renew(ctx context.Context, showID int64, m *seatMap, now time
 	if c.options.RenewAfter <= 0 || m.flight != nil || now.Sub(m.checked) < c.options.RenewAfter {
 		return
 	}
-	f := &flight{asked: c.options.Now(), done: make(chan struct{})}
+	f := newFlight(c.options.Now())
 	if !c.renewals.begin(func() { c.check(ctx, showID, m, f) }) {
 		return
 	}

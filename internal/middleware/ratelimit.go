@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,10 +50,7 @@ func NewRateLimits(limiter *ratelimit.Limiter, rules RateRules, log *slog.Logger
 // address where nobody is known. That includes a bad token, which is why it stands before
 // RequireUser.
 func (l *RateLimits) Requests(next http.Handler) http.Handler {
-	if l.rules.All.Off() {
-		return next
-	}
-	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
+	return l.limit(next, []ratelimit.Limit{l.rules.All}, func(r *http.Request) []ratelimit.Budget {
 		return []ratelimit.Budget{{Subject: subjectOf(r), Name: "requests", Limit: l.rules.All}}
 	})
 }
@@ -60,10 +58,7 @@ func (l *RateLimits) Requests(next http.Handler) http.Handler {
 // Bookings limits changes of bookings. It stands where Requests does. Without a good token nothing
 // can be changed, so then it is Requests.
 func (l *RateLimits) Bookings(next http.Handler) http.Handler {
-	if l.rules.All.Off() && l.rules.Bookings.Off() {
-		return next
-	}
-	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
+	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Bookings}, func(r *http.Request) []ratelimit.Budget {
 		subject := subjectOf(r)
 		budgets := []ratelimit.Budget{{Subject: subject, Name: "requests", Limit: l.rules.All}}
 		if _, known := domain.IdentityFrom(r.Context()); known {
@@ -77,10 +72,7 @@ func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 // address cannot try many accounts, and many addresses cannot try one. It counts an email
 // whether or not it has an account, and shows what is left of it to nobody.
 func (l *RateLimits) Logins(next http.Handler) http.Handler {
-	if l.rules.All.Off() && l.rules.Logins.Off() {
-		return next
-	}
-	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
+	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Logins}, func(r *http.Request) []ratelimit.Budget {
 		client := clientSubject(ClientIP(r.Context()))
 		budgets := []ratelimit.Budget{
 			{Subject: client, Name: "requests", Limit: l.rules.All},
@@ -98,7 +90,12 @@ func (l *RateLimits) Logins(next http.Handler) http.Handler {
 	})
 }
 
-func (l *RateLimits) limit(next http.Handler, budgets func(*http.Request) []ratelimit.Budget) http.Handler {
+// limit puts limits in front of next, as budgets that a request takes from. Where none of them exists,
+// there is nothing to ask.
+func (l *RateLimits) limit(next http.Handler, limits []ratelimit.Limit, budgets func(*http.Request) []ratelimit.Budget) http.Handler {
+	if !slices.ContainsFunc(limits, func(one ratelimit.Limit) bool { return !one.Off() }) {
+		return next
+	}
 	return respond.Adapt(l.log, func(w http.ResponseWriter, r *http.Request) error {
 		result := l.limiter.Take(r.Context(), budgets(r)...)
 		if result.Limit > 0 {

@@ -68,28 +68,26 @@ func (s *Store) ExpireBooking(ctx context.Context, bookingID int64) ([]domain.Se
 
 func (s *Store) expire(ctx context.Context, lockStatement string, arg any) ([]domain.SeatLock, error) {
 	var locks []domain.SeatLock
-	err := s.InTx(ctx, func(ctx context.Context) error {
-		return s.run(ctx, func(ctx context.Context, q querier) error {
-			rows, err := q.Query(ctx, lockStatement, arg)
-			if err != nil {
-				return err
-			}
-			due, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-			if err != nil || len(due) == 0 {
-				locks = nil
-				return err
-			}
-			rows, err = q.Query(ctx, expireLocked, due)
-			if err != nil {
-				return err
-			}
-			locks, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.SeatLock, error) {
-				var lock domain.SeatLock
-				err := row.Scan(&lock.ShowID, &lock.Token, &lock.Overdue, &lock.SeatIDs)
-				return lock, err
-			})
+	err := s.withinTx(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, lockStatement, arg)
+		if err != nil {
 			return err
+		}
+		due, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil || len(due) == 0 {
+			locks = nil
+			return err
+		}
+		rows, err = q.Query(ctx, expireLocked, due)
+		if err != nil {
+			return err
+		}
+		locks, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.SeatLock, error) {
+			var lock domain.SeatLock
+			err := row.Scan(&lock.ShowID, &lock.Token, &lock.Overdue, &lock.SeatIDs)
+			return lock, err
 		})
+		return err
 	})
 	return locks, err
 }

@@ -92,8 +92,8 @@ func inTx(ctx context.Context) bool { return ctx.Value(txKey{}) != nil }
 // service keep from doing: for reports that are about all rows.
 const wholeTables = `SET LOCAL enable_seqscan = on`
 
-// inTx is run within a transaction of its own, if ctx has none.
-func (s *Store) inTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+// withinTx is run within a transaction of its own, if ctx has none.
+func (s *Store) withinTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
 	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
 }
 
