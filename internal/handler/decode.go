@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"reflect"
@@ -69,7 +68,11 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 }
 
 func requireJSON(r *http.Request) error {
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	contentType := r.Header.Get("Content-Type")
+	if contentType == "application/json" {
+		return nil // what needs no reading
+	}
+	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != "application/json" {
 		return domain.ErrUnsupportedMedia
 	}
@@ -84,15 +87,21 @@ func unmarshalStrict(body []byte, dst any) error {
 	if !utf8.Valid(body) {
 		return domain.ErrInvalidJSON.WithMessage("The request body is not UTF-8")
 	}
+	// A Decoder tells best what is wrong, and costs twice as much when nothing is.
+	if json.Unmarshal(body, dst) != nil {
+		return fault(body, dst)
+	}
+	return checkNames(body, reflect.TypeOf(dst))
+}
+
+// fault gives what a strict Decoder says of a body that is not what it should be.
+func fault(body []byte, dst any) error {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(dst); err != nil {
 		return explain(err)
 	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return domain.ErrInvalidJSON.WithMessage("There is something behind the JSON value in the request body")
-	}
-	return checkNames(body, reflect.TypeOf(dst))
+	return domain.ErrInvalidJSON.WithMessage("There is something behind the JSON value in the request body")
 }
 
 // unknownFieldPrefix is how encoding/json starts the one error that it gives no type.

@@ -51,7 +51,7 @@ func (n *names) next() byte {
 // object walks over an object whose members are those of t.
 func (n *names) object(t reflect.Type, path string) error {
 	n.at++ // the brace
-	seen := map[string]bool{}
+	var seen nameSet
 	for n.next() == '"' {
 		name, err := n.text()
 		if err != nil {
@@ -60,11 +60,10 @@ func (n *names) object(t reflect.Type, path string) error {
 		field, known := fieldOf(t, name)
 		switch {
 		case !known:
-			return domain.ErrUnknownField.WithDetails(path + name + ": is not known here")
-		case seen[name]:
-			return domain.ErrValidation.WithDetails(path + name + ": is given more than once")
+			return domain.ErrUnknownField.WithDetails(path + string(name) + ": is not known here")
+		case !seen.add(name):
+			return domain.ErrValidation.WithDetails(path + string(name) + ": is given more than once")
 		}
-		seen[name] = true
 		if err := n.value(field, path, name); err != nil {
 			return err
 		}
@@ -73,11 +72,40 @@ func (n *names) object(t reflect.Type, path string) error {
 	return nil
 }
 
+// nameSet is the names of the members of one object. Nearly all have a handful.
+type nameSet struct {
+	few  [4][]byte
+	n    int
+	many map[string]bool // when there are more
+}
+
+// add reports whether the name is new.
+func (s *nameSet) add(name []byte) bool {
+	for _, other := range s.few[:s.n] {
+		if bytes.Equal(other, name) {
+			return false
+		}
+	}
+	if s.n < len(s.few) {
+		s.few[s.n] = name
+		s.n++
+		return true
+	}
+	if s.many[string(name)] {
+		return false
+	}
+	if s.many == nil {
+		s.many = map[string]bool{}
+	}
+	s.many[string(name)] = true
+	return true
+}
+
 // value walks over one value of any kind, that of the member name.
-func (n *names) value(t reflect.Type, path, name string) error {
+func (n *names) value(t reflect.Type, path string, name []byte) error {
 	switch n.next() {
 	case '{':
-		return n.object(elem(t), path+name+".")
+		return n.object(elem(t), path+string(name)+".")
 	case '[':
 		n.at++
 		for c := n.next(); c != ']' && c != 0; c = n.next() {
@@ -111,17 +139,18 @@ func (n *names) textEnd() int {
 	return len(n.body)
 }
 
-// text reads a string.
-func (n *names) text() (text string, err error) {
+// text reads a string. Nobody may change it.
+func (n *names) text() ([]byte, error) {
 	quoted := n.body[n.at:n.textEnd()]
 	n.at += len(quoted)
 	if bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1]), nil
+		return quoted[1 : len(quoted)-1], nil
 	}
+	var text string
 	if err := json.Unmarshal(quoted, &text); err != nil {
-		return "", explain(err)
+		return nil, explain(err)
 	}
-	return text, nil
+	return []byte(text), nil
 }
 
 // fieldsOf keeps, for each struct, its fields by their JSON names.
@@ -129,7 +158,7 @@ var fieldsOf sync.Map // of map[string]reflect.Type by reflect.Type
 
 // fieldOf finds the type of a struct's field by its exact JSON name. What is no struct reads its own
 // JSON and judges its own names.
-func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
+func fieldOf(t reflect.Type, name []byte) (reflect.Type, bool) {
 	if t == nil || t.Kind() != reflect.Struct {
 		return nil, true
 	}
@@ -138,7 +167,7 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 		kept, _ = fieldsOf.LoadOrStore(t, fieldsByName(t))
 	}
 	fields, _ := kept.(map[string]reflect.Type)
-	field, known := fields[name]
+	field, known := fields[string(name)]
 	return field, known
 }
 
