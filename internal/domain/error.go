@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -32,13 +33,29 @@ const (
 // programs, in a safe sentence for people, and the cause for the log alone.
 type Error struct {
 	Kind    Kind
-	Code    string         // stable, machine readable
-	Message string         // safe to show
-	Details []string       // "field: why", for invalid input
-	Fields  map[string]any // further members of the error body, such as failed_seats
+	Code    string   // stable, machine readable
+	Message string   // safe to show
+	Details []string // "field: why", for invalid input
+	Fields  []Field  // further members of the error body, such as failed_seats
 	// RetryAfter tells when trying again makes sense; 0 is unknown.
 	RetryAfter time.Duration
 	Cause      error // never shown
+}
+
+// Field is one further member of an error body.
+type Field struct {
+	Name  string // in plain letters
+	Value any    // what encoding/json can write
+}
+
+// Field gives the value of the further member of that name, nil when there is none.
+func (e *Error) Field(name string) any {
+	for _, f := range e.Fields {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return nil
 }
 
 // Error gives the code, the message and the cause. It is for logs, not for bodies.
@@ -63,11 +80,7 @@ func (e *Error) Is(target error) bool {
 // With gives a copy that carries one more member of the error body.
 func (e *Error) With(name string, value any) *Error {
 	c := *e
-	c.Fields = make(map[string]any, len(e.Fields)+1)
-	for k, v := range e.Fields {
-		c.Fields[k] = v
-	}
-	c.Fields[name] = value
+	c.Fields = append(slices.Clip(e.Fields), Field{name, value})
 	return &c
 }
 

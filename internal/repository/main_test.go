@@ -105,9 +105,9 @@ func field[T any](t *testing.T, err error, name string) T {
 	if !errors.As(err, &coded) {
 		t.Fatalf("not a domain error: %v", err)
 	}
-	value, ok := coded.Fields[name].(T)
+	value, ok := coded.Field(name).(T)
 	if !ok {
-		t.Fatalf("%s is %#v", name, coded.Fields[name])
+		t.Fatalf("%s is %#v", name, coded.Field(name))
 	}
 	return value
 }

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"maps"
 	"math"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -121,7 +119,8 @@ func Error(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) 
 
 // Body gives the standard shape of e as the answer to a request of this id.
 func Body(e *domain.Error, requestID string) []byte {
-	body, err := appendMember([]byte{'{'}, "message", e.Message)
+	body := make([]byte, 0, usualBody)
+	body, err := appendMember(append(body, '{'), "message", e.Message)
 	add := func(name string, value any) {
 		if err == nil {
 			body, err = appendMember(append(body, ','), name, value)
@@ -132,8 +131,8 @@ func Body(e *domain.Error, requestID string) []byte {
 	if len(e.Details) > 0 {
 		add("details", e.Details)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
-		add(name, e.Fields[name])
+	for _, field := range e.Fields {
+		add(field.Name, field.Value)
 	}
 	if err != nil {
 		return []byte(`{"message":"Something went wrong on our side","code":"internal"}`)
@@ -141,14 +140,46 @@ func Body(e *domain.Error, requestID string) []byte {
 	return append(body, '}')
 }
 
-// appendMember appends one member of a JSON object.
+// usualBody is room, in bytes, for the body of nearly every error.
+const usualBody = 256
+
+// appendMember appends one member of a JSON object. The values of most errors are plain texts and ids,
+// which need nothing of encoding/json.
 func appendMember(b []byte, name string, value any) ([]byte, error) {
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
 	b = append(append(append(b, '"'), name...), '"', ':') // names are ours: they need no escaping
-	return append(b, encoded...), nil
+	switch value := value.(type) {
+	case string:
+		if isPlain(value) {
+			return append(append(append(b, '"'), value...), '"'), nil
+		}
+	case []int64:
+		if len(value) > 0 {
+			return appendIDs(b, value), nil
+		}
+	}
+	encoded, err := json.Marshal(value)
+	return append(b, encoded...), err
+}
+
+// isPlain reports whether encoding/json would write s as it is.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return true
+}
+
+func appendIDs(b []byte, ids []int64) []byte {
+	b = append(b, '[')
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, id, 10)
+	}
+	return append(b, ']')
 }
 
 // retryAfterSeconds rounds up: a client that comes a moment too early comes in vain.
