@@ -17,10 +17,18 @@ type call struct {
 	keys   []string
 	args   []any
 	result *redis.Cmd
-	done   chan struct{} // closed when there is a result
-	lead   chan struct{} // closed when this call is to send what waits
-	leads  bool          // lead is closed
+	// news are what it waits for: to lead, that is, to send what waits, and that there is a result. There
+	// is room for both, so that nobody waits who tells it.
+	news  chan news
+	leads bool // it was told to lead
 }
+
+type news int
+
+const (
+	lead news = iota
+	done
+)
 
 // Batch sends the calls of many requests together. It is safe for concurrent use. Each call is
 // still one round trip of its own for whoever makes it; but under load, what arrives while the last
@@ -34,7 +42,8 @@ type Batch struct {
 	waiting []*call
 }
 
-// New gives a Batch over client, which the caller keeps and closes. No round trip takes longer than timeout.
+// New gives a Batch over client, which the caller keeps and closes. No round trip takes longer than timeout,
+// and no call waits for its turn much longer than that.
 func New(client redis.UniversalClient, timeout time.Duration) *Batch {
 	return &Batch{client: client, timeout: timeout}
 }
@@ -53,23 +62,18 @@ func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, ar
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	c := &call{script: script, keys: keys, args: args, done: make(chan struct{}), lead: make(chan struct{})}
-	b.mu.Lock()
-	b.waiting = append(b.waiting, c)
-	if b.flying < maxFlying {
-		b.flying++
-		c.call()
+	c := &call{script: script, keys: keys, args: args, news: make(chan news, 2)}
+	if b.join(c) {
+		b.send(ctx, c)
 	}
-	b.mu.Unlock()
 	gone := ctx.Done()
 	for {
 		select {
-		case <-c.lead:
+		case n := <-c.news:
+			if n == done {
+				return c.result, nil
+			}
 			b.send(ctx, c)
-			<-c.done
-			return c.result, nil
-		case <-c.done:
-			return c.result, nil
 		case <-gone:
 			if b.leave(c) {
 				return nil, context.Cause(ctx)
@@ -79,10 +83,17 @@ func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, ar
 	}
 }
 
-// call tells c to lead. The batch's lock is held.
-func (c *call) call() {
+// join lets c wait, and reports whether it is to lead at once.
+func (b *Batch) join(c *call) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting = append(b.waiting, c)
+	if b.flying == maxFlying {
+		return false
+	}
+	b.flying++
 	c.leads = true
-	close(c.lead)
+	return true
 }
 
 // leave takes a call out of those that wait, unless it is sent already or is to lead.
@@ -107,7 +118,10 @@ func (b *Batch) send(ctx context.Context, c *call) {
 		if len(calls) == 0 {
 			return // another one has sent them all
 		}
-		b.exchange(ctx, calls)
+		if err := b.exchange(ctx, calls); err != nil {
+			// Redis is silent. Whoever came meanwhile has waited as long as anybody may.
+			b.fail(err)
+		}
 		if slices.Contains(calls, c) {
 			return
 		}
@@ -124,43 +138,67 @@ func (b *Batch) take() []*call {
 	return calls
 }
 
+// fail ends all calls that wait.
+func (b *Batch) fail(err error) {
+	b.mu.Lock()
+	calls := b.waiting
+	b.waiting = nil
+	b.mu.Unlock()
+	for _, c := range calls {
+		c.result = new(redis.Cmd)
+		c.result.SetErr(err)
+		c.news <- done
+	}
+}
+
 // handOn lets the first of those lead that wait and do not lead already.
 func (b *Batch) handOn() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, next := range b.waiting {
 		if !next.leads {
-			next.call()
+			next.leads = true
+			next.news <- lead
 			return
 		}
 	}
 	b.flying--
 }
 
-// exchange runs the calls. A script that Redis does not know, because it is new or was restarted,
-// is sent in full.
-func (b *Batch) exchange(ctx context.Context, calls []*call) {
+// exchange runs the calls. It fails when the time was over before Redis had answered. A script that
+// Redis does not know, because it is new or was restarted, is sent in full.
+func (b *Batch) exchange(ctx context.Context, calls []*call) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
 	for _, c := range calls {
-		c.result = redis.NewCmd(ctx)
+		c.result = redis.NewCmd(ctx, c.command()...)
 		c.result.SetErr(errBrokenOff) // unless there is another one
-		defer close(c.done)
+		defer func() { c.news <- done }()
 	}
 	if len(calls) == 1 {
-		c := calls[0]
-		c.result = c.script.Run(ctx, b.client, c.keys, c.args...)
-		return
+		_ = b.client.Process(ctx, calls[0].result) // which has the error
+	} else {
+		_, _ = b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for _, c := range calls {
+				_ = pipe.Process(ctx, c.result)
+			}
+			return nil
+		}) // each result has its own error
 	}
-	_, _ = b.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, c := range calls {
-			c.result = c.script.EvalSha(ctx, pipe, c.keys, c.args...)
-		}
-		return nil
-	}) // each result has its own error
 	for _, c := range calls {
 		if err := c.result.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
 			c.result = c.script.Eval(ctx, b.client, c.keys, c.args...)
 		}
 	}
+	return ctx.Err()
+}
+
+// command gives the words of EVALSHA. Pointers to the keys spare each of them a piece of memory.
+func (c *call) command() []any {
+	words := make([]any, 0, 3+len(c.keys)+len(c.args))
+	words = append(words, "evalsha", c.script.Hash(), len(c.keys))
+	for i := range c.keys {
+		words = append(words, &c.keys[i])
+	}
+	return append(words, c.args...)
 }
