@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -103,7 +104,9 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		SessionTTL:    o.SessionTTL,
 		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
 		Timeout:       cfg.Redis.Timeout,
-		SeatLocks:     seatlock.Keys,
+		SeatLocks: waitingroom.SeatLocks{
+			Keys: seatlock.Keys, Take: seatlock.TakeSource(), TTL: cfg.Booking.SeatLockTimeout.Duration(),
+		},
 		Metrics:       m,
 		OnStateChange: b.watch(waitingRoomBreaker),
 		Tracer:        t.Provider(),
@@ -147,6 +150,15 @@ func newRateLimits(cfg *config.Config, client redis.UniversalClient, b breakers,
 	}, log)
 }
 
+// gate is the waiting rooms in front of the bookings.
+type gate struct {
+	*waitingroom.Room
+	bookings *service.Bookings
+}
+
+// Abandon implements middleware.RoomGate.
+func (g gate) Abandon(ctx context.Context, lock domain.SeatLock) { g.bookings.Abandon(ctx, lock) }
+
 // routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
@@ -165,7 +177,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Tokens:      s.Tokens,
 		Idempotency: s.Idempotency,
 		RateLimits:  newRateLimits(a.cfg, a.redis, s.breakers, a.log),
-		Gate:        s.Rooms,
+		Gate:        gate{s.Rooms, s.Bookings},
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",

@@ -13,6 +13,7 @@ import (
 
 // BookingService is the use cases behind the booking routes.
 type BookingService interface {
+	OrderSeats(seatIDs []int64) ([]int64, error)
 	Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer service.Answer[domain.Hold]) (domain.Hold, error)
 	Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome service.PaymentOutcome, answer service.Answer[domain.Payment]) (domain.Payment, error)
 	Confirm(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error)
@@ -55,17 +56,30 @@ type lockResponse struct {
 	Amount      moneyOutput     `json:"amount"`
 }
 
-// Lock serves POST /bookings/lock.
+// ReadLock reads the body of POST /bookings/lock.
+func (h *Bookings) ReadLock(w http.ResponseWriter, r *http.Request) *domain.SeatRequest {
+	var body lockRequest
+	if err := decode(w, r, maxBody, &body); err != nil {
+		return &domain.SeatRequest{Fault: err}
+	}
+	seats, err := h.bookings.OrderSeats(body.SeatIDs)
+	return &domain.SeatRequest{ShowID: body.ShowID, SeatIDs: seats, Fault: err}
+}
+
+// Lock serves POST /bookings/lock. The waiting room in front of it may have read the body already.
 func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
 	user, err := identity(r)
 	if err != nil {
 		return err
 	}
-	var body lockRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
-		return err
+	request := domain.SeatRequestFrom(r.Context())
+	if request == nil {
+		request = h.ReadLock(w, r)
 	}
-	hold, err := h.bookings.Lock(r.Context(), user.UserID, body.ShowID, body.SeatIDs,
+	if request.Fault != nil {
+		return request.Fault
+	}
+	hold, err := h.bookings.Lock(r.Context(), user.UserID, request.ShowID, request.SeatIDs,
 		keep(always, h.locked))
 	if err != nil {
 		return err

@@ -2,7 +2,7 @@ package middleware
 
 import (
 	"context"
-	"encoding/json"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -15,10 +15,17 @@ import (
 
 // RoomGate decides who may go on to book.
 type RoomGate interface {
-	// EnterToLock lets the user pass, and tells which of the seats that they want somebody has, or
-	// gives them a place in the queue. It fails with domain.ErrShowNotFound or ErrWaitingRoomUnavailable.
-	EnterToLock(ctx context.Context, showID, userID int64, seatIDs []int64) (status domain.RoomStatus, taken []int64, err error)
+	// EnterToLock lets the user pass, and then tries to lock the seats for them, or gives them a place in the
+	// queue. It fails with domain.ErrShowNotFound or ErrWaitingRoomUnavailable; the locks may be set all the
+	// same, as their state tells.
+	EnterToLock(ctx context.Context, userID int64, lock *domain.EarlyLock) (domain.RoomStatus, error)
+	// Abandon releases locks that nobody has taken over.
+	Abandon(ctx context.Context, lock domain.SeatLock)
 }
+
+// SeatRequestReader reads a request for seats, once for the gate and for the handler behind it. What
+// cannot be read is a request with a fault, which the handler then tells.
+type SeatRequestReader func(w http.ResponseWriter, r *http.Request) *domain.SeatRequest
 
 // WaitingRoomOptions say how the gate answers.
 type WaitingRoomOptions struct {
@@ -30,66 +37,44 @@ type WaitingRoomOptions struct {
 	StatusPath string
 }
 
-// WaitingRoom stands, behind Authenticate, in front of a route whose JSON body names a show_id. It
-// lets pass who is admitted to the show; all others are answered with 429 and their place. A
-// request that names no show that can exist passes too, so that the handler tells what is wrong
-// with it; its body is whole.
-func WaitingRoom(gate RoomGate, options WaitingRoomOptions, log *slog.Logger) func(http.Handler) http.Handler {
+// WaitingRoom stands, behind Authenticate, in front of the route that locks seats. It lets pass who is
+// admitted to the show, with an attempt to lock the seats that was made in the same breath; all others are
+// answered with 429 and their place. A request that cannot be read passes too, so that the handler tells
+// what is wrong with it.
+func WaitingRoom(gate RoomGate, read SeatRequestReader, options WaitingRoomOptions, log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 			user, known := domain.IdentityFrom(r.Context())
 			if !known {
-				respond.Error(w, r, log, domain.ErrUnauthorized)
-				return
+				return domain.ErrUnauthorized
 			}
-			showID, seatIDs, named := peekShow(r)
-			if !named {
+			request := read(w, r)
+			r = r.WithContext(domain.WithSeatRequest(r.Context(), request))
+			if request.Fault != nil {
 				next.ServeHTTP(w, r)
-				return
+				return nil
 			}
-			status, taken, err := gate.EnterToLock(r.Context(), showID, user.UserID, seatIDs)
+			lock := &domain.EarlyLock{SeatLock: domain.SeatLock{ShowID: request.ShowID, SeatIDs: request.SeatIDs, Token: rand.Text()}}
+			defer func() {
+				if lock.Pending() {
+					gate.Abandon(r.Context(), lock.SeatLock)
+				}
+			}()
+			status, err := gate.EnterToLock(r.Context(), user.UserID, lock)
 			switch {
 			case errors.Is(err, domain.ErrShowNotFound),
-				errors.Is(err, domain.ErrWaitingRoomUnavailable) && options.FailOpen:
+				errors.Is(err, domain.ErrWaitingRoomUnavailable) && options.FailOpen,
+				err == nil && status.State == domain.RoomAdmitted:
+				request.Early = lock
 				next.ServeHTTP(w, r)
+				return nil
 			case err != nil:
-				respond.Error(w, r, log, err)
-			case status.State == domain.RoomAdmitted:
-				if len(taken) > 0 {
-					r = r.WithContext(domain.WithTakenSeats(r.Context(), domain.TakenSeats{ShowID: showID, SeatIDs: taken}))
-				}
-				next.ServeHTTP(w, r)
+				return err
 			default:
-				respond.Error(w, r, log, waitingRoomError(status, options))
+				return waitingRoomError(status, options)
 			}
 		})
 	}
-}
-
-// maxPeekedSeats is how many seats are looked at ahead: more than any configuration lets one booking have.
-const maxPeekedSeats = 100
-
-// peekShow reads show_id and seat_ids from the body of r and puts the body back. It is lenient on
-// purpose: what the handler's stricter reading accepts, this accepts too, so nobody gets around the gate.
-func peekShow(r *http.Request) (showID int64, seatIDs []int64, ok bool) {
-	body, ok := peekBody(r)
-	if !ok {
-		return 0, nil, false
-	}
-	var request struct {
-		ShowID  int64   `json:"show_id"`
-		SeatIDs []int64 `json:"seat_ids"`
-	}
-	err := json.Unmarshal(body, &request)
-	var wrongType *json.UnmarshalTypeError // what can be read is read all the same
-	if err != nil && !errors.As(err, &wrongType) || request.ShowID < 1 {
-		return 0, nil, false
-	}
-	// Seats that cannot be read are the handler's to refuse.
-	if err != nil || len(request.SeatIDs) > maxPeekedSeats {
-		return request.ShowID, nil, true
-	}
-	return request.ShowID, request.SeatIDs, true
 }
 
 func waitingRoomError(status domain.RoomStatus, options WaitingRoomOptions) error {

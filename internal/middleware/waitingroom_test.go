@@ -3,12 +3,9 @@ package middleware_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
@@ -20,99 +17,105 @@ import (
 
 // gate is a room that says one thing to everybody.
 type gate struct {
-	status domain.RoomStatus
-	err    error
-	shows  []int64
-	seats  []int64
-	taken  []int64
+	status    domain.RoomStatus
+	err       error
+	state     domain.LockState // of what it was asked to lock
+	asked     []domain.SeatLock
+	abandoned []domain.SeatLock
 }
 
-func (g *gate) EnterToLock(_ context.Context, showID, _ int64, seatIDs []int64) (domain.RoomStatus, []int64, error) {
-	g.shows = append(g.shows, showID)
-	g.seats = seatIDs
-	return g.status, g.taken, g.err
+func (g *gate) EnterToLock(_ context.Context, _ int64, lock *domain.EarlyLock) (domain.RoomStatus, error) {
+	g.asked = append(g.asked, lock.SeatLock)
+	lock.State = g.state
+	return g.status, g.err
 }
 
-// knock sends a body through the gate. seen is what the handler read, nil if it was not reached.
-func knock(t *testing.T, g *gate, failOpen bool, body io.Reader) (answer *httptest.ResponseRecorder, seen []byte, readErr error) {
+func (g *gate) Abandon(_ context.Context, lock domain.SeatLock) {
+	g.abandoned = append(g.abandoned, lock)
+}
+
+// knock sends a request for seats 1 and 2 of show 3 through the gate. seen is what the handler
+// was told, nil if it was not reached; it takes the locks over if uses is set.
+func knock(t *testing.T, g *gate, failOpen, uses bool) (answer *httptest.ResponseRecorder, seen *domain.SeatRequest) {
+	t.Helper()
+	return knockWith(t, g, &domain.SeatRequest{ShowID: 3, SeatIDs: []int64{1, 2}}, failOpen, uses)
+}
+
+func knockWith(t *testing.T, g *gate, request *domain.SeatRequest, failOpen, uses bool) (answer *httptest.ResponseRecorder, seen *domain.SeatRequest) {
 	t.Helper()
 	behind := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		seen, readErr = io.ReadAll(r.Body)
-		if seen == nil {
-			seen = []byte{}
-		}
-		if err := r.Body.Close(); err != nil {
-			t.Error(err)
+		seen = domain.SeatRequestFrom(r.Context())
+		if uses {
+			seen.Early.Used = true
 		}
 	})
 	options := middleware.WaitingRoomOptions{
 		RefreshInterval: 3 * time.Second, FailOpen: failOpen, StatusPath: "/api/v1/waiting-room/",
 	}
-	h := middleware.WaitingRoom(g, options, slog.New(slog.DiscardHandler))(behind)
-	r := httptest.NewRequest(http.MethodPost, "/bookings/lock", body)
+	read := func(http.ResponseWriter, *http.Request) *domain.SeatRequest { return request }
+	h := middleware.WaitingRoom(g, read, options, slog.New(slog.DiscardHandler))(behind)
+	r := httptest.NewRequest(http.MethodPost, "/bookings/lock", http.NoBody)
 	r = r.WithContext(domain.WithIdentity(r.Context(), domain.Identity{UserID: 7}))
 	answer = httptest.NewRecorder()
 	h.ServeHTTP(answer, r)
-	return answer, seen, readErr
+	return answer, seen
 }
 
-func TestTheGateLeavesTheBodyWhole(t *testing.T) {
+var admitted = domain.RoomStatus{State: domain.RoomAdmitted}
+
+// What cannot be read is the handler's to refuse, and no question to the room.
+func TestTheGatePassesOnWhatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		body  string
-		asked bool // whether the room was
+	g := &gate{status: admitted}
+	request := &domain.SeatRequest{Fault: domain.ErrInvalidJSON}
+	if _, seen := knockWith(t, g, request, false, false); seen != request || len(g.asked) > 0 {
+		t.Errorf("the handler was told %v, and the room was asked for %v", seen, g.asked)
+	}
+}
+
+// The room locks what was asked for, each time under a token of its own.
+func TestTheGateAsksForTheSeats(t *testing.T) {
+	t.Parallel()
+	g := &gate{status: admitted, state: domain.LockHeld}
+	for range 2 {
+		if _, seen := knock(t, g, false, true); seen == nil || seen.Early == nil || seen.Early.State != domain.LockHeld {
+			t.Fatalf("the handler was told %+v", seen)
+		}
+	}
+	first, second := g.asked[0], g.asked[1]
+	if first.Token == "" || first.Token == second.Token {
+		t.Errorf("the tokens are %q and %q", first.Token, second.Token)
+	}
+	first.Token = ""
+	if diff := cmp.Diff(domain.SeatLock{ShowID: 3, SeatIDs: []int64{1, 2}}, first); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Locks that may be set and that nobody has taken over are released.
+func TestTheGateAbandonsWhatNobodyUses(t *testing.T) {
+	t.Parallel()
+	down := domain.ErrWaitingRoomUnavailable
+	for name, c := range map[string]struct {
+		gate     gate
+		failOpen bool
+		uses     bool
+		want     bool // abandoned
 	}{
-		"good":                  {`{"show_id": 3, "seat_ids": [1, 2]}`, true},
-		"good, in another case": {` {"SHOW_ID":3}` + "\n", true},
-		"unknown field":         {`{"show_id": 3, "coupon": "x"}`, true},
-		"named twice":           {`{"show_id": -1, "show_id": 3}`, true},
-		"empty":                 {``, false},
-		"not JSON":              {`show_id=3`, false},
-		"cut short":             {`{"show_id": 3`, false},
-		"something behind":      {`{"show_id": 3} {}`, false},
-		"a list":                {`[3]`, false},
-		"no show":               {`{"seat_ids": [1]}`, false},
-		"wrong type":            {`{"show_id": "3"}`, false},
-		"below one":             {`{"show_id": 0}`, false},
-		"beyond 64 bits":        {`{"show_id": 9223372036854775808}`, false},
-		"at the bound":          {`{"show_id": 3}` + strings.Repeat(" ", 64<<10-14), true},
-		"beyond the bound":      {`{"show_id": 3}` + strings.Repeat(" ", 64<<10-13), false},
-		"far beyond the bound":  {`{"show_id": 3, "x": "` + strings.Repeat("x", 1<<20) + `"}`, false},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			g := &gate{status: domain.RoomStatus{State: domain.RoomAdmitted}}
-			_, seen, err := knock(t, g, false, strings.NewReader(test.body))
-			if err != nil || string(seen) != test.body {
-				t.Errorf("the handler read %d bytes, %v; want the %d that were sent", len(seen), err, len(test.body))
-			}
-			if asked := len(g.shows) > 0; asked != test.asked || (asked && g.shows[0] != 3) {
-				t.Errorf("the room was asked about %v; asked must be %v", g.shows, test.asked)
-			}
-		})
-	}
-}
-
-// broken is a body whose connection fails half way.
-type broken struct{ sent bool }
-
-var errBroken = errors.New("the connection is gone")
-
-func (b *broken) Read(p []byte) (int, error) {
-	if b.sent {
-		return 0, errBroken
-	}
-	b.sent = true
-	return copy(p, `{"show_id"`), nil
-}
-
-func TestTheGatePassesAReadErrorOn(t *testing.T) {
-	t.Parallel()
-	g := &gate{}
-	_, seen, err := knock(t, g, false, &broken{})
-	if !errors.Is(err, errBroken) || string(seen) != `{"show_id"` || len(g.shows) > 0 {
-		t.Errorf("the handler read %q, %v; the room was asked about %v", seen, err, g.shows)
+		"held and used":       {gate: gate{status: admitted, state: domain.LockHeld}, uses: true},
+		"held and not used":   {gate: gate{status: admitted, state: domain.LockHeld}, want: true},
+		"lost":                {gate: gate{status: admitted, state: domain.LockLost}},
+		"waiting":             {gate: gate{status: domain.RoomStatus{State: domain.RoomWaiting}}},
+		"unknown, closed":     {gate: gate{err: down, state: domain.LockUnknown}, want: true},
+		"not asked, closed":   {gate: gate{err: down}},
+		"unknown, open, used": {gate: gate{err: down, state: domain.LockUnknown}, failOpen: true, uses: true},
+		"unknown, open":       {gate: gate{err: down, state: domain.LockUnknown}, failOpen: true, want: true},
+		"client gone":         {gate: gate{err: context.Canceled, state: domain.LockUnknown}, want: true},
+	} {
+		knock(t, &c.gate, c.failOpen, c.uses)
+		if abandoned := len(c.gate.abandoned) == 1 && c.gate.abandoned[0].Token == c.gate.asked[0].Token; abandoned != c.want {
+			t.Errorf("%s: %v were abandoned", name, c.gate.abandoned)
+		}
 	}
 }
 
@@ -127,9 +130,9 @@ func TestTheGateAnswersWithThePlace(t *testing.T) {
 			g := &gate{status: domain.RoomStatus{
 				ShowID: 3, State: domain.RoomWaiting, Token: "token", Position: 12, EstimatedWait: test.estimate,
 			}}
-			answer, seen, _ := knock(t, g, true, strings.NewReader(`{"show_id":3}`))
+			answer, seen := knock(t, g, true, false)
 			if seen != nil || answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") != "3" {
-				t.Fatalf("status %d, Retry-After %q, handler read %q", answer.Code, answer.Header().Get("Retry-After"), seen)
+				t.Fatalf("status %d, Retry-After %q, handler was told %v", answer.Code, answer.Header().Get("Retry-After"), seen)
 			}
 			var got map[string]any
 			if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
@@ -163,7 +166,7 @@ func TestTheGateWithoutAnAnswerOfTheRoom(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, seen, _ := knock(t, &gate{err: test.err}, test.open, strings.NewReader(`{"show_id":3}`))
+			answer, seen := knock(t, &gate{err: test.err}, test.open, false)
 			if (seen != nil) != test.passes || answer.Code != test.status {
 				t.Fatalf("status %d, passed %v; want %d, %v", answer.Code, seen != nil, test.status, test.passes)
 			}
@@ -171,30 +174,5 @@ func TestTheGateWithoutAnAnswerOfTheRoom(t *testing.T) {
 				t.Error("no Retry-After")
 			}
 		})
-	}
-}
-
-// The handler hears of the seats that the room found taken, and of none otherwise.
-func TestTheGatePassesOnWhichSeatsAreTaken(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		body        string
-		taken       []int64
-		asked, want []int64
-	}{
-		"some":            {body: `{"show_id":5,"seat_ids":[1,2]}`, taken: []int64{2}, asked: []int64{1, 2}, want: []int64{2}},
-		"none":            {body: `{"show_id":5,"seat_ids":[1,2]}`, asked: []int64{1, 2}},
-		"no list":         {body: `{"show_id":5,"seat_ids":"1"}`},
-		"too long a list": {body: `{"show_id":5,"seat_ids":[` + strings.Repeat("1,", 100) + `1]}`},
-	} {
-		g := &gate{status: domain.RoomStatus{State: domain.RoomAdmitted}, taken: c.taken}
-		var seen []int64
-		h := middleware.WaitingRoom(g, middleware.WaitingRoomOptions{}, slog.New(slog.DiscardHandler))(
-			http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = domain.TakenSeatsFrom(r.Context(), 5) }))
-		r := httptest.NewRequest(http.MethodPost, "/bookings/lock", strings.NewReader(c.body))
-		h.ServeHTTP(httptest.NewRecorder(), r.WithContext(domain.WithIdentity(r.Context(), domain.Identity{UserID: 7})))
-		if !cmp.Equal(g.seats, c.asked) || !cmp.Equal(seen, c.want) {
-			t.Errorf("%s: the room was asked for %v, the handler saw %v", name, g.seats, seen)
-		}
 	}
 }

@@ -22,6 +22,8 @@ import (
 // The scripts touch the keys of one show alone. The show's id in braces is a hash tag, so in a
 // Redis Cluster all of them live in one slot.
 var (
+	//go:embed take.lua
+	takeSource string
 	//go:embed acquire.lua
 	acquireSource string
 	//go:embed release.lua
@@ -29,7 +31,7 @@ var (
 	//go:embed release_many.lua
 	releaseManySource string
 
-	acquireScript = redis.NewScript(acquireSource)
+	acquireScript = redis.NewScript(takeSource + acquireSource)
 	releaseScript = redis.NewScript(releaseSource)
 
 	releaseManyScript = redis.NewScript(releaseManySource)
@@ -96,8 +98,6 @@ func New(client redis.UniversalClient, options Options) *Locks {
 // locks may or may not have been set.
 func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) (taken []int64, err error) {
 	taken, err = l.breaker.Execute(func() ([]int64, error) {
-		ctx, cancel := context.WithTimeout(ctx, l.timeout)
-		defer cancel()
 		result, err := l.batch.Run(ctx, acquireScript, keys(lock), lock.Token, ttl.Milliseconds())
 		if err != nil {
 			return nil, err
@@ -128,8 +128,6 @@ func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 		return nil
 	}
 	_, err := l.breaker.Execute(func() ([]int64, error) {
-		ctx, cancel := context.WithTimeout(ctx, l.timeout)
-		defer cancel()
 		if len(locks) == 1 {
 			result, err := l.batch.Run(ctx, releaseScript, keys(locks[0]), locks[0].Token)
 			if err != nil {
@@ -164,6 +162,8 @@ func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error 
 			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
 	_, err := l.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		for _, s := range shows {
 			for at := 0; at < len(s.keys); at += maxReleased {
@@ -180,10 +180,23 @@ func keys(lock domain.SeatLock) []string { return Keys(lock.ShowID, lock.SeatIDs
 
 // Keys gives the key of the lock of each seat of a show.
 func Keys(showID int64, seatIDs []int64) []string {
-	prefix := "seat_lock:{" + strconv.FormatInt(showID, 10) + "}:"
-	names := make([]string, len(seatIDs))
+	const most = len("seat_lock:{}:") + 2*20
+	text := make([]byte, 0, most*len(seatIDs))
+	ends := make([]int, len(seatIDs))
 	for i, id := range seatIDs {
-		names[i] = prefix + strconv.FormatInt(id, 10)
+		text = append(text, "seat_lock:{"...)
+		text = strconv.AppendInt(text, showID, 10)
+		text = append(text, "}:"...)
+		text = strconv.AppendInt(text, id, 10)
+		ends[i] = len(text)
+	}
+	all, names, start := string(text), make([]string, len(seatIDs)), 0 // one piece of memory for all
+	for i, end := range ends {
+		names[i], start = all[start:end], end
 	}
 	return names
 }
+
+// TakeSource is the Lua function take(first, token, ttl), which takes the locks whose keys are KEYS[first]
+// and on as Acquire does, for a script that does something else for the same show in the same round trip.
+func TakeSource() string { return takeSource }

@@ -164,23 +164,13 @@ func NewBookings(d BookingDeps) *Bookings {
 // domain.ErrSeatsUnavailable (failed_seats), ErrInvalidSeats (invalid_seats), ErrDuplicateSeats,
 // ErrShowNotFound, ErrShowStarted or ErrSeatLimit.
 func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer Answer[domain.Hold]) (domain.Hold, error) {
-	seats := slices.Sorted(slices.Values(seatIDs))
-	if len(seats) == 0 || len(seats) > b.rules.MaxSeatsPerBooking {
-		return domain.Hold{}, domain.ErrValidation.WithDetails(
-			"seat_ids: must have 1 to " + strconv.Itoa(b.rules.MaxSeatsPerBooking) + " items")
-	}
-	if len(slices.Compact(slices.Clone(seats))) != len(seats) {
-		return domain.Hold{}, domain.ErrDuplicateSeats.WithDetails("seat_ids: names a seat more than once")
-	}
-
-	if taken := domain.TakenSeatsFrom(ctx, showID); len(taken) > 0 {
-		b.recorder.SeatLock(LockRedis, LockLost)
-		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", slices.Sorted(slices.Values(taken)))
+	seats, err := b.OrderSeats(seatIDs)
+	if err != nil {
+		return domain.Hold{}, err
 	}
 	began := b.now()
-	lock := domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: rand.Text()}
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	taken, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	lock, taken, err := b.lockInRedis(ctx, showID, seats)
 	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
 	if err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
@@ -207,6 +197,46 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 		b.recorder.HoldReleased(overdue)
 	}
 	return hold, nil
+}
+
+// OrderSeats gives the seats that one booking asks for in ascending order, the order of all locks. It fails
+// with domain.ErrValidation when they are none or too many, and with ErrDuplicateSeats.
+func (b *Bookings) OrderSeats(seatIDs []int64) ([]int64, error) {
+	if len(seatIDs) == 0 || len(seatIDs) > b.rules.MaxSeatsPerBooking {
+		return nil, domain.ErrValidation.WithDetails(
+			"seat_ids: must have 1 to " + strconv.Itoa(b.rules.MaxSeatsPerBooking) + " items")
+	}
+	if !slices.IsSorted(seatIDs) {
+		seatIDs = slices.Clone(seatIDs)
+		slices.Sort(seatIDs)
+	}
+	for i := 1; i < len(seatIDs); i++ {
+		if seatIDs[i] == seatIDs[i-1] {
+			return nil, domain.ErrDuplicateSeats.WithDetails("seat_ids: names a seat more than once")
+		}
+	}
+	return seatIDs, nil
+}
+
+// lockInRedis locks the seats, which are ascending, or gives those that somebody else has locked. The waiting
+// room has mostly tried already, and what it has locked is the booking's from here on. Nobody
+// knows whether the locks are set when it fails.
+func (b *Bookings) lockInRedis(ctx context.Context, showID int64, seats []int64) (lock domain.SeatLock, taken []int64, err error) {
+	lock = domain.SeatLock{ShowID: showID, SeatIDs: seats}
+	if request := domain.SeatRequestFrom(ctx); request != nil && request.Early != nil {
+		early := request.Early
+		early.Used = true
+		switch lock = early.SeatLock; early.State {
+		case domain.LockHeld:
+			return lock, nil, nil
+		case domain.LockLost:
+			return lock, early.Taken, nil
+		}
+	} else {
+		lock.Token = rand.Text()
+	}
+	taken, err = b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	return lock, taken, err
 }
 
 // HoldFor is how long locked seats are held.
@@ -321,6 +351,9 @@ func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
 	}
 	b.release(ctx, locks...)
 }
+
+// Abandon releases locks that were taken for a booking that came to nothing.
+func (b *Bookings) Abandon(ctx context.Context, lock domain.SeatLock) { b.release(ctx, lock) }
 
 // release frees Redis locks, also for a client that has gone. What cannot be released now is tried
 // again by RetryReleases: until then the lock keeps a seat from being sold that can be had.

@@ -56,10 +56,12 @@ func TestSimulatedPayments(t *testing.T) {
 type gate struct {
 	taken    []int64
 	err      error
+	acquired string // the token
 	released []domain.SeatLock
 }
 
-func (g *gate) Acquire(context.Context, domain.SeatLock, time.Duration) ([]int64, error) {
+func (g *gate) Acquire(_ context.Context, lock domain.SeatLock, _ time.Duration) ([]int64, error) {
+	g.acquired = lock.Token
 	return g.taken, g.err
 }
 
@@ -112,18 +114,68 @@ func TestLockStopsAtTheGate(t *testing.T) {
 	}
 }
 
-// What the gate of the waiting room has seen needs no second look, if it is of this show.
-func TestLockStopsAtSeatsThatAreKnownToBeTaken(t *testing.T) {
+// What the waiting room has locked is the booking's, what it found taken needs no second look, and what it
+// does not know is asked again under the same token: it may be locked already.
+func TestLockGoesOnFromWhatTheWaitingRoomDid(t *testing.T) {
 	t.Parallel()
-	for show, want := range map[int64]error{7: domain.ErrSeatsUnavailable, 8: nil} {
+	early := domain.SeatLock{ShowID: 7, SeatIDs: []int64{1, 2, 3}, Token: "early"}
+	for state, want := range map[domain.LockState]struct {
+		err      error
+		acquired string
+	}{
+		domain.LockHeld:    {},
+		domain.LockLost:    {err: domain.ErrSeatsUnavailable},
+		domain.LockUnknown: {acquired: "early"},
+		domain.LockUntried: {acquired: "early"},
+	} {
 		s, g := &store{}, &gate{}
-		ctx := domain.WithTakenSeats(t.Context(), domain.TakenSeats{ShowID: show, SeatIDs: []int64{3, 2}})
-		_, err := bookings(s, g).Lock(ctx, 1, 7, []int64{1, 2, 3}, nil)
+		request := &domain.SeatRequest{ShowID: 7, SeatIDs: early.SeatIDs, Early: &domain.EarlyLock{SeatLock: early, State: state}}
+		if state == domain.LockLost {
+			request.Early.Taken = []int64{2, 3}
+		}
+		_, err := bookings(s, g).Lock(domain.WithSeatRequest(t.Context(), request), 1, 7, []int64{1, 2, 3}, nil)
 		var refused *domain.Error
-		if !errors.Is(err, want) || (s.asked == 0) != (want != nil) {
-			t.Errorf("taken of show %d: %v after %d questions to the store", show, err, s.asked)
-		} else if errors.As(err, &refused) && fmt.Sprint(refused.Fields["failed_seats"]) != "[2 3]" {
+		if !errors.Is(err, want.err) || (s.asked == 0) != (want.err != nil) || g.acquired != want.acquired {
+			t.Errorf("state %d: %v after %d questions to the store, token %q", state, err, s.asked, g.acquired)
+		} else if errors.As(err, &refused) && fmt.Sprint(refused.Field("failed_seats")) != "[2 3]" {
 			t.Errorf("failed seats are %v", refused.Fields)
+		}
+		if !request.Early.Used {
+			t.Errorf("state %d: nobody has taken the locks over", state)
+		}
+	}
+}
+
+func TestLockReleasesWhatTheWaitingRoomHasLocked(t *testing.T) {
+	t.Parallel()
+	s, g := &store{err: domain.ErrSeatsUnavailable}, &gate{}
+	early := domain.SeatLock{ShowID: 7, SeatIDs: []int64{1}, Token: "early"}
+	request := &domain.SeatRequest{Early: &domain.EarlyLock{SeatLock: early, State: domain.LockHeld}}
+	_, err := bookings(s, g).Lock(domain.WithSeatRequest(t.Context(), request), 1, 7, []int64{1}, nil)
+	if !errors.Is(err, domain.ErrSeatsUnavailable) || len(g.released) != 1 || g.released[0].Token != "early" {
+		t.Errorf("%v, and released are %v", err, g.released)
+	}
+}
+
+// Seats that are refused for their number or for being named twice are never locked.
+func TestOrderSeats(t *testing.T) {
+	t.Parallel()
+	b := bookings(&store{}, &gate{})
+	given := []int64{3, 1, 2}
+	if seats, err := b.OrderSeats(given); err != nil || fmt.Sprint(seats, given) != "[1 2 3] [3 1 2]" {
+		t.Errorf("%v of %v, %v", seats, given, err)
+	}
+	for _, c := range []struct {
+		seats []int64
+		want  error
+	}{
+		{nil, domain.ErrValidation},
+		{[]int64{1, 2, 3, 4}, domain.ErrValidation},
+		{[]int64{2, 1, 2}, domain.ErrDuplicateSeats},
+		{[]int64{1, 1}, domain.ErrDuplicateSeats},
+	} {
+		if _, err := b.OrderSeats(c.seats); !errors.Is(err, c.want) {
+			t.Errorf("%v: %v", c.seats, err)
 		}
 	}
 }

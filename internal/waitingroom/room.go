@@ -68,13 +68,30 @@ type Options struct {
 	Tracer trace.TracerProvider
 	// Metrics may be nil.
 	Metrics Metrics
-	// SeatLocks gives the keys of the locks of seats, which share the slot of their show's room in a
-	// Redis Cluster. Nil looks at no locks.
-	SeatLocks func(showID int64, seatIDs []int64) []string
+	// SeatLocks says how the locks of seats are taken, together with the question whether their user
+	// may come in. Without them only EnterToLock is missing.
+	SeatLocks SeatLocks
 	// OnStateChange hears of it when the circuit breaker opens, half-opens and closes. May be nil.
 	OnStateChange func(from, to string)
 	// Now replaces the clock of Redis. Nil in production: there is one clock for all instances.
 	Now func() time.Time
+}
+
+// SeatLocks are the locks of seats in Redis.
+type SeatLocks struct {
+	// Keys gives the key of each seat's lock. In a Redis Cluster they share the slot of their show's room.
+	Keys func(showID int64, seatIDs []int64) []string
+	// Take is the source of a Lua function take(first, token, ttl) that takes the locks KEYS[first] and
+	// on, or none, and gives the places, from 1, of those that somebody else has.
+	Take string
+	// TTL is how long they last.
+	TTL time.Duration
+}
+
+// idleTTL is how long the keys of a room stay after its last use: longer than anything in them
+// means something.
+func (o Options) idleTTL() time.Duration {
+	return 2*max(o.Abandon, o.SessionTTL, 3*time.Minute) + time.Minute
 }
 
 // Room is the waiting rooms of all shows. It is safe for concurrent use.
@@ -87,8 +104,7 @@ type Room struct {
 	secret  []byte
 	log     *slog.Logger
 
-	times []any // of the options, in milliseconds, as all scripts are told them
-
+	scripts scripts
 	breaker *gobreaker.CircuitBreaker[[]any]
 	loads   singleflight.Group
 }
@@ -124,10 +140,8 @@ func New(client redis.UniversalClient, store Store, options Options, log *slog.L
 		store:   store,
 		options: options,
 		secret:  key.Sum(nil),
+		scripts: newScripts(options),
 		log:     log,
-	}
-	for _, d := range []time.Duration{options.Grace, options.Abandon, options.SessionTTL, options.AdmitInterval, r.idleTTL()} {
-		r.times = append(r.times, strconv.FormatInt(d.Milliseconds(), 10))
 	}
 	r.breaker = gobreaker.NewCircuitBreaker[[]any](gobreaker.Settings{
 		Name:        "waitingroom",
@@ -144,34 +158,43 @@ func New(client redis.UniversalClient, store Store, options Options, log *slog.L
 // a place in the queue, or tells them the one that they have. It is a sign of life. It fails with
 // domain.ErrShowNotFound, which leaves no trace in Redis, or ErrWaitingRoomUnavailable.
 func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
-	status, _, err := r.EnterToLock(ctx, showID, userID, nil)
-	return status, err
+	answer, err := r.ask(ctx, r.scripts.enter, showID, userID)
+	if err != nil {
+		return domain.RoomStatus{}, err
+	}
+	return r.status(showID, userID, answer, answer.rest), nil
 }
 
-// EnterToLock is Enter for a user who is about to lock seats, and tells one who is admitted which of
-// them somebody has locked already: most losers of a rush need no second look.
-func (r *Room) EnterToLock(ctx context.Context, showID, userID int64, seatIDs []int64) (status domain.RoomStatus, taken []int64, err error) {
-	var locks []string
-	if r.options.SeatLocks != nil {
-		locks = r.options.SeatLocks(showID, seatIDs)
-	}
-	answer, err := r.askBeside(ctx, enterScript, showID, locks, userID)
+// EnterToLock is Enter for a user who is about to lock seats. It takes the locks of one who is admitted in
+// the same round trip, all of them or none, and says in lock what came of that. With an error the locks
+// may be set, when their state is domain.LockUnknown.
+func (r *Room) EnterToLock(ctx context.Context, userID int64, lock *domain.EarlyLock) (domain.RoomStatus, error) {
+	answer, err := r.askToLock(ctx, r.scripts.enter, lock.ShowID, lock,
+		userID, lock.Token, r.options.SeatLocks.TTL.Milliseconds())
 	if err != nil {
-		return domain.RoomStatus{}, nil, err
+		return domain.RoomStatus{}, err
 	}
-	for _, place := range answer.rest[min(statusSize, len(answer.rest)):] {
-		if place < 1 || place > int64(len(locks)) {
-			return domain.RoomStatus{}, nil, domain.ErrWaitingRoomUnavailable.WithCause(fmt.Errorf("the script answered place %d of %d", place, len(locks)))
+	status := r.status(lock.ShowID, userID, answer, answer.rest)
+	switch taken := answer.rest[min(statusSize, len(answer.rest)):]; {
+	case status.State != domain.RoomAdmitted:
+	case len(taken) == 0:
+		lock.State = domain.LockHeld
+	default:
+		lock.State = domain.LockLost
+		for _, place := range taken {
+			if place < 1 || place > int64(len(lock.SeatIDs)) {
+				return domain.RoomStatus{}, domain.ErrWaitingRoomUnavailable.WithCause(fmt.Errorf("the script answered place %d of %d", place, len(lock.SeatIDs)))
+			}
+			lock.Taken = append(lock.Taken, lock.SeatIDs[place-1])
 		}
-		taken = append(taken, seatIDs[place-1])
 	}
-	return r.status(showID, userID, answer, answer.rest), taken, nil
+	return status, nil
 }
 
 // Status tells where the user stands. It is a sign of life. It fails with domain.ErrShowNotFound
 // or ErrWaitingRoomUnavailable.
 func (r *Room) Status(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
-	answer, err := r.ask(ctx, statusScript, showID, userID)
+	answer, err := r.ask(ctx, r.scripts.status, showID, userID)
 	if err != nil {
 		return domain.RoomStatus{}, err
 	}
@@ -184,7 +207,7 @@ func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]d
 	for i, id := range userIDs {
 		args[i] = id
 	}
-	answer, err := r.ask(ctx, statusScript, showID, args...)
+	answer, err := r.ask(ctx, r.scripts.status, showID, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +221,7 @@ func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]d
 // Leave gives up the user's place in the queue or their admission. It fails with
 // domain.ErrShowNotFound or ErrWaitingRoomUnavailable.
 func (r *Room) Leave(ctx context.Context, showID, userID int64) error {
-	_, err := r.ask(ctx, leaveScript, showID, userID, "place")
+	_, err := r.ask(ctx, r.scripts.leave, showID, userID, "place")
 	return err
 }
 
@@ -206,14 +229,14 @@ func (r *Room) Leave(ctx context.Context, showID, userID int64) error {
 // the queue stays. It fails with domain.ErrWaitingRoomUnavailable; the admission then runs out by
 // itself.
 func (r *Room) Release(ctx context.Context, showID, userID int64) error {
-	_, err := r.ask(ctx, leaveScript, showID, userID, "admission")
+	_, err := r.ask(ctx, r.scripts.leave, showID, userID, "admission")
 	return err
 }
 
 // View tells how the room of a show is doing. It fails with domain.ErrShowNotFound or
 // ErrWaitingRoomUnavailable.
 func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) {
-	answer, err := r.ask(ctx, viewScript, showID)
+	answer, err := r.ask(ctx, r.scripts.view, showID)
 	if err != nil {
 		return domain.RoomView{}, err
 	}
@@ -228,7 +251,7 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 	if err != nil {
 		return domain.RoomView{}, err
 	}
-	answer, err := r.guarded(ctx, viewScript, showID, nil, &overrides)
+	answer, err := r.guarded(ctx, r.scripts.view, showID, nil, &overrides)
 	if err != nil {
 		return domain.RoomView{}, err
 	}
@@ -238,12 +261,12 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 // ask runs a script within the breaker, with the settings of the show if they are missing, and
 // schedules a tick if the answer says so.
 func (r *Room) ask(ctx context.Context, script *redis.Script, showID int64, args ...any) (answer, error) {
-	return r.askBeside(ctx, script, showID, nil, args...)
+	return r.askToLock(ctx, script, showID, nil, args...)
 }
 
-// askBeside is ask with further keys of the show for the script.
-func (r *Room) askBeside(ctx context.Context, script *redis.Script, showID int64, beside []string, args ...any) (answer, error) {
-	a, err := r.guarded(ctx, script, showID, beside, nil, args...)
+// askToLock is ask for a script that takes locks, if lock is not nil.
+func (r *Room) askToLock(ctx context.Context, script *redis.Script, showID int64, lock *domain.EarlyLock, args ...any) (answer, error) {
+	a, err := r.guarded(ctx, script, showID, lock, nil, args...)
 	if err != nil || a.code != codeMissing {
 		return a, err
 	}
@@ -251,15 +274,16 @@ func (r *Room) askBeside(ctx context.Context, script *redis.Script, showID int64
 	if err != nil {
 		return answer{}, err
 	}
-	return r.guarded(ctx, script, showID, beside, &overrides, args...)
+	return r.guarded(ctx, script, showID, lock, &overrides, args...)
 }
 
 // guarded is one round trip within the breaker.
-func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, beside []string, overrides *domain.RoomOverrides, args ...any) (answer, error) {
+func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, lock *domain.EarlyLock, overrides *domain.RoomOverrides, args ...any) (answer, error) {
 	raw, err := r.breaker.Execute(func() ([]any, error) {
-		ctx, cancel := context.WithTimeout(ctx, r.options.Timeout)
-		defer cancel()
-		return r.eval(ctx, script, showID, beside, overrides, args...)
+		if lock != nil {
+			lock.State = domain.LockUnknown // until there is an answer
+		}
+		return r.eval(ctx, script, showID, lock, overrides, args...)
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -267,6 +291,9 @@ func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, 
 		}
 		r.options.Metrics.RoomUnavailable()
 		return answer{}, domain.ErrWaitingRoomUnavailable.WithCause(err)
+	}
+	if lock != nil {
+		lock.State = domain.LockUntried
 	}
 	a := parse(raw)
 	if a.arm {
@@ -276,32 +303,27 @@ func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, 
 }
 
 // eval runs a script with what all scripts are told.
-func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, beside []string, overrides *domain.RoomOverrides, args ...any) ([]any, error) {
+func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, lock *domain.EarlyLock, overrides *domain.RoomOverrides, args ...any) ([]any, error) {
 	o := &r.options
 	now := int64(0)
 	if o.Now != nil {
 		now = o.Now().UnixMilli()
 	}
-	mode, maxUsers, batch, version := "", int64(0), int64(0), int64(0)
+	settings := ""
 	if overrides != nil {
 		s := overrides.Over(o.Defaults)
-		mode, maxUsers, batch, version = string(s.Mode), s.MaxUsers, s.BatchSize, overrides.Version
+		settings = fmt.Sprintf("%s %d %d %d", s.Mode, s.MaxUsers, s.BatchSize, overrides.Version)
 	}
-	argv := make([]any, 0, 13+len(args))
-	argv = append(argv, now)
-	argv = append(argv, r.times...)
-	argv = append(argv, channel, showID, mode, maxUsers, batch, version, o.SettingsTTL.Milliseconds())
-	result, err := r.batch.Run(ctx, script, append(keys(showID), beside...), append(argv, args...)...)
+	argv := append(make([]any, 0, 3+len(args)), now, showID, settings)
+	names := keys(showID)
+	if lock != nil {
+		names = append(names, r.options.SeatLocks.Keys(showID, lock.SeatIDs)...)
+	}
+	result, err := r.batch.Run(ctx, script, names, append(argv, args...)...)
 	if err != nil {
 		return nil, err
 	}
 	return result.Slice()
-}
-
-// idleTTL is how long the keys of a room stay after its last use: longer than anything in them
-// means something.
-func (r *Room) idleTTL() time.Duration {
-	return 2*max(r.options.Abandon, r.options.SessionTTL, 3*time.Minute) + time.Minute
 }
 
 // load reads the overrides of a show. When a rush begins, one query an instance answers all.

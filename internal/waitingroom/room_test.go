@@ -257,7 +257,7 @@ func TestAnOlderSettingNeverReplacesANewerOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	// What another instance read before the change, and brings only now.
-	if _, err := f.guarded(t.Context(), viewScript, show, nil, &domain.RoomOverrides{}); err != nil {
+	if _, err := f.guarded(t.Context(), f.scripts.view, show, nil, &domain.RoomOverrides{}); err != nil {
 		t.Fatal(err)
 	}
 	if view := f.view(t); view.Settings.MaxUsers != 9 {
@@ -355,7 +355,7 @@ func TestEveryKeyOfARoomRunsOut(t *testing.T) {
 		t.Fatalf("the test is to make all %d keys and made %v", len(keys(show)), existing)
 	}
 	for _, key := range existing {
-		if ttl := f.client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > f.idleTTL() {
+		if ttl := f.client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > f.options.idleTTL() {
 			t.Errorf("%s has a time to live of %v", key, ttl)
 		}
 	}

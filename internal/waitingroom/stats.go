@@ -19,7 +19,7 @@ func (r *Room) Totals(ctx context.Context) (waiting, admitted int64, err error) 
 		if err != nil {
 			continue // the watchdog removes it
 		}
-		answer, err := r.ask(ctx, viewScript, showID)
+		answer, err := r.ask(ctx, r.scripts.view, showID)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -41,7 +41,7 @@ func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	var total Tick
 	var overrides *domain.RoomOverrides
 	for {
-		raw, err := r.eval(ctx, tickScript, showID, nil, overrides, tickBudget)
+		raw, err := r.eval(ctx, r.scripts.tick, showID, nil, overrides, tickBudget)
 		if err != nil {
 			return total, err
 		}
@@ -92,7 +92,7 @@ func (r *Room) Watchdog(ctx context.Context) (int, error) {
 // watch asks one room, which schedules a tick that is overdue, and tells whether it was. A room in
 // which nobody waits is taken off the list.
 func (r *Room) watch(ctx context.Context, showID int64) (armed bool, err error) {
-	a, err := r.ask(ctx, statusScript, showID)
+	a, err := r.ask(ctx, r.scripts.status, showID)
 	if err == nil && a.holders > 0 {
 		return a.arm, nil
 	}
@@ -103,7 +103,7 @@ func (r *Room) watch(ctx context.Context, showID int64) (armed bool, err error) 
 		return false, err
 	}
 	// Somebody may have come in between, and have put the room on the list before it was taken off.
-	if a, err := r.ask(ctx, statusScript, showID); err == nil && a.holders > 0 {
+	if a, err := r.ask(ctx, r.scripts.status, showID); err == nil && a.holders > 0 {
 		return a.arm, r.list(ctx, showID)
 	}
 	return false, nil

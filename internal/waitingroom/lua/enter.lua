@@ -1,8 +1,8 @@
--- Lets a user pass or gives them a place. ARGV[14]: user.
+-- Lets a user pass, and takes the locks that they want, or gives them a place. ARGV as in pass.lua.
 -- Answers a header, then state, until (admitted) or sequence number (waiting), rank; for an
--- admitted user then the places (from 1) of those locks that somebody has.
+-- admitted user then the places (from 1) of those locks that somebody has; with none they are taken.
 if not mode then return {MISSING} end
-local user = ARGV[14]
+local user = ARGV[4]
 
 local ends = admitted(user)
 if ends then return welcome(now, ends) end

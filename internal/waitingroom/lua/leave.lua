@@ -1,9 +1,9 @@
--- ARGV[14]: user. ARGV[15]: 'place' gives up place and admission; 'admission' that one alone.
+-- ARGV[4]: user. ARGV[5]: 'place' gives up place and admission; 'admission' that one alone.
 -- The free slot stays free until a tick: no newcomer can take it from those who wait.
-if not mode and ARGV[15] == 'place' then return {MISSING} end
-local user = ARGV[14]
+if not mode and ARGV[5] == 'place' then return {MISSING} end
+local user = ARGV[4]
 local gone = redis.call('ZREM', active, user)
-if ARGV[15] == 'place' and redis.call('ZSCORE', seen, user) then
+if ARGV[5] == 'place' and redis.call('ZSCORE', seen, user) then
   forget(user)
   redis.call('HSET', room, 'dirty', 1)
   keep()

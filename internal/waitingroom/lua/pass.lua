@@ -1,16 +1,16 @@
 -- What enter.lua starts with. A user who is admitted, as nearly all are who lock seats, needs nothing
 -- of the rest, and the functions of the prelude take longer to make than this takes to run.
 -- KEYS[9] and on: the locks of the seats that the user wants, if that is known already.
--- ARGV[14]: user. Answers what enter.lua does.
+-- ARGV[4]: user. ARGV[5]: token of the locks. ARGV[6]: their time to live. Answers what enter.lua does.
 local function welcome(now, ends)
   local answer = {0, now, 0, 0, 0, 0, 2, ends, 0}
-  for at = 9, #KEYS do
-    if redis.call('EXISTS', KEYS[at]) == 1 then answer[#answer + 1] = at - 8 end
+  if #KEYS > 8 then
+    for _, place in ipairs(take(9, ARGV[5], ARGV[6])) do answer[#answer + 1] = place end
   end
   return answer
 end
 
-local ends = ARGV[9] == '' and tonumber(redis.call('ZSCORE', KEYS[6], ARGV[14]) or 0) or 0
+local ends = ARGV[3] == '' and tonumber(redis.call('ZSCORE', KEYS[6], ARGV[4]) or 0) or 0
 if ends > 0 then
   local moment = tonumber(ARGV[1])
   if moment == 0 then

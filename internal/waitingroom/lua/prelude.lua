@@ -1,4 +1,6 @@
--- What every script starts with. All keys belong to one show and share its hash tag.
+-- What every script starts with, behind the constants of the configuration: grace, abandon, session, interval,
+-- idle and settings_ttl, all in milliseconds, and channel. All keys belong to one show and share its hash tag.
+-- ARGV[1]: the time, or 0. ARGV[2]: show. ARGV[3]: '' or its settings: mode, cap, batch and version.
 local conf, room, queue, away = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local seen, active, marks, admits = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 
@@ -8,17 +10,16 @@ if now == 0 then
   local t = redis.call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local grace, abandon, session = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local interval, idle = tonumber(ARGV[5]), tonumber(ARGV[6])
-local channel, show = ARGV[7], ARGV[8]
+local show = ARGV[2]
 
 -- The caller brings the settings when an earlier answer said that they are missing, or when an
 -- admin changed them. An older version never replaces a newer one.
-if ARGV[9] ~= '' then
+if ARGV[3] ~= '' then
+  local set = {string.match(ARGV[3], '^(%S+) (%S+) (%S+) (%S+)$')}
   local version = redis.call('HGET', conf, 'version')
-  if not version or tonumber(ARGV[12]) >= tonumber(version) then
-    redis.call('HSET', conf, 'mode', ARGV[9], 'cap', ARGV[10], 'batch', ARGV[11], 'version', ARGV[12])
-    redis.call('PEXPIRE', conf, ARGV[13])
+  if not version or tonumber(set[4]) >= tonumber(version) then
+    redis.call('HSET', conf, 'mode', set[1], 'cap', set[2], 'batch', set[3], 'version', set[4])
+    redis.call('PEXPIRE', conf, settings_ttl)
   end
 end
 local settings = redis.call('HMGET', conf, 'mode', 'cap', 'batch')

@@ -1,14 +1,14 @@
--- Where users stand; asking is a sign of life. ARGV[14]…: users, any number.
+-- Where users stand; asking is a sign of life. ARGV[4]…: users, any number.
 -- Answers a header, then for each user state, until (admitted) or sequence number (waiting), rank.
 if not mode then return {MISSING} end
 
 -- All signs of life first: each may shift the rank of the others.
 local seqs = {}
-for i = 14, #ARGV do seqs[i] = touch(ARGV[i]) end
-if #ARGV >= 14 and redis.call('EXISTS', room) == 1 then keep() end
+for i = 4, #ARGV do seqs[i] = touch(ARGV[i]) end
+if #ARGV >= 4 and redis.call('EXISTS', room) == 1 then keep() end
 
 local answer = header(NONE)
-for i = 14, #ARGV do
+for i = 4, #ARGV do
   local n = #answer
   local ends = admitted(ARGV[i])
   if ends then

@@ -1,9 +1,9 @@
 -- One tick: drops who abandoned their place, then admits from the head of the queue. It may run
 -- any number of times in an interval, from any number of instances: all of them together admit one
--- batch. ARGV[14]: bound on the entries that one run touches.
+-- batch. ARGV[4]: bound on the entries that one run touches.
 -- Answers a header, then admitted, moved away, dropped, whether there is more to do at once.
 if not mode then return {MISSING} end
-local budget = tonumber(ARGV[14])
+local budget = tonumber(ARGV[4])
 
 purge(1000)
 
