@@ -23,10 +23,10 @@ func (l refusing) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return refusingConn{conn}, nil
+	return refusingConn{&gatheringConn{Conn: conn}}, nil
 }
 
-type refusingConn struct{ net.Conn }
+type refusingConn struct{ *gatheringConn }
 
 // CloseWrite is what net/http looks for, so that a client can read a refusal before it is reset.
 func (c refusingConn) CloseWrite() error {
@@ -40,9 +40,9 @@ func (c refusingConn) CloseWrite() error {
 func (c refusingConn) Write(p []byte) (int, error) {
 	status, refused := refusal(p)
 	if !refused {
-		return c.Conn.Write(p)
+		return c.gatheringConn.Write(p)
 	}
-	if _, err := c.Conn.Write(refusalOf(status)); err != nil {
+	if _, err := c.gatheringConn.Write(refusalOf(status)); err != nil {
 		return 0, err
 	}
 	return len(p), nil
