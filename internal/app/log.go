@@ -87,6 +87,11 @@ func (h calmHandler) Handle(ctx context.Context, record slog.Record) error {
 	return h.Handler.Handle(ctx, record)
 }
 
+// HandleAccess passes a line on by the short way.
+func (h calmHandler) HandleAccess(ctx context.Context, line *middleware.AccessLine) error {
+	return middleware.HandleAccess(ctx, h.Handler, line)
+}
+
 // tell reports whether it is time for another line for this reason, and how many were left out.
 func (r *reasons) tell(code string, now time.Time) (leftOut int, pass bool) {
 	r.mu.Lock()

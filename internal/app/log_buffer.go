@@ -19,7 +19,8 @@ const accessBuffer = 32 << 10
 // is killed has gathered is lost.
 type gathering struct {
 	slog.Handler
-	lines *lineBuffer
+	lines   *lineBuffer
+	derived bool // it writes more than it is given
 }
 
 // newGathering gives the handler that newHandler makes over w. Lines wait for the interval at the most;
@@ -29,7 +30,7 @@ func newGathering(w io.Writer, interval time.Duration, newHandler func(w io.Writ
 		return newHandler(w)
 	}
 	lines := &lineBuffer{w: w, interval: interval}
-	return gathering{newHandler(lines), lines}
+	return gathering{Handler: newHandler(lines), lines: lines}
 }
 
 // Handle gathers a line or writes it, and all that were gathered.
@@ -41,14 +42,23 @@ func (h gathering) Handle(ctx context.Context, record slog.Record) error {
 	return err
 }
 
+// HandleAccess gathers a line without a record in between.
+func (h gathering) HandleAccess(ctx context.Context, line *middleware.AccessLine) error {
+	if h.derived || line.Level > slog.LevelInfo || !isPlain(line.Method) || !isPlain(line.Route) || !isPlain(line.RequestID) {
+		return h.Handle(ctx, line.Record())
+	}
+	h.lines.gather(func(b []byte) []byte { return appendAccessLine(b, line) })
+	return nil
+}
+
 // WithAttrs keeps what is derived from h gathering.
 func (h gathering) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return gathering{h.Handler.WithAttrs(attrs), h.lines}
+	return gathering{Handler: h.Handler.WithAttrs(attrs), lines: h.lines, derived: true}
 }
 
 // WithGroup keeps what is derived from h gathering.
 func (h gathering) WithGroup(name string) slog.Handler {
-	return gathering{h.Handler.WithGroup(name), h.lines}
+	return gathering{Handler: h.Handler.WithGroup(name), lines: h.lines, derived: true}
 }
 
 // lineBuffer gathers whole lines. It is safe for concurrent use.
@@ -60,18 +70,23 @@ type lineBuffer struct {
 	lines []byte
 }
 
-// Write gathers a line; the first one sees to it that they are written after the interval.
+// Write gathers a line.
 func (b *lineBuffer) Write(line []byte) (int, error) {
+	b.gather(func(lines []byte) []byte { return append(lines, line...) })
+	return len(line), nil
+}
+
+// gather has one line appended; the first one sees to it that they are written after the interval.
+func (b *lineBuffer) gather(appendLine func(lines []byte) []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.lines) == 0 {
 		time.AfterFunc(b.interval, b.flush)
 	}
-	b.lines = append(b.lines, line...)
+	b.lines = appendLine(b.lines)
 	if len(b.lines) >= accessBuffer {
 		b.write()
 	}
-	return len(line), nil
 }
 
 // flush writes what was gathered.

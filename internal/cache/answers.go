@@ -61,15 +61,14 @@ func (a *Answers) Get(ctx context.Context, key string, ask func(ctx context.Cont
 	arrived := a.options.Now()
 	for {
 		a.mu.Lock()
-		now := a.options.Now()
 		if kept, found := a.kept.get(key); found && a.fresh(kept.asked, arrived) {
-			a.renew(ctx, key, now.Sub(kept.asked), ask)
+			a.renew(ctx, key, arrived.Sub(kept.asked), ask)
 			a.mu.Unlock()
 			return kept.body, nil
 		}
 		f, found := a.flights[key]
 		if !found {
-			f = a.take(key, now)
+			f = a.take(key, a.options.Now())
 			a.mu.Unlock()
 			a.land(ctx, key, f, ask)
 			return f.body, f.err

@@ -15,8 +15,9 @@ const minCompressed = 1024
 
 // Header values that all answers share: full slices, which Header.Add copies and does not write to.
 var (
-	noCache = []string{"no-cache"} // keep it, but ask before each use
-	gzipped = []string{"gzip"}
+	noCache    = []string{"no-cache"} // keep it, but ask before each use
+	gzipped    = []string{"gzip"}
+	byEncoding = []string{"Accept-Encoding"}
 )
 
 // writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body already.
@@ -24,7 +25,11 @@ func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) 
 	header := w.Header()
 	header["Etag"] = body.TagHeader()
 	header["Cache-Control"] = noCache
-	header["Vary"] = append(header["Vary"], "Accept-Encoding") // CORS may have said something before
+	if vary := header["Vary"]; len(vary) > 0 { // CORS has said something before
+		header["Vary"] = append(vary, byEncoding...)
+	} else {
+		header["Vary"] = byEncoding
+	}
 	if lines := r.Header.Values("If-None-Match"); len(lines) > 0 && matchesTag(lines, body.Tag()) {
 		w.WriteHeader(http.StatusNotModified)
 		return

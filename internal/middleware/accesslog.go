@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// AccessMessage is the message of the one line that each request has.
-const AccessMessage = "request"
-
 // LogSampling says which requests need no line: a share of those that went well and quickly.
 type LogSampling struct {
 	Ratio     float64       // of such requests that have one; 1 is all, 0 is none
@@ -31,9 +28,9 @@ func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.H
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := startOf(r)
-			wrapped := watched(w, r)
+			wrapped := watched(w)
 			defer func() {
-				if took := time.Since(start); !sampling.leavesOut(statusOf(wrapped), took) {
+				if took := time.Since(start); !sampling.leavesOut(wrapped.Status(), took) {
 					logRequest(log, r, wrapped, start, took)
 				}
 			}()
@@ -42,39 +39,19 @@ func AccessLog(log *slog.Logger, sampling LogSampling) func(http.Handler) http.H
 	}
 }
 
-// maxAccessAttrs is how many attributes a line has at the most.
-const maxAccessAttrs = 8
-
-func logRequest(log *slog.Logger, r *http.Request, w answer, start time.Time, took time.Duration) {
-	route, status := routeOf(r), statusOf(w)
-	attrs := make([]slog.Attr, 0, maxAccessAttrs)
-	attrs = append(attrs,
-		slog.String("method", r.Method),
-		slog.String("route", route),
-		slog.Int("status", status),
-		slog.Int("bytes", w.BytesWritten()),
-		slog.Duration("duration", took),
-	)
+func logRequest(log *slog.Logger, r *http.Request, w *answer, start time.Time, took time.Duration) {
+	line := AccessLine{
+		Time: start.Add(took), Level: slog.LevelInfo, Method: r.Method, Route: routeOf(r), Status: w.Status(), Bytes: w.bytes, Took: took,
+	}
 	if info := requestFrom(r.Context()); info != nil {
-		if info.clientIP.IsValid() {
-			attrs = append(attrs, slog.String("client_ip", info.clientIP.String()))
-		}
-		if info.userID != 0 {
-			attrs = append(attrs, slog.Int64("user_id", info.userID))
-		}
-		attrs = append(attrs, slog.String(requestIDAttr, info.id))
+		line.ClientIP, line.UserID, line.RequestID = info.clientIP, info.userID, info.id
 	}
-	level := slog.LevelInfo
-	if isProbe(route) && status < http.StatusBadRequest {
-		level = slog.LevelDebug
+	if isProbe(line.Route) && line.Status < http.StatusBadRequest {
+		line.Level = slog.LevelDebug
 	}
-	if !log.Enabled(r.Context(), level) {
-		return
+	if log.Enabled(r.Context(), line.Level) {
+		_ = HandleAccess(r.Context(), log.Handler(), &line) // as slog does: there is nowhere to tell
 	}
-	// log.LogAttrs would look up where in the program it was called, for nobody.
-	record := slog.NewRecord(start.Add(took), level, AccessMessage, 0)
-	record.AddAttrs(attrs...)
-	_ = log.Handler().Handle(r.Context(), record) // as slog does: there is nowhere to tell
 }
 
 // isProbe reports the routes that load balancers ask every few seconds.

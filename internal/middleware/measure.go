@@ -22,11 +22,11 @@ func Measure(recorder RequestRecorder) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start := startOf(r)
-			wrapped := watched(w, r)
+			wrapped := watched(w)
 			recorder.RequestBegan()
 			defer func() {
 				stream := strings.HasPrefix(wrapped.Header().Get("Content-Type"), "text/event-stream")
-				recorder.RequestEnded(r.Method, routeOf(r), statusOf(wrapped), time.Since(start), stream)
+				recorder.RequestEnded(r.Method, routeOf(r), wrapped.Status(), time.Since(start), stream)
 			}()
 			next.ServeHTTP(wrapped, r)
 		})

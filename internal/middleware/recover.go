@@ -15,7 +15,7 @@ import (
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			wrapped := watched(w, r)
+			wrapped := watched(w)
 			defer func() { //nolint:contextcheck // it has the request, and with it the context
 				cause := recover()
 				if cause == nil {
@@ -25,7 +25,7 @@ func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 					panic(cause)
 				}
 				log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
-				if wrapped.Status() != 0 {
+				if wrapped.begun() {
 					panic(http.ErrAbortHandler)
 				}
 				// What the handler said about the answer that never came.

@@ -3,12 +3,9 @@ package middleware
 import (
 	"context"
 	"crypto/rand"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/domain"
 	"evently/internal/respond"
@@ -17,14 +14,26 @@ import (
 // requestKey is the context key of the request's own facts.
 type requestKey struct{}
 
-// request is what is known of a request beyond its identity. One goroutine serves a request, so
-// it needs no lock; it is filled in on the way in and read by the access log on the way out.
+// request is all that is kept of a request while it is served, in one piece of memory: the context of its
+// handlers, the answer, and facts, which are filled in on the way in and read by the access log on the way
+// out. One goroutine serves a request, so it needs no lock.
 type request struct {
+	context.Context //nolint:containedctx // it is a context, in which the facts are found
+
+	answer   answer
 	id       string
 	clientIP netip.Addr
 	userID   int64
 	route    string // its pattern, once it was looked up
 	start    time.Time
+}
+
+// Value gives the request itself under its key.
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.Context.Value(key)
 }
 
 func requestFrom(ctx context.Context) *request {
@@ -79,8 +88,11 @@ func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
 				id = rand.Text()
 			}
 			w.Header()[requestIDKey] = []string{id}
-			info := &request{id: id, clientIP: clientIP(r, proxies), start: start}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, info)))
+			info := &request{
+				Context: r.Context(), answer: answer{ResponseWriter: w},
+				id: id, clientIP: clientIP(r, proxies), start: start,
+			}
+			next.ServeHTTP(&info.answer, r.WithContext(info))
 		})
 	}
 }
@@ -111,31 +123,4 @@ func NoteUser(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
-}
-
-// LogHandler adds the request id, and the trace id if there is one, to every line that is logged with the context of a request.
-type LogHandler struct{ slog.Handler }
-
-// Handle adds the request id and passes the line on.
-func (h LogHandler) Handle(ctx context.Context, record slog.Record) error {
-	// The access log writes its id itself: one line for each request is worth not to be made twice.
-	if id := RequestID(ctx); id != "" && record.Message != AccessMessage {
-		record = record.Clone()
-		record.AddAttrs(slog.String(requestIDAttr, id))
-	}
-	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
-		record = record.Clone()
-		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
-	}
-	return h.Handler.Handle(ctx, record)
-}
-
-// WithAttrs keeps the request id on what is derived from h.
-func (h LogHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return LogHandler{h.Handler.WithAttrs(attrs)}
-}
-
-// WithGroup keeps the request id on what is derived from h.
-func (h LogHandler) WithGroup(name string) slog.Handler {
-	return LogHandler{h.Handler.WithGroup(name)}
 }

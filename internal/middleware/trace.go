@@ -21,9 +21,9 @@ func Trace(provider trace.TracerProvider) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 			ctx, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
-			wrapped := watched(w, r)
+			wrapped := watched(w)
 			defer func() {
-				route, status := routeOf(r), statusOf(wrapped)
+				route, status := routeOf(r), wrapped.Status()
 				span.SetName(r.Method + " " + route)
 				span.SetAttributes(
 					attribute.String("http.request.method", r.Method),
