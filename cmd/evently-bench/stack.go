@@ -61,7 +61,7 @@ func startStack(ctx context.Context, binary string, log *slog.Logger) (*stack, e
 }
 
 func (s *stack) stop(ctx context.Context) error {
-	return errors.Join(s.Stop(ctx), os.RemoveAll(s.PostgresDataDir), os.RemoveAll(s.dir))
+	return errors.Join(s.Stop(ctx), os.RemoveAll(filepath.Dir(s.PostgresDataDir)), os.RemoveAll(s.dir))
 }
 
 // instance is the service on a database and a Redis of its own, so that no scenario starts with

@@ -70,8 +70,10 @@ func matchesTag(lines []string, tag string) bool {
 // AcceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the
 // plain form (RFC 9110, 12.5.3). Not named at all, the plain form is the last choice.
 func AcceptsGzip(lines []string) bool {
-	if len(lines) == 1 && lines[0] == "gzip" {
-		return true // what needs no reading
+	if len(lines) == 1 && !strings.Contains(lines[0], ";") {
+		if first, _, _ := strings.Cut(lines[0], ","); first == "gzip" {
+			return true // without weights, what nearly every client sends
+		}
 	}
 	const unnamed = -1
 	gzipped, plain, others := float64(unnamed), float64(unnamed), float64(unnamed)
