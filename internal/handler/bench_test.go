@@ -25,8 +25,26 @@ func BenchmarkDecodeLock(b *testing.B) {
 			b.Fatal(err)
 		}
 		r.Body = io.NopCloser(body)
-		var got lockRequest
-		if err := decode(w, r, maxBody, &got); err != nil || len(got.SeatIDs) != 4 {
+		if got, err := readLock(w, r); err != nil || len(got.SeatIDs) != 4 {
+			b.Fatal(got, err)
+		}
+	}
+}
+
+// BenchmarkDecodePayment reads and validates the body of a payment, by the way of all bodies but one.
+func BenchmarkDecodePayment(b *testing.B) {
+	body := strings.NewReader(`{"booking_id":4711,"amount":450.5,"outcome":"success"}`)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/api/v1/bookings/payments/simulate", http.NoBody)
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := body.Seek(0, io.SeekStart); err != nil {
+			b.Fatal(err)
+		}
+		r.Body = io.NopCloser(body)
+		var got payRequest
+		if err := decode(w, r, maxBody, &got); err != nil || got.BookingID != 4711 {
 			b.Fatal(got, err)
 		}
 	}

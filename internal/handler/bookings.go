@@ -58,12 +58,27 @@ type lockResponse struct {
 
 // ReadLock reads the body of POST /bookings/lock.
 func (h *Bookings) ReadLock(w http.ResponseWriter, r *http.Request) *domain.SeatRequest {
-	var body lockRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
+	body, err := readLock(w, r)
+	if err != nil {
 		return &domain.SeatRequest{Fault: err}
 	}
 	seats, err := h.bookings.OrderSeats(body.SeatIDs)
 	return &domain.SeatRequest{ShowID: body.ShowID, SeatIDs: seats, Fault: err}
+}
+
+func readLock(w http.ResponseWriter, r *http.Request) (request lockRequest, err error) {
+	body, err := readRequiredBody(w, r, maxBody)
+	if err != nil {
+		return request, err
+	}
+	if err := requireJSON(r); err != nil {
+		return request, err
+	}
+	if plain, ok := readPlainLock(body); ok {
+		return plain, nil
+	}
+	err = decodeBody(r, body, &request)
+	return request, err
 }
 
 // Lock serves POST /bookings/lock. The waiting room in front of it may have read the body already.

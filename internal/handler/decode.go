@@ -25,12 +25,9 @@ const (
 // of another type, over limit bytes, with an unknown field, a wrong type or anything behind
 // the value is refused with an error that names the field.
 func decode(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
-	body, err := readBody(w, r, limit)
+	body, err := readRequiredBody(w, r, limit)
 	if err != nil {
 		return err
-	}
-	if len(body) == 0 {
-		return domain.ErrInvalidJSON.WithMessage("The request body is empty")
 	}
 	return decodeBody(r, body, dst)
 }
@@ -53,6 +50,14 @@ func decodeBody(r *http.Request, body []byte, dst any) error {
 		return err
 	}
 	return validate(dst)
+}
+
+func readRequiredBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	body, err := readBody(w, r, limit)
+	if err == nil && len(body) == 0 {
+		err = domain.ErrInvalidJSON.WithMessage("The request body is empty")
+	}
+	return body, err
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
