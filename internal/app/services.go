@@ -105,7 +105,7 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
 		Timeout:       cfg.Redis.Timeout,
 		SeatLocks: waitingroom.SeatLocks{
-			Keys: seatlock.Keys, Take: seatlock.TakeSource(), TTL: cfg.Booking.SeatLockTimeout.Duration(),
+			Keys: seatlock.Keys, Take: seatlock.TakeSource(), Give: seatlock.GiveSource(), TTL: cfg.Booking.SeatLockTimeout.Duration(),
 		},
 		Metrics:       m,
 		OnStateChange: b.watch(waitingRoomBreaker),

@@ -38,8 +38,8 @@ var mutations = []mutation{
 	{
 		name: "seats are released by DEL, whoever has them", says: "is held and has lost its seat locks",
 		edits: []edit{{
-			file: "internal/seatlock/release.lua",
-			old:  "if redis.call('GET', key) == ARGV[1] then", new: "if true then",
+			file: "internal/seatlock/give.lua",
+			old:  "if redis.call('GET', KEYS[at]) == token then", new: "if true then",
 		}},
 	},
 	{

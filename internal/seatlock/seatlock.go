@@ -26,13 +26,15 @@ var (
 	takeSource string
 	//go:embed acquire.lua
 	acquireSource string
+	//go:embed give.lua
+	giveSource string
 	//go:embed release.lua
 	releaseSource string
 	//go:embed release_many.lua
 	releaseManySource string
 
 	acquireScript = redis.NewScript(takeSource + acquireSource)
-	releaseScript = redis.NewScript(releaseSource)
+	releaseScript = redis.NewScript(giveSource + releaseSource)
 
 	releaseManyScript = redis.NewScript(releaseManySource)
 )
@@ -200,3 +202,6 @@ func Keys(showID int64, seatIDs []int64) []string {
 // TakeSource is the Lua function take(first, token, ttl), which takes the locks whose keys are KEYS[first]
 // and on as Acquire does, for a script that does something else for the same show in the same round trip.
 func TakeSource() string { return takeSource }
+
+// GiveSource is, likewise, give(first, token), which releases locks as Release does.
+func GiveSource() string { return giveSource }

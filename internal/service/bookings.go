@@ -47,8 +47,9 @@ type SeatLocker interface {
 
 // Admissions is the waiting room's side of a booking.
 type Admissions interface {
-	// Release ends the user's admission to the show: somebody else may come in.
-	Release(ctx context.Context, showID, userID int64) error
+	// Settle ends the user's admission to the show of a booking that is settled, so that somebody else may
+	// come in, and releases its locks, those that still carry their token.
+	Settle(ctx context.Context, userID int64, lock domain.SeatLock) error
 }
 
 // PaymentProvider takes money.
@@ -390,22 +391,14 @@ func (b *Bookings) RetryReleases(ctx context.Context) (int, error) {
 	return len(locks), nil
 }
 
-// giveBack gives back, at the same time, what a booking that is settled has in Redis: its locks, and
-// its user's place among the admitted.
+// giveBack gives back what a booking that is settled has in Redis: its locks, and its user's slot in the
+// waiting room, which goes to the next in line. A slot that cannot be given back runs out by itself.
 func (b *Bookings) giveBack(ctx context.Context, booking SettledBooking) {
-	var both sync.WaitGroup
-	both.Go(func() { b.leaveRoom(ctx, booking.Booking) })
-	b.release(ctx, booking.Lock)
-	both.Wait()
-}
-
-// leaveRoom gives the user's slot in the waiting room to the next in line. A slot that cannot be given
-// back runs out by itself.
-func (b *Bookings) leaveRoom(ctx context.Context, booking domain.Booking) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
+	shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 	defer cancel()
-	if err := b.admissions.Release(ctx, booking.ShowID, booking.UserID); err != nil {
+	if err := b.admissions.Settle(shared, booking.UserID, booking.Lock); err != nil {
 		b.log.DebugContext(ctx, "an admission stays until it runs out", "show_id", booking.ShowID, "error", err)
+		b.release(ctx, booking.Lock)
 	}
 }
 

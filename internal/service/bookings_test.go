@@ -261,3 +261,49 @@ func TestLockIsRecordedByLayerAndOutcome(t *testing.T) {
 		}
 	}
 }
+
+// confirming is a store in which every booking gets confirmed.
+type confirming struct{ *store }
+
+var settled = domain.SeatLock{ShowID: 7, SeatIDs: []int64{1, 2}, Token: "token"}
+
+func (confirming) ConfirmBooking(_ context.Context, userID, bookingID int64) (service.SettledBooking, error) {
+	booking := domain.Booking{ID: bookingID, UserID: userID, ShowID: settled.ShowID, Status: domain.BookingConfirmed}
+	return service.SettledBooking{Booking: booking, Changed: true, Lock: settled}, nil
+}
+
+// rooms is the waiting rooms that remember what was given back.
+type rooms struct {
+	err   error
+	users []int64
+	locks []domain.SeatLock
+}
+
+func (r *rooms) Settle(ctx context.Context, userID int64, lock domain.SeatLock) error {
+	r.users, r.locks = append(r.users, userID), append(r.locks, lock)
+	return errors.Join(r.err, ctx.Err())
+}
+
+// What a booking has in Redis is given back at once, for a client that has gone too; without the waiting
+// room the locks are released all the same.
+func TestASettledBookingGivesBackWhatItHasInRedis(t *testing.T) {
+	t.Parallel()
+	for _, down := range []error{nil, errors.New("down")} {
+		s, g, r := &store{}, &gate{}, &rooms{err: down}
+		b := service.NewBookings(service.BookingDeps{
+			Store: confirming{s}, Locks: g, Admissions: r, Rules: service.BookingRules{RecordTimeout: time.Second},
+			Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := b.Confirm(ctx, 5, 1, nil); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]domain.SeatLock{settled}, r.locks); diff != "" || r.users[0] != 5 {
+			t.Errorf("users %v: %s", r.users, diff)
+		}
+		if released := len(g.released) > 0; released != (down != nil) {
+			t.Errorf("room %v: released are %v", down, g.released)
+		}
+	}
+}

@@ -15,7 +15,7 @@ import (
 const lockTTL = 77 * time.Second
 
 func withLocks(o *Options) {
-	o.SeatLocks = SeatLocks{Keys: seatlock.Keys, Take: seatlock.TakeSource(), TTL: lockTTL}
+	o.SeatLocks = SeatLocks{Keys: seatlock.Keys, Take: seatlock.TakeSource(), Give: seatlock.GiveSource(), TTL: lockTTL}
 }
 
 // held gives the tokens of the locks of the show's seats.
@@ -104,5 +104,40 @@ func TestTheStateOfLocksWithoutAnAnswer(t *testing.T) {
 	}
 	if state, err := lock(show); !errors.Is(err, domain.ErrWaitingRoomUnavailable) || state != domain.LockUntried {
 		t.Errorf("Redis is left alone: state %d, %v", state, err)
+	}
+}
+
+// What is settled gives back admission and locks in one round trip; locks that somebody else has by now stay.
+func TestSettleGivesBackAdmissionAndLocks(t *testing.T) {
+	t.Parallel()
+	f := setup(t, settings(domain.RoomAuto, 1, 1), withLocks)
+	lock := domain.SeatLock{ShowID: show, SeatIDs: []int64{1, 2, 3}, Token: "mine"}
+	if _, err := f.EnterToLock(t.Context(), 1, &domain.EarlyLock{SeatLock: lock}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.client.Set(t.Context(), seatlock.Keys(show, []int64{2})[0], "somebody's", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Settle(t.Context(), 1, lock); err != nil { // loads the script
+		t.Fatal(err)
+	}
+	if got, want := held(t, f), map[int64]string{2: "somebody's"}; !maps.Equal(got, want) {
+		t.Errorf("locked are %v, want %v", got, want)
+	}
+	if status := f.ask(t, 1); status.State != domain.RoomNone {
+		t.Errorf("the user is %s", status.State)
+	}
+	// Who is not admitted any more gives back their locks all the same.
+	lock = domain.SeatLock{ShowID: show, SeatIDs: []int64{4}, Token: "mine"}
+	if err := f.client.Set(t.Context(), seatlock.Keys(show, lock.SeatIDs)[0], "mine", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	count := &counting{}
+	f.client.AddHook(count)
+	if err := f.Settle(t.Context(), 1, lock); err != nil || count.n != 1 {
+		t.Errorf("%v after %d round trips", err, count.n)
+	}
+	if got := held(t, f); len(got) != 1 {
+		t.Errorf("locked are %v", got)
 	}
 }

@@ -69,7 +69,7 @@ type Options struct {
 	// Metrics may be nil.
 	Metrics Metrics
 	// SeatLocks says how the locks of seats are taken, together with the question whether their user
-	// may come in. Without them only EnterToLock is missing.
+	// may come in, and released together with their admission. Without them EnterToLock and Settle are missing.
 	SeatLocks SeatLocks
 	// OnStateChange hears of it when the circuit breaker opens, half-opens and closes. May be nil.
 	OnStateChange func(from, to string)
@@ -84,6 +84,8 @@ type SeatLocks struct {
 	// Take is the source of a Lua function take(first, token, ttl) that takes the locks KEYS[first] and
 	// on, or none, and gives the places, from 1, of those that somebody else has.
 	Take string
+	// Give is the source of give(first, token), which releases the locks KEYS[first] and on that carry the token.
+	Give string
 	// TTL is how long they last.
 	TTL time.Duration
 }
@@ -169,7 +171,7 @@ func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStat
 // the same round trip, all of them or none, and says in lock what came of that. With an error the locks
 // may be set, when their state is domain.LockUnknown.
 func (r *Room) EnterToLock(ctx context.Context, userID int64, lock *domain.EarlyLock) (domain.RoomStatus, error) {
-	answer, err := r.askToLock(ctx, r.scripts.enter, lock.ShowID, lock,
+	answer, err := r.askWithLock(ctx, r.scripts.enter, lock.ShowID, lock,
 		userID, lock.Token, r.options.SeatLocks.TTL.Milliseconds())
 	if err != nil {
 		return domain.RoomStatus{}, err
@@ -233,6 +235,13 @@ func (r *Room) Release(ctx context.Context, showID, userID int64) error {
 	return err
 }
 
+// Settle is Release for a user whose booking is settled, together with the release of its locks: those that
+// still carry their token. It fails with domain.ErrWaitingRoomUnavailable; then some of that may have happened.
+func (r *Room) Settle(ctx context.Context, userID int64, lock domain.SeatLock) error {
+	_, err := r.askWithLock(ctx, r.scripts.leave, lock.ShowID, &domain.EarlyLock{SeatLock: lock}, userID, "admission", lock.Token)
+	return err
+}
+
 // View tells how the room of a show is doing. It fails with domain.ErrShowNotFound or
 // ErrWaitingRoomUnavailable.
 func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) {
@@ -261,11 +270,11 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 // ask runs a script within the breaker, with the settings of the show if they are missing, and
 // schedules a tick if the answer says so.
 func (r *Room) ask(ctx context.Context, script *redis.Script, showID int64, args ...any) (answer, error) {
-	return r.askToLock(ctx, script, showID, nil, args...)
+	return r.askWithLock(ctx, script, showID, nil, args...)
 }
 
-// askToLock is ask for a script that takes locks, if lock is not nil.
-func (r *Room) askToLock(ctx context.Context, script *redis.Script, showID int64, lock *domain.EarlyLock, args ...any) (answer, error) {
+// askWithLock is ask for a script that takes or releases locks, if lock is not nil.
+func (r *Room) askWithLock(ctx context.Context, script *redis.Script, showID int64, lock *domain.EarlyLock, args ...any) (answer, error) {
 	a, err := r.guarded(ctx, script, showID, lock, nil, args...)
 	if err != nil || a.code != codeMissing {
 		return a, err

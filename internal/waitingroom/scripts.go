@@ -50,7 +50,7 @@ func newScripts(o Options) scripts {
 	return scripts{
 		enter:  script(o.SeatLocks.Take, passSource, prelude, enterSource),
 		status: script(prelude, statusSource),
-		leave:  script(prelude, leaveSource),
+		leave:  script(o.SeatLocks.Give, prelude, leaveSource),
 		tick:   script(prelude, tickSource),
 		view:   script(prelude, viewSource),
 	}

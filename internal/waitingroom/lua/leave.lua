@@ -1,4 +1,6 @@
 -- ARGV[4]: user. ARGV[5]: 'place' gives up place and admission; 'admission' that one alone.
+-- KEYS[9] and on: the locks of seats that end with it, if they carry the token ARGV[6].
+if #KEYS > 8 then give(9, ARGV[6]) end
 -- The free slot stays free until a tick: no newcomer can take it from those who wait.
 if not mode and ARGV[5] == 'place' then return {MISSING} end
 local user = ARGV[4]
