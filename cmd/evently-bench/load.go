@@ -67,6 +67,18 @@ func drive(ctx context.Context, addr string, clients int, lasting, pause time.Du
 	return total
 }
 
+// add adds another run, which was not at the same time.
+func (l *load) add(other *load) {
+	l.ops += other.ops
+	l.elapsed += other.elapsed
+	l.failures += other.failures
+	if l.failure == nil {
+		l.failure = other.failure
+	}
+	l.latencies = append(l.latencies, other.latencies...)
+	slices.Sort(l.latencies)
+}
+
 func (l *load) run(ctx context.Context, c *client, pause time.Duration, op operation) {
 	for ctx.Err() == nil {
 		start := time.Now()

@@ -15,6 +15,7 @@ type scenario struct {
 	requests            int   // of one operation
 	memory              int64 // the most it may take, in bytes; 0 is memoryBound
 	settings            []string
+	sliced              bool // service and yardstick take turns within a round, too
 	prepare             func(ctx context.Context, in *instance) error
 	measure             func(ctx context.Context, in *instance) (*load, error)
 	yardstick           func(ctx context.Context, in *instance, round int) (float64, error)
@@ -117,18 +118,9 @@ func (b *bench) turns(ctx context.Context, s *scenario, in *instance) (result, e
 		return result{}, err
 	}
 	for round := range b.rounds {
-		before := in.cpu()
-		l, err := s.measure(ctx, in)
-		if err == nil {
-			err = l.check()
-		}
+		l, yard, spent, err := b.round(ctx, s, in, round)
 		if err != nil {
 			return result{}, err
-		}
-		spent := in.cpu() - before
-		yard, err := s.yardstick(ctx, in, round)
-		if err != nil {
-			return result{}, fmt.Errorf("yardstick: %w", err)
 		}
 		rates, yards, ratios = append(rates, l.rate()), append(yards, yard), append(ratios, l.rate()/yard)
 		p50, p95, p99 = append(p50, l.percentile(0.50)), append(p95, l.percentile(0.95)), append(p99, l.percentile(0.99))
@@ -146,6 +138,39 @@ func (b *bench) turns(ctx context.Context, s *scenario, in *instance) (result, e
 		p50:   median(p50), p95: median(p95), p99: median(p99),
 		cpu: median(cpu), peak: in.memory("VmHWM"), bound: bound,
 	}, nil
+}
+
+// slice is how long a turn lasts where there are several in a round. This machine is another one from
+// one second to the next: what is compared should be as close together as it can be.
+const slice = time.Second
+
+// round lets service and yardstick be measured once each for as long as b says, in slices if that can be.
+func (b *bench) round(ctx context.Context, s *scenario, in *instance, round int) (total *load, yard float64, spent time.Duration, err error) {
+	slices := 1
+	if s.sliced {
+		slices = max(1, int(b.lasting/slice))
+	}
+	defer func(long time.Duration) { b.lasting = long }(b.lasting)
+	b.lasting /= time.Duration(slices)
+	total = &load{}
+	for range slices {
+		before := in.cpu()
+		l, err := s.measure(ctx, in)
+		if err == nil {
+			err = l.check()
+		}
+		if err != nil {
+			return nil, 0, 0, err
+		}
+		spent += in.cpu() - before
+		total.add(l)
+		y, err := s.yardstick(ctx, in, round)
+		if err != nil {
+			return nil, 0, 0, fmt.Errorf("yardstick: %w", err)
+		}
+		yard += y / float64(slices)
+	}
+	return total, yard, spent, nil
 }
 
 func (b *bench) say(format string, args ...any) {
