@@ -4,6 +4,7 @@ package redisbatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -37,13 +38,14 @@ type Batch struct {
 	client  redis.UniversalClient
 	timeout time.Duration
 
-	mu      sync.Mutex
-	flying  int
-	waiting []*call
+	mu       sync.Mutex
+	flying   int
+	waiting  []*call
+	answered time.Time // when Redis last was heard of
 }
 
 // New gives a Batch over client, which the caller keeps and closes. No round trip takes longer than timeout,
-// and no call waits for its turn much longer than that.
+// and while Redis is silent no call waits for its turn longer than that.
 func New(client redis.UniversalClient, timeout time.Duration) *Batch {
 	return &Batch{client: client, timeout: timeout}
 }
@@ -55,12 +57,16 @@ const (
 	maxBatch = 100
 )
 
+// ErrNotSent tells of a call that Redis has not heard of, and never will.
+var ErrNotSent = errors.New("the call was not sent")
+
 var errBrokenOff = errors.New("the round trip was broken off")
 
-// Run gives the result of a script. A ctx that is done ends the waiting, and not the call.
+// Run gives the result of a script. A ctx that is done ends the waiting, and not the call once it is sent. It
+// fails, or its result does, with ErrNotSent when it was not.
 func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, args ...any) (*redis.Cmd, error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, fmt.Errorf("%w: %w", ErrNotSent, context.Cause(ctx))
 	}
 	c := &call{script: script, keys: keys, args: args, news: make(chan news, 2)}
 	if b.join(c) {
@@ -76,7 +82,7 @@ func (b *Batch) Run(ctx context.Context, script *redis.Script, keys []string, ar
 			b.send(ctx, c)
 		case <-gone:
 			if b.leave(c) {
-				return nil, context.Cause(ctx)
+				return nil, fmt.Errorf("%w: %w", ErrNotSent, context.Cause(ctx))
 			}
 			gone = nil // it is under way, or is to lead: somebody must
 		}
@@ -118,14 +124,39 @@ func (b *Batch) send(ctx context.Context, c *call) {
 		if len(calls) == 0 {
 			return // another one has sent them all
 		}
-		if err := b.exchange(ctx, calls); err != nil {
-			// Redis is silent. Whoever came meanwhile has waited as long as anybody may.
-			b.fail(err)
-		}
-		if slices.Contains(calls, c) {
+		began := time.Now()
+		b.ended(began, b.exchange(ctx, calls))
+		if !b.isWaiting(c) {
 			return
 		}
 	}
+}
+
+// ended notes how a round trip ended. When Redis has been silent since it began, those who wait have nothing
+// to wait for; one connection that hangs beside another one that does not is no reason to fail them.
+func (b *Batch) ended(began time.Time, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		b.answered = time.Now()
+		return
+	}
+	if !b.answered.Before(began) {
+		return
+	}
+	for _, c := range b.waiting {
+		c.result = new(redis.Cmd)
+		c.result.SetErr(fmt.Errorf("%w: %w", ErrNotSent, err))
+		c.news <- done
+	}
+	b.waiting = nil
+}
+
+// isWaiting reports whether nobody has sent c yet.
+func (b *Batch) isWaiting(c *call) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Contains(b.waiting, c)
 }
 
 // take gives those whose turn it is.
@@ -136,19 +167,6 @@ func (b *Batch) take() []*call {
 	calls := slices.Clone(b.waiting[:n])
 	b.waiting = slices.Delete(b.waiting, 0, n)
 	return calls
-}
-
-// fail ends all calls that wait.
-func (b *Batch) fail(err error) {
-	b.mu.Lock()
-	calls := b.waiting
-	b.waiting = nil
-	b.mu.Unlock()
-	for _, c := range calls {
-		c.result = new(redis.Cmd)
-		c.result.SetErr(err)
-		c.news <- done
-	}
 }
 
 // handOn lets the first of those lead that wait and do not lead already.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,6 +68,8 @@ func (b *Batch) waits(t *testing.T, n int) {
 	t.Helper()
 	often := time.NewTicker(time.Millisecond)
 	defer often.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for {
 		b.mu.Lock()
 		waiting := len(b.waiting)
@@ -76,7 +79,7 @@ func (b *Batch) waits(t *testing.T, n int) {
 		}
 		select {
 		case <-often.C:
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatalf("%d calls wait, want %d", waiting, n)
 		}
 	}
@@ -115,13 +118,17 @@ func TestWhatWaitsSharesARoundTrip(t *testing.T) {
 // those that failed.
 func TestASilentRedisIsNotAskedAgainByThoseWhoWait(t *testing.T) {
 	t.Parallel()
-	b, w := batch(t, 2*time.Second)
+	b, w := batch(t, 5*time.Second)
 	var calls sync.WaitGroup
+	var unsent atomic.Int32
 	call := func() {
 		calls.Go(func() {
 			result, err := b.Run(t.Context(), script, []string{"{k}"})
 			if err != nil || !errors.Is(result.Err(), context.DeadlineExceeded) {
 				t.Errorf("%v, %v", result, err)
+			}
+			if errors.Is(result.Err(), ErrNotSent) {
+				unsent.Add(1)
 			}
 		})
 	}
@@ -134,9 +141,62 @@ func TestASilentRedisIsNotAskedAgainByThoseWhoWait(t *testing.T) {
 	}
 	b.waits(t, 10)
 	calls.Wait()
-	if len(w.trips) != maxFlying {
-		t.Errorf("Redis was asked %d times, %v commands", len(w.trips), w.trips)
+	if len(w.trips) != maxFlying || unsent.Load() != 10 {
+		t.Errorf("Redis was asked %d times, %v commands; %d were not sent", len(w.trips), w.trips, unsent.Load())
 	}
+}
+
+// One connection that hangs says nothing about another one: who waits is failed only when nothing was answered
+// since the round trip began that has run out of time.
+func TestAHangingConnectionFailsItsOwnCallsAlone(t *testing.T) {
+	t.Parallel()
+	b, w := batch(t, time.Minute)
+	began := time.Now()
+	close(w.pass)
+	if _, err := b.Run(t.Context(), script, []string{"{k}"}, 1); err != nil {
+		t.Fatal(err)
+	}
+	c := &call{news: make(chan news, 2)}
+	b.waiting = []*call{c}
+	b.ended(began, context.DeadlineExceeded)
+	if len(b.waiting) != 1 || len(c.news) != 0 {
+		t.Error("a call is failed although Redis has answered another one meanwhile")
+	}
+	b.ended(time.Now(), context.DeadlineExceeded)
+	if len(b.waiting) != 0 || len(c.news) != 1 || !errors.Is(c.result.Err(), ErrNotSent) {
+		t.Error("a call waits on for a Redis that is silent")
+	}
+}
+
+// Who leads goes on for others only until their own call is under way, whoever has sent it.
+func TestALeaderWhoseCallWasSentHandsOn(t *testing.T) {
+	t.Parallel()
+	b, w := batch(t, time.Minute)
+	b.flying = maxFlying // the one below, and one of which nothing is heard
+	run := func(calls *sync.WaitGroup) {
+		calls.Go(func() {
+			if _, err := b.Run(t.Context(), script, []string{"{k}"}, 1); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	var first, second sync.WaitGroup
+	run(&first)
+	b.waits(t, 1)
+	led := make(chan struct{})
+	go func() {
+		defer close(led)
+		b.send(t.Context(), &call{}) // somebody else has sent it
+	}()
+	<-w.begun
+	run(&second)
+	b.waits(t, 1)
+	w.pass <- struct{}{}
+	first.Wait()
+	<-w.begun // the second leads itself
+	<-led
+	w.pass <- struct{}{}
+	second.Wait()
 }
 
 // A call whose client has gone ends at once while it waits, and is not sent.
