@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"evently/internal/domain"
 	"evently/internal/waitingroom"
 )
 
@@ -144,7 +145,7 @@ func TestAStreamTellsOfEveryChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream.until("admitted")
-	if err := a.Release(t.Context(), s.show, 2); err != nil {
+	if err := a.Settle(t.Context(), 2, domain.SeatLock{ShowID: s.show}); err != nil {
 		t.Fatal(err)
 	}
 	stream.until("none")

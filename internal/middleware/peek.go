@@ -8,8 +8,8 @@ import (
 	"evently/internal/respond"
 )
 
-// maxPeek is as much of a body as is looked at ahead of its handler, in bytes: what the handlers
-// of those routes accept.
+// maxPeek is as much of a body as is looked at ahead of its handler, in bytes: what the handler of a
+// login accepts.
 const maxPeek = 64 << 10
 
 // peekBody gives the body of r and puts it back, so that the handler reads what it would have

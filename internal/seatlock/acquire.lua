@@ -1,2 +1,3 @@
 -- KEYS: one per seat. ARGV[1]: token. ARGV[2]: time to live in ms. Answers what take does.
-return take(1, ARGV[1], ARGV[2])
+local taken, fault = take(1, ARGV[1], ARGV[2])
+return taken or fault

@@ -15,7 +15,9 @@ type gatheringConn struct {
 	start *[]byte // of an answer whose rest is still to come; nil mostly
 }
 
-// bufferSize is that of net/http, in bytes. Only a full buffer is held back: anything else is flushed on purpose.
+// bufferSize is that of net/http, in bytes. Only a full buffer is held back: anything else was flushed on purpose.
+// A handler that has said how long its answer is, and flushes just when the buffer is full, is not told from
+// one that goes on writing; none here says a length and flushes.
 const bufferSize = 4 << 10
 
 var starts = sync.Pool{New: func() any { return new(make([]byte, 0, bufferSize)) }}

@@ -186,6 +186,10 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 			UserLimit: b.rules.MaxSeatsPerUser,
 		})
 	})
+	// Only now: what panics on the way is released by whoever has locked it.
+	if request := domain.SeatRequestFrom(ctx); request != nil && request.Early != nil {
+		request.Early.Used = true
+	}
 	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
 		b.noteStore(err)
@@ -220,13 +224,12 @@ func (b *Bookings) OrderSeats(seatIDs []int64) ([]int64, error) {
 }
 
 // lockInRedis locks the seats, which are ascending, or gives those that somebody else has locked. The waiting
-// room has mostly tried already, and what it has locked is the booking's from here on. Nobody
+// room has mostly tried already. Nobody
 // knows whether the locks are set when it fails.
 func (b *Bookings) lockInRedis(ctx context.Context, showID int64, seats []int64) (lock domain.SeatLock, taken []int64, err error) {
 	lock = domain.SeatLock{ShowID: showID, SeatIDs: seats}
 	if request := domain.SeatRequestFrom(ctx); request != nil && request.Early != nil {
 		early := request.Early
-		early.Used = true
 		switch lock = early.SeatLock; early.State {
 		case domain.LockHeld:
 			return lock, nil, nil

@@ -140,8 +140,8 @@ func TestLockGoesOnFromWhatTheWaitingRoomDid(t *testing.T) {
 		} else if errors.As(err, &refused) && fmt.Sprint(refused.Field("failed_seats")) != "[2 3]" {
 			t.Errorf("failed seats are %v", refused.Fields)
 		}
-		if !request.Early.Used {
-			t.Errorf("state %d: nobody has taken the locks over", state)
+		if request.Early.Used != (state != domain.LockLost) {
+			t.Errorf("state %d: the locks are taken over: %t", state, request.Early.Used)
 		}
 	}
 }
@@ -155,6 +155,30 @@ func TestLockReleasesWhatTheWaitingRoomHasLocked(t *testing.T) {
 	if !errors.Is(err, domain.ErrSeatsUnavailable) || len(g.released) != 1 || g.released[0].Token != "early" {
 		t.Errorf("%v, and released are %v", err, g.released)
 	}
+}
+
+// panicking is a store that does not even fail.
+type panicking struct{ *store }
+
+func (panicking) HoldSeats(context.Context, service.NewHold) (domain.Hold, error) {
+	panic("on purpose")
+}
+
+// What the waiting room has locked for a booking that panics is left for it to release.
+func TestAPanicLeavesTheLocksToTheWaitingRoom(t *testing.T) {
+	t.Parallel()
+	s := &store{}
+	b := service.NewBookings(service.BookingDeps{
+		Store: panicking{s}, Locks: &gate{}, Rules: service.BookingRules{MaxSeatsPerBooking: 3, RecordTimeout: time.Second},
+		Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	lock := &domain.EarlyLock{SeatLock: domain.SeatLock{ShowID: 7, SeatIDs: []int64{1}, Token: "early"}, State: domain.LockHeld}
+	defer func() {
+		if recover() == nil || !lock.Pending() {
+			t.Errorf("the locks are taken over: %t", lock.Used)
+		}
+	}()
+	_, _ = b.Lock(domain.WithSeatRequest(t.Context(), &domain.SeatRequest{Early: lock}), 1, 7, []int64{1}, nil)
 }
 
 // Seats that are refused for their number or for being named twice are never locked.

@@ -82,7 +82,7 @@ func BenchmarkRush(b *testing.B) {
 		// The worst tick: everybody has gone, and one is there, behind all of them.
 		now = now.Add(f.options.Grace + time.Second)
 		f.enter(b, users+1)
-		if err := f.Release(b.Context(), show, 1); err != nil {
+		if err := f.Settle(b.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
 			b.Fatal(err)
 		}
 		start := time.Now()

@@ -44,7 +44,7 @@ func TestTheEstimateHoldsInASteadyQueue(t *testing.T) {
 			if at.After(f.clock.Now()) {
 				continue
 			}
-			if err := f.Release(t.Context(), show, user); err != nil {
+			if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
 				t.Fatal(err)
 			}
 			delete(leaves, user)

@@ -107,7 +107,7 @@ func TestChangesArePushed(t *testing.T) {
 	next(domain.RoomWaiting, 2)
 	tick()
 	next(domain.RoomWaiting, 1)
-	if err := f.Release(t.Context(), show, 1); err != nil {
+	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
 		t.Fatal(err)
 	}
 	tick()

@@ -152,14 +152,14 @@ func rush(t *testing.T, instances int) {
 		}
 		for i, status := range statuses {
 			if status.State == domain.RoomAdmitted {
-				if err := alive[rand.IntN(len(alive))].Release(t.Context(), show, order[i]); err != nil {
+				if err := alive[rand.IntN(len(alive))].Settle(t.Context(), order[i], domain.SeatLock{ShowID: show}); err != nil {
 					t.Fatal(err)
 				}
 				done[order[i]] = true
 			}
 		}
 		for user := int64(1); user <= maxUsers; user++ { // those who passed at once
-			if err := alive[0].Release(t.Context(), show, user); err != nil {
+			if err := alive[0].Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
 				t.Fatal(err)
 			}
 		}

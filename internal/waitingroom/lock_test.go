@@ -1,11 +1,14 @@
 package waitingroom
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
 	"evently/internal/seatlock"
@@ -37,7 +40,7 @@ func TestWhoIsAdmittedLocksInTheSameRoundTrip(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 1, 1), withLocks)
 	f.enter(t, 9) // loads the settings
-	if err := f.Release(t.Context(), show, 9); err != nil {
+	if err := f.Settle(t.Context(), 9, domain.SeatLock{ShowID: show}); err != nil {
 		t.Fatal(err)
 	}
 	count := &counting{}
@@ -87,10 +90,16 @@ func TestTheStateOfLocksWithoutAnAnswer(t *testing.T) {
 	options := f.options
 	options.Cooldown = time.Hour
 	room := New(client, f.store, options, logger())
-	lock := func(showID int64) (domain.LockState, error) {
+	lockWith := func(ctx context.Context, showID int64) (domain.LockState, error) {
 		lock := &domain.EarlyLock{SeatLock: domain.SeatLock{ShowID: showID, SeatIDs: []int64{1}, Token: "a"}}
-		_, err := room.EnterToLock(t.Context(), 1, lock)
+		_, err := room.EnterToLock(ctx, 1, lock)
 		return lock.State, err
+	}
+	lock := func(showID int64) (domain.LockState, error) { return lockWith(t.Context(), showID) }
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if state, err := lockWith(gone, show); !errors.Is(err, context.Canceled) || state != domain.LockUntried {
+		t.Errorf("the client has gone before Redis was asked: state %d, %v", state, err)
 	}
 	f.store.gone[8] = true
 	if state, err := lock(8); !errors.Is(err, domain.ErrShowNotFound) || state != domain.LockUntried {
@@ -104,6 +113,34 @@ func TestTheStateOfLocksWithoutAnAnswer(t *testing.T) {
 	}
 	if state, err := lock(show); !errors.Is(err, domain.ErrWaitingRoomUnavailable) || state != domain.LockUntried {
 		t.Errorf("Redis is left alone: state %d, %v", state, err)
+	}
+}
+
+// A Redis that will not write, as one that is full, leaves who is admitted to PostgreSQL, and no lock behind.
+func TestWhoIsAdmittedPassesARedisThatWillNotWrite(t *testing.T) {
+	t.Parallel()
+	f := setup(t, withLocks)
+	f.enter(t, 1)
+	seats := []int64{1, 2}
+	if err := f.client.Do(t.Context(), "ACL", "SETUSER", "unwilling", "reset", "on", "nopass", "~*", "+@all", "-set").Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.client.Do(context.Background(), "ACL", "DELUSER", "unwilling").Err() })
+	options := *f.client.Options()
+	options.Username, options.Password, options.CredentialsProviderContext = "unwilling", "any", nil
+	client := redis.NewClient(&options)
+	t.Cleanup(func() { _ = client.Close() })
+	room := New(client, f.store, f.options, logger())
+	lock := &domain.EarlyLock{SeatLock: domain.SeatLock{ShowID: show, SeatIDs: seats, Token: "mine"}}
+	status, err := room.EnterToLock(t.Context(), 1, lock)
+	if err != nil || status.State != domain.RoomAdmitted || lock.State != domain.LockUntried || len(lock.Taken) > 0 {
+		t.Errorf("%s, %+v, %v", status.State, lock, err)
+	}
+	if got := held(t, f); len(got) > 0 {
+		t.Errorf("locked are %v", got)
+	}
+	if _, err := seatlock.New(client, seatlock.Options{}).Acquire(t.Context(), lock.SeatLock, time.Minute); err == nil {
+		t.Error("a lock that cannot be written is no error")
 	}
 }
 

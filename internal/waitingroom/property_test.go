@@ -269,7 +269,7 @@ func runSchedule(t *testing.T, seed uint64) {
 		case p < 72:
 			tick(step)
 		case p < 78: // confirmed or cancelled
-			if err := f.Release(t.Context(), show, user); err != nil {
+			if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
 				t.Fatal(err)
 			}
 			delete(model.active, user)
@@ -328,7 +328,7 @@ func runSchedule(t *testing.T, seed uint64) {
 			got := f.ask(t, user)
 			check(steps, "asks at the end", user, got, model.outcome(user, now(), model.touch(user, now(), o)))
 			if got.State == domain.RoomAdmitted {
-				if err := f.Release(t.Context(), show, user); err != nil {
+				if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
 					t.Fatal(err)
 				}
 				delete(model.active, user)

@@ -20,7 +20,7 @@ func TestAReleaseSchedulesATickOnlyForThoseWhoWait(t *testing.T) {
 	}
 	give := func(user int64) {
 		t.Helper()
-		if err := f.Release(t.Context(), show, user); err != nil {
+		if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
 			t.Fatal(err)
 		}
 	}

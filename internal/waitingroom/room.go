@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -178,7 +179,7 @@ func (r *Room) EnterToLock(ctx context.Context, userID int64, lock *domain.Early
 	}
 	status := r.status(lock.ShowID, userID, answer, answer.rest)
 	switch taken := answer.rest[min(statusSize, len(answer.rest)):]; {
-	case status.State != domain.RoomAdmitted:
+	case status.State != domain.RoomAdmitted, slices.Equal(taken, []int64{notTried}):
 	case len(taken) == 0:
 		lock.State = domain.LockHeld
 	default:
@@ -227,16 +228,9 @@ func (r *Room) Leave(ctx context.Context, showID, userID int64) error {
 	return err
 }
 
-// Release ends the user's admission, because their booking is confirmed or cancelled; a place in
-// the queue stays. It fails with domain.ErrWaitingRoomUnavailable; the admission then runs out by
-// itself.
-func (r *Room) Release(ctx context.Context, showID, userID int64) error {
-	_, err := r.ask(ctx, r.scripts.leave, showID, userID, "admission")
-	return err
-}
-
-// Settle is Release for a user whose booking is settled, together with the release of its locks: those that
-// still carry their token. It fails with domain.ErrWaitingRoomUnavailable; then some of that may have happened.
+// Settle ends the user's admission to the show of the lock, because their booking is confirmed or cancelled, and
+// releases its seats, those that still carry its token; a place in the queue stays. It fails with
+// domain.ErrWaitingRoomUnavailable; all of it may have happened then, and runs out by itself otherwise.
 func (r *Room) Settle(ctx context.Context, userID int64, lock domain.SeatLock) error {
 	_, err := r.askWithLock(ctx, r.scripts.leave, lock.ShowID, &domain.EarlyLock{SeatLock: lock}, userID, "admission", lock.Token)
 	return err
@@ -294,15 +288,15 @@ func (r *Room) guarded(ctx context.Context, script *redis.Script, showID int64, 
 		}
 		return r.eval(ctx, script, showID, lock, overrides, args...)
 	})
+	if lock != nil && (err == nil || errors.Is(err, redisbatch.ErrNotSent)) {
+		lock.State = domain.LockUntried // unless the answer says more
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return answer{}, context.Cause(ctx)
 		}
 		r.options.Metrics.RoomUnavailable()
 		return answer{}, domain.ErrWaitingRoomUnavailable.WithCause(err)
-	}
-	if lock != nil {
-		lock.State = domain.LockUntried
 	}
 	a := parse(raw)
 	if a.arm {
@@ -325,7 +319,7 @@ func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, loc
 	}
 	argv := append(make([]any, 0, 3+len(args)), now, showID, settings)
 	names := keys(showID)
-	if lock != nil {
+	if lock != nil && len(lock.SeatIDs) > 0 {
 		names = append(names, r.options.SeatLocks.Keys(showID, lock.SeatIDs)...)
 	}
 	result, err := r.batch.Run(ctx, script, names, append(argv, args...)...)
@@ -350,6 +344,9 @@ func (r *Room) load(ctx context.Context, showID int64) (domain.RoomOverrides, er
 		return domain.RoomOverrides{}, context.Cause(ctx)
 	}
 }
+
+// notTried is the place that says that Redis would not write: whoever is admitted may go on all the same.
+const notTried = 0
 
 // answer is what a script said.
 type answer struct {

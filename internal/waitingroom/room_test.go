@@ -38,7 +38,7 @@ func TestAFreedSlotGoesToTheNextInLineAndNotToANewcomer(t *testing.T) {
 	f := setup(t, settings(domain.RoomAuto, 1, 10))
 	f.enter(t, 1)
 	f.enter(t, 2)
-	if err := f.Release(t.Context(), show, 1); err != nil {
+	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.enter(t, 3); got.State != domain.RoomWaiting || got.Position != 2 {
@@ -57,7 +57,7 @@ func TestReleaseKeepsAPlaceInTheQueueAndLeaveGivesItUp(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	place := f.enter(t, 1)
-	if err := f.Release(t.Context(), show, 1); err != nil {
+	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
 		t.Fatal(err)
 	}
 	if got := f.ask(t, 1); got != place {
@@ -325,7 +325,7 @@ func TestAShowThatDoesNotExistLeavesNoTrace(t *testing.T) {
 	if err := f.Leave(t.Context(), show, 1); !errors.Is(err, domain.ErrShowNotFound) {
 		t.Fatalf("leave: %v", err)
 	}
-	if err := f.Release(t.Context(), show, 1); err != nil {
+	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
 		t.Fatalf("release: %v", err)
 	}
 	if tick, err := f.Tick(t.Context(), show); err != nil || tick.Waiting != 0 {
