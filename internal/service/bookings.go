@@ -309,6 +309,9 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 // ExpireDue ends holds whose time is over, batch by batch until none is left or ctx ends, and
 // gives how many. Any number of instances may do it at once: each takes what no other has.
 func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
+	// The locks of one batch are released beside the work on the next one: the two stores need not wait for each other.
+	var releasing sync.WaitGroup
+	defer releasing.Wait()
 	total := 0
 	for {
 		locks, err := b.store.ExpireBookings(ctx, b.rules.CleanupBatch)
@@ -316,7 +319,8 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 			return total, err
 		}
 		total += len(locks)
-		b.released(ctx, locks)
+		releasing.Wait()
+		releasing.Go(func() { b.released(ctx, locks) })
 		if len(locks) < b.rules.CleanupBatch {
 			return total, nil
 		}
