@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"log/slog"
@@ -311,7 +312,16 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, answer A
 func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 	// The locks of one batch are released beside the work on the next one: the two stores need not wait for each other.
 	var releasing sync.WaitGroup
-	defer releasing.Wait()
+	var panicked any // in there, and passed on here
+	defer func() {
+		if releasing.Wait(); panicked != nil {
+			panic(panicked)
+		}
+	}()
+	release := func(locks []domain.SeatLock) {
+		defer func() { panicked = cmp.Or(panicked, recover()) }()
+		b.released(ctx, locks)
+	}
 	total := 0
 	for {
 		locks, err := b.store.ExpireBookings(ctx, b.rules.CleanupBatch)
@@ -320,7 +330,7 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 		}
 		total += len(locks)
 		releasing.Wait()
-		releasing.Go(func() { b.released(ctx, locks) })
+		releasing.Go(func() { release(locks) })
 		if len(locks) < b.rules.CleanupBatch {
 			return total, nil
 		}

@@ -331,3 +331,50 @@ func TestASettledBookingGivesBackWhatItHasInRedis(t *testing.T) {
 		}
 	}
 }
+
+// expiring is a store with two batches of holds that have run out, on locks that panic.
+type expiring struct {
+	*store
+	batches int
+}
+
+func (s *expiring) ExpireBookings(_ context.Context, limit int) ([]domain.SeatLock, error) {
+	s.batches++
+	if s.batches > 2 {
+		return nil, nil
+	}
+	return make([]domain.SeatLock, limit), nil
+}
+
+type brokenLocks struct{ *gate }
+
+func (brokenLocks) Release(context.Context, ...domain.SeatLock) error { panic("on purpose") }
+
+// What panics beside the sweep is the panic of whoever sweeps, and not the end of the process.
+func TestAPanicBesideTheSweepIsTheSweeps(t *testing.T) {
+	t.Parallel()
+	s := &store{}
+	b := service.NewBookings(service.BookingDeps{
+		Store: &expiring{store: s}, Locks: brokenLocks{&gate{}}, Rules: service.BookingRules{CleanupBatch: 3, RecordTimeout: time.Second},
+		Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	defer func() {
+		if cause := recover(); cause != "on purpose" {
+			t.Errorf("it panicked with %v", cause)
+		}
+	}()
+	_, _ = b.ExpireDue(t.Context())
+}
+
+// All locks of all batches are released when the sweep is over.
+func TestASweepHasReleasedAllWhenItIsOver(t *testing.T) {
+	t.Parallel()
+	s, g := &store{}, &gate{}
+	b := service.NewBookings(service.BookingDeps{
+		Store: &expiring{store: s}, Locks: g, Rules: service.BookingRules{CleanupBatch: 3, RecordTimeout: time.Second},
+		Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
+	})
+	if n, err := b.ExpireDue(t.Context()); n != 6 || err != nil || len(g.released) != 6 {
+		t.Errorf("%d ended, %d locks released, %v", n, len(g.released), err)
+	}
+}
