@@ -50,8 +50,10 @@ func TestRollingRestart(t *testing.T) {
 		})
 	}
 	front := httptest.NewServer(h.proxy(func() *instance {
-		for range h.all {
-			if n := int(h.next.Add(1)) % len(h.all); ready[n].Load() {
+		// From one place on, once around: others move next meanwhile.
+		first := int(h.next.Add(1))
+		for step := range h.all {
+			if n := (first + step) % len(h.all); ready[n].Load() {
 				return h.all[n]
 			}
 		}
