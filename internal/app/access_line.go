@@ -33,13 +33,3 @@ func appendAccessLine(b []byte, line *middleware.AccessLine) []byte {
 	}
 	return append(b, "}\n"...)
 }
-
-// isPlain reports whether JSON has nothing to escape in s.
-func isPlain(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"evently/internal/middleware"
+	"evently/internal/respond"
 )
 
 // accessBuffer is how many bytes of access lines are gathered at the most.
@@ -44,7 +45,8 @@ func (h gathering) Handle(ctx context.Context, record slog.Record) error {
 
 // HandleAccess gathers a line without a record in between.
 func (h gathering) HandleAccess(ctx context.Context, line *middleware.AccessLine) error {
-	if h.derived || line.Level > slog.LevelInfo || !isPlain(line.Method) || !isPlain(line.Route) || !isPlain(line.RequestID) {
+	plain := respond.IsPlain(line.Method) && respond.IsPlain(line.Route) && respond.IsPlain(line.RequestID)
+	if h.derived || line.Level > slog.LevelInfo || !plain {
 		return h.Handle(ctx, line.Record())
 	}
 	h.lines.gather(func(b []byte) []byte { return appendAccessLine(b, line) })

@@ -52,3 +52,11 @@ func SeatRequestFrom(ctx context.Context) *SeatRequest {
 	request, _ := ctx.Value(seatRequestKey{}).(*SeatRequest)
 	return request
 }
+
+// EarlyLockFrom gives the attempt to lock the seats of the request, nil when nobody has made one.
+func EarlyLockFrom(ctx context.Context) *EarlyLock {
+	if request := SeatRequestFrom(ctx); request != nil {
+		return request.Early
+	}
+	return nil
+}

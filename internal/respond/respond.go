@@ -149,7 +149,7 @@ func appendMember(b []byte, name string, value any) ([]byte, error) {
 	b = append(append(append(b, '"'), name...), '"', ':') // names are ours: they need no escaping
 	switch value := value.(type) {
 	case string:
-		if isPlain(value) {
+		if IsPlain(value) {
 			return append(append(append(b, '"'), value...), '"'), nil
 		}
 	case []int64:
@@ -161,8 +161,8 @@ func appendMember(b []byte, name string, value any) ([]byte, error) {
 	return append(b, encoded...), err
 }
 
-// isPlain reports whether encoding/json would write s as it is.
-func isPlain(s string) bool {
+// IsPlain reports whether encoding/json would write s as it is.
+func IsPlain(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
 			return false
