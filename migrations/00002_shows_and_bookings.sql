@@ -108,26 +108,57 @@ CREATE TABLE booking_seats (
 
 CREATE INDEX booking_seats_seat_idx ON booking_seats (seat_id);
 
+-- One row per attempt to pay, written before money moves.
 CREATE TABLE payments (
-    payment_id     bigint GENERATED ALWAYS AS IDENTITY,
-    booking_id     bigint         NOT NULL,
-    transaction_id text           NOT NULL,
-    amount         numeric(12, 2) NOT NULL,
-    status         text           NOT NULL,
-    created_at     timestamptz    NOT NULL DEFAULT now(),
-    refunded_at    timestamptz,
+    payment_id          bigint GENERATED ALWAYS AS IDENTITY,
+    booking_id          bigint         NOT NULL,
+    attempt_key         text           NOT NULL,
+    amount              numeric(12, 2) NOT NULL,
+    status              text           NOT NULL,
+    transaction_id      text,
+    created_at          timestamptz    NOT NULL DEFAULT now(),
+    paid_at             timestamptz,
+    refund_requested_at timestamptz,
+    refunded_at         timestamptz,
+    next_check_at       timestamptz    NOT NULL DEFAULT now(),
+    checks              integer        NOT NULL DEFAULT 0,
     CONSTRAINT payments_pkey PRIMARY KEY (payment_id),
     CONSTRAINT payments_booking_fkey FOREIGN KEY (booking_id) REFERENCES bookings (booking_id) ON DELETE CASCADE,
     CONSTRAINT payments_amount_positive CHECK (amount > 0),
-    CONSTRAINT payments_status_known CHECK (status IN ('succeeded', 'refunded')),
-    CONSTRAINT payments_refunded_at_agrees CHECK ((status = 'refunded') = (refunded_at IS NOT NULL)),
+    CONSTRAINT payments_status_known CHECK (status IN ('created', 'succeeded', 'failed', 'refund_pending', 'refunded')),
+    CONSTRAINT payments_charged_agrees CHECK (
+        (status IN ('created', 'failed')) = (transaction_id IS NULL)
+        AND (transaction_id IS NULL) = (paid_at IS NULL)
+    ),
+    CONSTRAINT payments_refund_agrees CHECK (
+        (status IN ('refund_pending', 'refunded')) = (refund_requested_at IS NOT NULL)
+        AND (status = 'refunded') = (refunded_at IS NOT NULL)
+    ),
+    CONSTRAINT payments_attempt_key_key UNIQUE (attempt_key),
     CONSTRAINT payments_transaction_key UNIQUE (transaction_id)
 );
+COMMENT ON COLUMN payments.attempt_key IS 'Identifies the attempt to the provider, which charges once for it.';
+COMMENT ON COLUMN payments.next_check_at IS 'When a job next looks at a payment that is created or refund_pending.';
 
-CREATE UNIQUE INDEX payments_one_succeeded_per_booking ON payments (booking_id) WHERE status = 'succeeded';
+CREATE UNIQUE INDEX payments_one_open_per_booking ON payments (booking_id) WHERE status IN ('created', 'succeeded');
 CREATE INDEX payments_booking_idx ON payments (booking_id);
+CREATE INDEX payments_due_idx ON payments (next_check_at) WHERE status IN ('created', 'refund_pending');
+
+-- The simulated payment provider's own record. Nothing of ours refers to it.
+CREATE TABLE simulated_charges (
+    attempt_key    text           NOT NULL,
+    amount         numeric(12, 2) NOT NULL,
+    state          text           NOT NULL,
+    transaction_id text,
+    created_at     timestamptz    NOT NULL DEFAULT now(),
+    refunded_at    timestamptz,
+    CONSTRAINT simulated_charges_pkey PRIMARY KEY (attempt_key),
+    CONSTRAINT simulated_charges_state_known CHECK (state IN ('succeeded', 'declined')),
+    CONSTRAINT simulated_charges_transaction_agrees CHECK ((state = 'succeeded') = (transaction_id IS NOT NULL))
+);
 
 -- +goose Down
+DROP TABLE simulated_charges;
 DROP TABLE payments;
 DROP TABLE booking_seats;
 DROP TABLE show_seats;

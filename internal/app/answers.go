@@ -54,55 +54,6 @@ func (a *answers) showsChanged() {
 	a.shows.Forget()
 }
 
-// seatsChanged shows at once what a booking did, whose work began at began.
-func (a *answers) seatsChanged(began time.Time, change domain.SeatChange, seats []domain.BookedSeat) {
-	change.Took = time.Since(began)
-	change.SeatIDs = make([]int64, len(seats))
-	for i := range seats {
-		change.SeatIDs[i] = seats[i].ID
-	}
-	a.seatMaps.Changed(change)
-	a.shows.Forget()
-}
-
-// freshBookings are the bookings, whose changes show at once: what they tell is committed.
-type freshBookings struct {
-	handler.BookingService
-	answers *answers
-}
-
-// Lock implements handler.BookingService.
-func (b freshBookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer service.Answer[domain.Hold]) (domain.Hold, error) {
-	began := time.Now()
-	hold, err := b.BookingService.Lock(ctx, userID, showID, seatIDs, answer)
-	if err == nil {
-		b.answers.seatsChanged(began, domain.SeatChange{
-			ShowID: hold.ShowID, BookingID: hold.ID, Status: domain.SeatLocked, HoldFor: b.HoldFor(),
-		}, hold.Seats)
-	}
-	return hold, err
-}
-
-// Confirm implements handler.BookingService.
-func (b freshBookings) Confirm(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error) {
-	began := time.Now()
-	booking, err := b.BookingService.Confirm(ctx, userID, bookingID, answer)
-	if err == nil {
-		b.answers.seatsChanged(began, domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatBooked}, booking.Seats)
-	}
-	return booking, err
-}
-
-// Cancel implements handler.BookingService.
-func (b freshBookings) Cancel(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error) {
-	began := time.Now()
-	booking, err := b.BookingService.Cancel(ctx, userID, bookingID, answer)
-	if err == nil {
-		b.answers.seatsChanged(began, domain.SeatChange{ShowID: booking.ShowID, BookingID: booking.ID, Status: domain.SeatAvailable}, booking.Seats)
-	}
-	return booking, err
-}
-
 // freshCatalog is the store of the catalog, whose changes of what lists and maps tell show at once.
 // The other statements are about what no show has yet.
 type freshCatalog struct {

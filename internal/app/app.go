@@ -28,6 +28,10 @@ const (
 	purgeSchedule = "@every 10m"
 	// releaseSchedule is when seat locks are tried again that Redis did not release when asked.
 	releaseSchedule = "@every 2s"
+	// paymentsSchedule is when the provider is asked about payments that were left open.
+	paymentsSchedule = "@every 10s"
+	// refundsSchedule is when refunds are carried out whose wake-up was lost, or that failed before.
+	refundsSchedule = "@every 10s"
 	// watchdogSchedule is when rooms are looked at whose next tick was lost and of which nobody asks.
 	watchdogSchedule = "@every 10s"
 	watchdogTimeout  = 8 * time.Second
@@ -178,7 +182,7 @@ func (a *App) jobs() []schedule.Entry {
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
-		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
+		Run:     a.services.Bookings.ExpireDue,
 	}, {
 		Name:    "seat-lock-release",
 		Spec:    releaseSchedule,
@@ -189,7 +193,17 @@ func (a *App) jobs() []schedule.Entry {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
-		Run:     a.services.Idempotency.Purge,
+		Run:     a.services.Bookings.PurgeKeys,
+	}, {
+		Name:    "payments",
+		Spec:    paymentsSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Payments.SettleOpen,
+	}, {
+		Name:    "refunds",
+		Spec:    refundsSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Payments.Refund,
 	}, {
 		Name:    "waiting-room-watchdog",
 		Spec:    watchdogSchedule,

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,6 +13,7 @@ import (
 	"evently/internal/handler"
 	"evently/internal/metrics"
 	"evently/internal/middleware"
+	"evently/internal/payment"
 	"evently/internal/ratelimit"
 	"evently/internal/redisoutage"
 	"evently/internal/repository"
@@ -28,25 +28,24 @@ import (
 // may take for two operations, since what cannot be recorded in the usual way is in another one.
 func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeout + c.QueryTimeout) }
 
-// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
-const idempotencyAge = 24 * time.Hour
+// keepResponses is how long a response with an idempotency key can be replayed.
+const keepResponses = 24 * time.Hour
 
-// idempotencyClaim is how long a request that crashed keeps its key from being tried again: twice
-// as long as the server lets any request run.
-func idempotencyClaim(c config.HTTP) time.Duration { return 2 * (c.ReadTimeout + c.WriteTimeout) }
+// firstLockTTL is the time to live of seat locks until their hold is committed.
+const firstLockTTL = 10 * time.Second
 
 // Services are the use cases, put together.
 type Services struct {
-	Store       *repository.Store
-	Tokens      *service.Tokens
-	Auth        *service.Auth
-	Bookings    *service.Bookings
-	Idempotency *service.Idempotency
-	MyBookings  *service.MyBookings
-	Discover    *service.Discover
-	Catalog     *service.Catalog
-	Analytics   *service.Analytics
-	Demo        *service.Demo
+	Store      *repository.Store
+	Tokens     *service.Tokens
+	Auth       *service.Auth
+	Bookings   *service.Bookings
+	Payments   *service.Payments
+	MyBookings *service.MyBookings
+	Discover   *service.Discover
+	Catalog    *service.Catalog
+	Analytics  *service.Analytics
+	Demo       *service.Demo
 
 	answers  *answers
 	breakers breakers
@@ -75,21 +74,23 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	}
 	answers := newAnswers(cfg.Cache, store)
 	s := &Services{
-		answers:     answers,
-		Store:       store,
-		Tokens:      tokens,
-		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
-		Idempotency: service.NewIdempotency(store, idempotencyClaim(cfg.HTTP), idempotencyAge),
-		MyBookings:  service.NewMyBookings(store),
-		Discover:    service.NewDiscover(store),
-		Catalog:     service.NewCatalog(freshCatalog{store, answers}),
-		Analytics:   service.NewAnalytics(store),
-		Demo:        service.NewDemo(store, passwords.Hash),
+		answers:    answers,
+		Store:      store,
+		Tokens:     tokens,
+		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		MyBookings: service.NewMyBookings(store),
+		Discover:   service.NewDiscover(store),
+		Catalog:    service.NewCatalog(freshCatalog{store, answers}),
+		Analytics:  service.NewAnalytics(store),
+		Demo:       service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
 		s.breakers = breakers{m, outage, log}
 		s.Rooms = newRooms(cfg, store, client, s.breakers, m, t, log)
-		s.Bookings = newBookings(cfg, store, s.Rooms, client, s.breakers, m, log)
+		if s.Bookings, err = newBookings(cfg, store, s.Rooms, answers.seatMaps, client, s.breakers, m, log); err != nil {
+			return nil, err
+		}
+		s.Payments = service.NewPayments(s.Bookings, payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate))
 	}
 	return s, nil
 }
@@ -113,22 +114,27 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) (*service.Bookings, error) {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout:       cfg.Redis.Timeout,
 		OnStateChange: b.watch(seatLockBreaker),
 	})
 	return service.NewBookings(service.BookingDeps{
 		Store:      store,
-		Locks:      locks,
-		Admissions: rooms,
-		Payments:   service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
+		Locks:      stopLocks{locks},
+		Admissions: stopRooms{rooms},
+		Feed:       feed,
+		Refunds:    stopWake{},
 		Rules: service.BookingRules{
 			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
+			FirstLockTTL:       firstLockTTL,
 			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout(cfg.Database),
+			KeepResponses:      keepResponses,
+			ShowMaxAge:         cfg.Cache.MaxAge,
+			ChargeTimeout:      cfg.Payment.Timeout,
 		},
 		Recorder: m,
 		Log:      log,
@@ -150,22 +156,13 @@ func newRateLimits(cfg *config.Config, client redis.UniversalClient, b breakers,
 	}, log)
 }
 
-// gate is the waiting rooms in front of the bookings.
-type gate struct {
-	*waitingroom.Room
-	bookings *service.Bookings
-}
-
-// Abandon implements middleware.RoomGate.
-func (g gate) Abandon(ctx context.Context, lock domain.SeatLock) { g.bookings.Abandon(ctx, lock) }
-
 // routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
 		Shows:      handler.NewShows(s.Discover, s.answers.seatMaps, s.answers.shows),
-		Bookings:   handler.NewBookings(freshBookings{s.Bookings, s.answers}),
+		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Venues:     handler.NewVenues(s.Catalog),
 		Events:     handler.NewEvents(s.Catalog),
@@ -174,10 +171,9 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
-		Tokens:      s.Tokens,
-		Idempotency: s.Idempotency,
-		RateLimits:  newRateLimits(a.cfg, a.redis, s.breakers, a.log),
-		Gate:        gate{s.Rooms, s.Bookings},
+		Tokens:     s.Tokens,
+		RateLimits: newRateLimits(a.cfg, a.redis, s.breakers, a.log),
+		Gate:       s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",

@@ -132,6 +132,7 @@ type WaitingRoom struct {
 // Payment is the simulated provider.
 type Payment struct {
 	SuccessRate float64       `env:"PAYMENT_SUCCESS_RATE" envDefault:"0.9" min:"0" max:"1" doc:"Share of payments that succeed, 0 to 1, where the request does not say."`
+	Timeout     time.Duration `env:"PAYMENT_TIMEOUT" envDefault:"10s" min:"100ms" max:"5m" doc:"Longest time of one request to the payment provider. A payment that was left open for twice as long, by a crash say, is looked up at the provider."`
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
 }
 

@@ -24,10 +24,7 @@ const (
 // not that has been written down. The first list has 10 events at most, the second 100 shows
 // that are not deleted; each day has a row even without bookings, for a chart has no gaps.
 func (s *Store) BookingReport(ctx context.Context, days int) (report domain.BookingReport, err error) {
-	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
-		if _, err := q.Exec(ctx, wholeTables); err != nil {
-			return err
-		}
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `
 			WITH made AS MATERIALIZED (
 				SELECT b.show_id,

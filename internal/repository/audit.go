@@ -122,9 +122,6 @@ func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, b
 	var violations []domain.Violation
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, wholeTables); err != nil {
-			return err
-		}
 		for _, check := range auditChecks {
 			begin(check.name)
 			args := []any{limit}

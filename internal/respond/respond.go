@@ -198,3 +198,9 @@ func Adapt(log *slog.Logger, h Handler) http.HandlerFunc {
 		}
 	}
 }
+
+// ErrorBody stop-gap.
+func ErrorBody(_ context.Context, err error) (int, []byte) {
+	status, coded := Status(err)
+	return status, Body(coded, "")
+}

@@ -33,7 +33,6 @@ type Handlers struct {
 type Options struct {
 	Tokens         middleware.TokenVerifier
 	RateLimits     *middleware.RateLimits
-	Idempotency    middleware.IdempotencyKeys
 	Gate           middleware.RoomGate
 	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; none means no CORS
@@ -102,8 +101,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	// User
 	r.Group(func(r chi.Router) {
 		r.Use(forUsers(o.RateLimits.Bookings)...)
-		r.Use(middleware.Idempotent(o.Idempotency, o.Log))
-		gate := middleware.WaitingRoom(o.Gate, h.Bookings.ReadLock, o.WaitingRoom, o.Log)
+		gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
 		r.With(gate).Post(base+"/bookings/lock", do(h.Bookings.Lock))
 		r.Post(base+"/bookings/payments/simulate", do(h.Bookings.Pay))
 		r.Post(base+"/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))

@@ -52,6 +52,8 @@ type CatalogStore interface {
 	ShowAdminStore
 	// InTx runs fn in one transaction, anew after a deadlock.
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// InLongTx is InTx for work on many rows.
+	InLongTx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
 // Catalog is what admins do with venues, seats, events and shows.
@@ -102,15 +104,13 @@ func (c *Catalog) UpdateVenue(ctx context.Context, id int64, change domain.Venue
 // DeleteVenue deletes a venue with its seats. ErrVenueNotFound; ErrVenueHasShows while a show,
 // or the history of a booking, needs it.
 func (c *Catalog) DeleteVenue(ctx context.Context, id int64) error {
-	ctx = WithPatience(ctx)
-	return c.store.DeleteVenue(ctx, id)
+	return c.store.InLongTx(ctx, func(ctx context.Context) error { return c.store.DeleteVenue(ctx, id) })
 }
 
 // AddSeats adds the seats that the venue does not have yet, to it and to each of its shows that
 // has not started, and gives their number. ErrVenueNotFound.
 func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
-	ctx = WithPatience(ctx)
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
 			return err
 		}
@@ -124,8 +124,7 @@ func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.S
 // ErrVenueNotFound; ErrSeatsNotFound when it has none of them; ErrSeatsInUse, with the seats
 // that a show or a booking's history needs, and then none is deleted.
 func (c *Catalog) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
-	ctx = WithPatience(ctx)
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
 			return err
 		}

@@ -11,12 +11,11 @@ import (
 // be booked. ErrEndNotAfterStart, ErrVenueNotFound, ErrEventNotFound; ErrVenueBusy when the
 // venue has another show at that time.
 func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created domain.Show, err error) {
-	ctx = WithPatience(ctx)
 	// The database knows this too; but what is wrong by itself is told before what is not there.
 	if !show.EndTime.After(show.StartTime) {
 		return domain.Show{}, domain.ErrEndNotAfterStart
 	}
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, show.VenueID); err != nil {
 			return err
 		}
@@ -30,8 +29,7 @@ func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created dom
 // seats. ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound, ErrEndNotAfterStart, ErrVenueBusy;
 // ErrShowHasBookings while somebody holds or has bought a seat, even if nothing would change.
 func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowChange) (updated domain.Show, err error) {
-	ctx = WithPatience(ctx)
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		show, err := c.lockForChange(ctx, id, change.VenueID)
 		if err != nil {
 			return err
@@ -57,8 +55,7 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 // bookings, and there alone. ErrShowNotFound; ErrShowHasBookings while somebody holds or has
 // bought a seat.
 func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
-	ctx = WithPatience(ctx)
-	return c.store.InTx(ctx, func(ctx context.Context) error {
+	return c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if _, err := c.store.LockShow(ctx, id); err != nil {
 			return err
 		}

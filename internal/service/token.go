@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"evently/internal/domain"
 )
@@ -37,7 +38,7 @@ type Tokens struct {
 	ttl     time.Duration
 	now     func() time.Time
 	parser  *jwt.Parser
-	known   *recent[[sha256.Size]byte, verifiedToken]
+	known   *lru.Cache[[sha256.Size]byte, verifiedToken]
 }
 
 // verifiedToken is a token that was verified: a client sends the same one with each of its requests,
@@ -48,8 +49,8 @@ type verifiedToken struct {
 	expires  time.Time
 }
 
-// tokenGeneration is how many tokens are remembered, and up to twice as many: they take about 2 MB.
-const tokenGeneration = 4096
+// maxKnownTokens bounds the verified tokens that are cached: they take about 2 MB.
+const maxKnownTokens = 8192
 
 // NewTokens gives Tokens. No secret, or an empty one, is an error.
 func NewTokens(config TokensConfig) (*Tokens, error) {
@@ -66,12 +67,16 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 	if config.TTL <= 0 {
 		config.TTL = defaultTokenTTL
 	}
+	known, err := lru.New[[sha256.Size]byte, verifiedToken](maxKnownTokens)
+	if err != nil {
+		return nil, err
+	}
 	return &Tokens{
 		signing: []byte(config.Secrets[0]),
 		keys:    jwt.VerificationKeySet{Keys: keys},
 		ttl:     config.TTL,
 		now:     config.Now,
-		known:   newRecent[[sha256.Size]byte, verifiedToken](tokenGeneration),
+		known:   known,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(tokenIssuer),
@@ -130,7 +135,7 @@ func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 		return domain.Identity{}, domain.ErrUnauthorized
 	}
 	digest := sha256.Sum256([]byte(raw))
-	if token, known := t.known.get(digest); known && t.now().Before(token.expires) {
+	if token, known := t.known.Get(digest); known && t.now().Before(token.expires) {
 		return token.identity, nil
 	}
 	var claims tokenClaims
@@ -138,7 +143,7 @@ func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 	switch {
 	case err == nil:
 		identity := domain.Identity{UserID: claims.UserID, Email: claims.Email, Role: claims.Role}
-		t.known.put(digest, verifiedToken{identity: identity, expires: claims.ExpiresAt.Time})
+		t.known.Add(digest, verifiedToken{identity: identity, expires: claims.ExpiresAt.Time})
 		return identity, nil
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, errNotIssued) && !errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return domain.Identity{}, domain.ErrTokenExpired
