@@ -54,7 +54,7 @@ func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (R
 // lockInRedis locks the seats, or returns why the request is refused. With Redis away PostgreSQL alone
 // decides, as it does for a user who has one of the seats: it may be the same hold.
 func (b *Bookings) lockInRedis(ctx context.Context, hold domain.HoldRequest, lock domain.SeatLock) error {
-	taken, err := b.deps.Locks.Acquire(ctx, lock, b.rules.FirstLockTTL)
+	taken, err := b.deps.Locks.Acquire(ctx, lock, min(b.rules.FirstLockTTL, b.rules.HoldFor))
 	b.deps.Recorder.SeatLock(LockRedis, redisOutcome(taken, err))
 	if err != nil || len(taken) == 0 {
 		return nil
