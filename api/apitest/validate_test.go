@@ -15,7 +15,7 @@ const (
 		`"venue":{"venue_id":1,"venue_name":"Grand Cinema Hall","address":"1 Market Square"},` +
 		`"available_seats":13,"total_seats":15}}`
 	goodLock = `{"message":"Seats locked successfully","booking_id":1,"locked_seats":[{"seat_id":3,` +
-		`"seat_row":"A","seat_number":3,"price":450}],"expires_in":600,"expires_at":"2026-10-01T09:30:00Z","amount":450}`
+		`"seat_row":"A","seat_number":3,"price":450}],"expires_in":600,"expires_at":"2026-10-01T09:30:00Z","amount":450,"booking":` + bookingJSON + `}`
 )
 
 func errorJSON(code, more string) string {
@@ -139,6 +139,7 @@ func TestValidateResponse(t *testing.T) {
 	}
 }
 
+// bookingJSON is a booking as the document has it.
 const bookingJSON = `{"booking_id":1,"user_id":1,"show_id":1,"status":"CONFIRMED","cancel_reason":null,"amount":450,
 	"created_at":"2030-01-01T00:00:00Z","expires_at":"2030-01-01T00:10:00Z","expires_in":null,"paid_at":"2030-01-01T00:01:00Z",
 	"payment":{"transaction_id":"t","status":"succeeded","amount":450,"paid_at":"2030-01-01T00:01:00Z","refunded_at":null},
