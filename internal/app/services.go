@@ -12,7 +12,6 @@ import (
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
-	"evently/internal/metrics"
 	"evently/internal/middleware"
 	"evently/internal/ratelimit"
 	"evently/internal/redisoutage"
@@ -20,7 +19,7 @@ import (
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 	"evently/internal/waitingroom"
 )
 
@@ -55,7 +54,7 @@ type Services struct {
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -94,7 +93,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -113,7 +112,7 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, b breakers, m *telemetry.Metrics, log *slog.Logger) *service.Bookings {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout:       cfg.Redis.Timeout,
 		OnStateChange: b.watch(seatLockBreaker),

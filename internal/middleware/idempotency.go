@@ -122,7 +122,7 @@ func idempotencyKey(r *http.Request) (string, error) {
 
 // hashRequest tells one request from another: its path and its body. The body is left to be read again.
 func hashRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := respond.ReadBody(http.MaxBytesReader(w, r.Body, maxIdempotentBody), r.ContentLength)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxIdempotentBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
