@@ -12,6 +12,7 @@ import (
 	"evently/internal/config"
 	"evently/internal/schema"
 	"evently/internal/service"
+	"evently/internal/telemetry"
 )
 
 // dotenv is the optional file of settings in the working directory.
@@ -61,7 +62,7 @@ func settings(need config.Need, errOut io.Writer) (*config.Config, *slog.Logger,
 	if err != nil {
 		return nil, nil, err
 	}
-	return cfg, app.NewLogger(cfg, errOut), nil
+	return cfg, telemetry.NewLogger(cfg, errOut), nil
 }
 
 // openServices gives the use cases for a command that only needs the database, and what to call

@@ -15,12 +15,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
-	"evently/internal/metrics"
 	"evently/internal/redisoutage"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 )
 
 const (
@@ -48,7 +47,7 @@ type Options struct {
 	Version string
 	Commit  string
 	// Tracing takes the spans; nil goes by the configuration. The App owns it.
-	Tracing *tracing.Tracing
+	Tracing *telemetry.Tracing
 	// Listener is where to serve; nil takes the port of the configuration. The App owns it.
 	Listener net.Listener
 }
@@ -64,8 +63,8 @@ type App struct {
 	health   *service.Health
 	handler  http.Handler
 	server   *server.Server
-	metrics  *metrics.Metrics
-	tracing  *tracing.Tracing // nil when nothing is traced
+	metrics  *telemetry.Metrics
+	tracing  *telemetry.Tracing // nil when nothing is traced
 	outage   *redisoutage.Watch
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
@@ -92,7 +91,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
 	}
 	if a.tracing = o.Tracing; a.tracing == nil {
-		if a.tracing, err = tracing.Start(ctx, o.Config.Tracing, o.Version); err != nil {
+		if a.tracing, err = telemetry.StartTracing(ctx, o.Config.Tracing, o.Version); err != nil {
 			return nil, err
 		}
 	}

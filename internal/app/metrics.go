@@ -5,13 +5,13 @@ import (
 	"net"
 	"runtime"
 
-	"evently/internal/metrics"
 	"evently/internal/server"
+	"evently/internal/telemetry"
 )
 
 // newMetrics gives the metrics of this process over its stores.
-func (a *App) newMetrics(o Options) *metrics.Metrics {
-	m := metrics.New(metrics.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
+func (a *App) newMetrics(o Options) *telemetry.Metrics {
+	m := telemetry.NewMetrics(telemetry.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
 	m.WatchPostgres(a.pool.Stat)
 	m.WatchRedis(a.redis.PoolStats, redisPinger{a.redis}.Ping)
 	for _, name := range []string{seatLockBreaker, rateLimitBreaker, waitingRoomBreaker} {
@@ -22,13 +22,13 @@ func (a *App) newMetrics(o Options) *metrics.Metrics {
 
 // watchRooms adds the waiting rooms and their queue to the metrics.
 func (a *App) watchRooms() {
-	a.metrics.WatchRooms(func(ctx context.Context) (metrics.Rooms, error) {
+	a.metrics.WatchRooms(func(ctx context.Context) (telemetry.Rooms, error) {
 		waiting, admitted, err := a.services.Rooms.Totals(ctx)
-		return metrics.Rooms{Waiting: waiting, Admitted: admitted}, err
+		return telemetry.Rooms{Waiting: waiting, Admitted: admitted}, err
 	})
-	a.metrics.WatchQueue(func() (metrics.Queue, error) {
+	a.metrics.WatchQueue(func() (telemetry.Queue, error) {
 		q, err := a.rooms.worker.Queue()
-		return metrics.Queue{
+		return telemetry.Queue{
 			Name: q.Name, Pending: q.Pending, Active: q.Active, Scheduled: q.Scheduled, Retry: q.Retry, Archived: q.Archived,
 			ProcessedTotal: q.Processed, FailedTotal: q.Failed, Latency: q.Latency,
 		}, err

@@ -11,7 +11,6 @@ import (
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
-	"evently/internal/metrics"
 	"evently/internal/middleware"
 	"evently/internal/payment"
 	"evently/internal/ratelimit"
@@ -20,7 +19,7 @@ import (
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 	"evently/internal/waitingroom"
 )
 
@@ -54,7 +53,7 @@ type Services struct {
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -95,7 +94,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -114,7 +113,7 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) (*service.Bookings, error) {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client redis.UniversalClient, b breakers, m *telemetry.Metrics, log *slog.Logger) (*service.Bookings, error) {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout:       cfg.Redis.Timeout,
 		OnStateChange: b.watch(seatLockBreaker),

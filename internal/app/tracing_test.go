@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/app"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 )
 
 const (
@@ -26,7 +26,7 @@ func startTraced(t testing.TB, settings ...string) (*boxOffice, *tracetest.InMem
 	spans := tracetest.NewInMemoryExporter()
 	cfg := configure(t, settings...)
 	return boxOfficeOn(t, startWith(t, cfg, func(o *app.Options) {
-		o.Tracing = tracing.New(sdktrace.NewSimpleSpanProcessor(spans), cfg.Tracing, "test")
+		o.Tracing = telemetry.NewTracing(sdktrace.NewSimpleSpanProcessor(spans), cfg.Tracing, "test")
 	})), spans
 }
 
@@ -132,7 +132,7 @@ func TestWithoutAnEndpointNothingIsTraced(t *testing.T) {
 			t.Errorf("the log line has the trace %v", id)
 		}
 	}
-	if none, err := tracing.Start(t.Context(), i.cfg.Tracing, "test"); none != nil || err != nil {
+	if none, err := telemetry.StartTracing(t.Context(), i.cfg.Tracing, "test"); none != nil || err != nil {
 		t.Errorf("tracing is %v, %v", none, err)
 	}
 }

@@ -39,7 +39,6 @@ type Service struct {
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
 	LogRatio        float64       `env:"LOG_SAMPLE_RATIO" envDefault:"1" min:"0" max:"1" doc:"Share of requests that have a log line, 0 to 1, of those that went well and quickly: a status of 400 or more and LOG_SLOW_AFTER always have one. 1 logs every request."`
-	LogFlush        time.Duration `env:"LOG_FLUSH_INTERVAL" envDefault:"100ms" min:"0s" max:"10s" doc:"How long the JSON log gathers the lines of requests that went well, to write them together; a process that is killed loses them. 0 writes each at once, as any other line is."`
 	LogSlowAfter    time.Duration `env:"LOG_SLOW_AFTER" envDefault:"1s" min:"1ms" max:"10m" doc:"From which duration on a request has its log line whatever LOG_SAMPLE_RATIO says."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs that run may take to end once the process was asked to stop."`
 	PprofAddr       string        `env:"PPROF_ADDR" example:"127.0.0.1:6060" doc:"host:port of a second listener that serves profiles under /debug/pprof/ to everybody who can reach it. Empty: no profiles."`

@@ -15,13 +15,6 @@ var (
 	ErrUnsupportedMedia = &Error{Kind: KindUnsupportedMedia, Code: "unsupported_media_type", Message: "Content-Type must be application/json"}
 )
 
-// What is no HTTP request that could be served.
-var (
-	ErrMalformedRequest   = &Error{Kind: KindInvalid, Code: "malformed_request", Message: "This is not an HTTP request that can be read"}
-	ErrHeadersTooLarge    = &Error{Kind: KindTooLarge, Code: "headers_too_large", Message: "The request line and the headers are too large"}
-	ErrUnsupportedRequest = &Error{Kind: KindInvalid, Code: "unsupported_request", Message: "The request asks for something of HTTP that is not supported here"}
-)
-
 // Who is asking, and whether they may.
 var (
 	ErrUnauthorized       = &Error{Kind: KindUnauthenticated, Code: "unauthorized", Message: "A valid access token is required"}
@@ -34,8 +27,8 @@ var (
 
 // Things that are not there.
 var (
-	ErrRouteNotFound    = &Error{Kind: KindNotFound, Code: "route_not_found", Message: "There is nothing at this address"}
-	ErrMethodNotAllowed = &Error{Kind: KindMethodNotAllowed, Code: "method_not_allowed", Message: "This method is not allowed here"}
+	ErrRouteNotFound    = &Error{Kind: KindNotFound, Code: "route_not_found", Message: "Route not found"}
+	ErrMethodNotAllowed = &Error{Kind: KindMethodNotAllowed, Code: "method_not_allowed", Message: "Method not allowed"}
 	ErrUserNotFound     = &Error{Kind: KindNotFound, Code: "user_not_found", Message: "User not found"}
 	ErrVenueNotFound    = &Error{Kind: KindNotFound, Code: "venue_not_found", Message: "Venue not found"}
 	ErrEventNotFound    = &Error{Kind: KindNotFound, Code: "event_not_found", Message: "Event not found"}

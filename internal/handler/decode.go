@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"reflect"
@@ -12,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 )
 
 // Bounds of request bodies, in bytes.
@@ -61,7 +61,7 @@ func readRequiredBody(w http.ResponseWriter, r *http.Request, limit int64) ([]by
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := respond.ReadBody(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

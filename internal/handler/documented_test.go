@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"evently/api/apitest"
+	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
@@ -27,7 +28,9 @@ func documented(t testing.TB, prefix string) func(http.Handler) http.Handler {
 			r.Body = io.NopCloser(bytes.NewReader(payload))
 			seen := httptest.NewRecorder()
 			seen.Header().Set(respond.RequestIDHeader, "request-1")
-			next.ServeHTTP(seen, r)
+			known := *domain.RequestFrom(r.Context())
+			known.ID = "request-1"
+			next.ServeHTTP(seen, r.WithContext(domain.WithRequest(r.Context(), &known)))
 
 			asked := r.Clone(r.Context())
 			if !strings.HasPrefix(asked.URL.Path, prefix) {

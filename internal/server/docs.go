@@ -2,70 +2,78 @@ package server
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/base64"
-	"fmt"
-	"io"
+	"errors"
+	"io/fs"
 	"net/http"
-	"path"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+	swaggerFiles "github.com/swaggo/files/v2"
+	httpSwagger "github.com/swaggo/http-swagger/v2"
 
 	"evently/api"
 	"evently/internal/domain"
-	"evently/internal/handler"
 	"evently/internal/respond"
 )
 
-// docsFiles are the page as http-swagger renders it and what of Swagger UI it loads, compressed. Both
-// come from the modules that go.mod names: a test writes them with -update, and holds them against
-// those modules. Imported here, the modules would bring 9 MB of source maps, and a template engine
-// with which the linker must keep every method of every type.
-//
-//go:embed docs
-var docsFiles embed.FS
+//go:embed docs.css
+var docsStyle []byte
 
-// docsTypes are the files that the page loads, with their types.
-var docsTypes = map[string]string{
-	"docs.css":                        "text/css; charset=utf-8",
-	"favicon-16x16.png":               "image/png",
-	"favicon-32x32.png":               "image/png",
-	"swagger-ui-bundle.js":            "text/javascript; charset=utf-8",
-	"swagger-ui-standalone-preset.js": "text/javascript; charset=utf-8",
-	"swagger-ui.css":                  "text/css; charset=utf-8",
+// docsHead runs before Swagger UI starts. The page of http-swagger has no title of its own and no viewport.
+const docsHead = `
+  document.title = "Evently API";
+  document.head.insertAdjacentHTML("beforeend",
+    '<meta name="viewport" content="width=device-width, initial-scale=1">' +
+    '<link rel="stylesheet" href="./docs.css">');`
+
+// swaggerAssets are the files of Swagger UI that its page loads. The others are not served.
+var swaggerAssets = []string{
+	"favicon-16x16.png", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css",
 }
 
-// mountDocs serves the API documentation: Swagger UI at /api-docs/ and the OpenAPI document
-// beside it. Everything comes from this binary, and is made ready when it is first asked for.
+// gzipLevel is a compromise: Swagger UI shrinks from 1.8 to 0.5 MB.
+const gzipLevel = 5
+
+// mountDocs serves Swagger UI at /api-docs/ and the OpenAPI document below it.
 func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
-	page, err := docsFiles.ReadFile("docs/index.html")
+	swagger := httpSwagger.Handler(
+		httpSwagger.URL("./openapi.json"),
+		httpSwagger.Layout(httpSwagger.BaseLayout), // without the bar that loads other documents
+		httpSwagger.DefaultModelsExpandDepth(0),
+		httpSwagger.PersistAuthorization(true),
+		httpSwagger.UIConfig(map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "filter": "true"}),
+		httpSwagger.BeforeScript(docsHead),
+	)
+	page, err := docsPage(swagger)
 	if err != nil {
-		return fmt.Errorf("read the documentation page: %w", err)
+		return err
 	}
-	assets := map[string]respond.Handler{}
-	for name, contentType := range docsTypes {
-		assets[name] = serveDocs(contentType, func() (docsContent, error) { return embedded(name) })
+	policy := docsPolicy(page)
+	servePage := static("text/html; charset=utf-8", func() ([]byte, error) { return page, nil })
+	assets := map[string]respond.Handler{
+		"docs.css": static("text/css; charset=utf-8", func() ([]byte, error) { return docsStyle, nil }),
 	}
-	plain := func(load func() ([]byte, error)) func() (docsContent, error) {
-		return func() (docsContent, error) {
-			content, err := load()
-			return docsContent{plain: content}, err
-		}
+	for _, name := range swaggerAssets {
+		assets[name] = swaggerAsset(swagger, name)
 	}
 
 	r.Get("/api-docs", http.RedirectHandler("/api-docs/", http.StatusMovedPermanently).ServeHTTP)
-	r.Get("/api-docs/", withDocsPolicy(page, do(serveDocs("text/html; charset=utf-8",
-		plain(func() ([]byte, error) { return page, nil })))))
-	r.Get("/api-docs/openapi.yaml", do(serveDocs("application/yaml; charset=utf-8",
-		plain(func() ([]byte, error) { return api.YAML(), nil }))))
-	r.Get("/api-docs/openapi.json", do(serveDocs("application/json; charset=utf-8", plain(api.JSON))))
-	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
+	r.Get("/api-docs/", do(func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Content-Security-Policy", policy)
+		return servePage(w, r)
+	}))
+	r.Get("/api-docs/openapi.yaml", do(static("application/yaml; charset=utf-8", func() ([]byte, error) { return api.YAML(), nil })))
+	r.Get("/api-docs/openapi.json", do(static("application/json; charset=utf-8", api.JSON)))
+	compress := chimiddleware.Compress(gzipLevel, "text/css", "application/javascript")
+	r.With(compress).Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
 			return domain.ErrRouteNotFound
@@ -75,92 +83,91 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	return nil
 }
 
-// docsContent is a file of the documentation, plain or as gzip.
-type docsContent struct {
-	plain, packed []byte
-	tag           string // opaque part of the weak ETag, which is that of either form
+// docsPage returns the page of Swagger UI, which is the same for every request.
+func docsPage(swagger http.HandlerFunc) ([]byte, error) {
+	page := &pageWriter{header: http.Header{}}
+	swagger(page, &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/index.html", URL: &url.URL{}})
+	if !bytes.Contains(page.Bytes(), []byte("SwaggerUIBundle(")) {
+		return nil, errors.New("http-swagger did not render its page")
+	}
+	return page.Bytes(), nil
 }
 
-// embedded reads a file that the page loads.
-func embedded(name string) (docsContent, error) {
-	if packed, err := docsFiles.ReadFile(path.Join("docs", name+".gz")); err == nil {
-		return docsContent{packed: packed}, nil
-	}
-	content, err := docsFiles.ReadFile(path.Join("docs", name))
-	return docsContent{plain: content}, err
+// pageWriter is a ResponseWriter that keeps the body.
+type pageWriter struct {
+	bytes.Buffer
+	header http.Header
 }
+
+// Header implements http.ResponseWriter.
+func (w *pageWriter) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *pageWriter) WriteHeader(int) {}
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// withDocsPolicy lets the page load from this server alone and run its own inline script by
-// hash, so that nothing a document or an answer brings along can run. Swagger UI sets styles
-// inline and has its icons as data: URLs.
-func withDocsPolicy(page []byte, next http.HandlerFunc) http.HandlerFunc {
-	scripts := []string{"'self'"}
+// docsPolicy returns the Content-Security-Policy of the page: it may load files from this server and run its own inline
+// script, identified by hash. Swagger UI needs inline styles and icons as data URLs.
+func docsPolicy(page []byte) string {
+	scripts := "'self'"
 	for _, match := range inlineScript.FindAllSubmatch(page, -1) {
 		sum := sha256.Sum256(match[1])
-		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	policy := "default-src 'none'; script-src " + strings.Join(scripts, " ") +
-		"; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'" +
-		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
-		next(w, r)
-	}
+	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// serveDocs serves content that stays the same while the process runs. Clients ask again each time
-// and get 304: after an upgrade nobody reads yesterday's documentation.
-func serveDocs(contentType string, load func() (docsContent, error)) respond.Handler {
-	once := sync.OnceValues(func() (docsContent, error) {
-		content, err := load()
-		if err != nil {
-			return docsContent{}, fmt.Errorf("read a file of the documentation: %w", err)
-		}
-		sum := sha256.Sum256(append(content.plain, content.packed...))
-		content.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-		return content, nil
+// swaggerAsset serves a file of Swagger UI from the module of http-swagger.
+func swaggerAsset(swagger http.HandlerFunc, name string) respond.Handler {
+	tag := sync.OnceValues(func() (string, error) {
+		content, err := fs.ReadFile(swaggerFiles.FS, name)
+		return tagOf(content), err
 	})
 	return func(w http.ResponseWriter, r *http.Request) error {
-		content, err := once()
+		etag, err := tag()
 		if err != nil {
 			return err
 		}
-		header := w.Header()
-		header.Set("Content-Type", contentType)
-		header.Set("Cache-Control", "no-cache")
-		header.Set("ETag", "W/"+content.tag)
-		if content.packed != nil {
-			header.Add("Vary", "Accept-Encoding")
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", etag)
+		// http-swagger takes the name from RequestURI, and refuses HEAD. Ranges are not offered.
+		file := &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/" + name, Header: http.Header{}}
+		if known := r.Header.Values("If-None-Match"); len(known) > 0 {
+			file.Header.Set("If-None-Match", strings.Join(known, ","))
 		}
-		// The header may list several tags, and weaken them; none can be part of another.
-		if strings.Contains(r.Header.Get("If-None-Match"), content.tag) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
-		body := content.plain
-		switch {
-		case content.packed == nil:
-		case handler.AcceptsGzip(r.Header.Values("Accept-Encoding")):
-			header.Set("Content-Encoding", "gzip")
-			body = content.packed
-		default:
-			if body, err = unpack(content.packed); err != nil {
-				return err
-			}
-		}
-		header.Set("Content-Length", strconv.Itoa(len(body)))
-		// An error here is a client that went away: there is nobody left to tell.
-		_, _ = w.Write(body)
+		swagger(w, file.WithContext(r.Context()))
 		return nil
 	}
 }
 
-func unpack(packed []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return nil, err
+// static serves content that does not change while the process runs. Clients revalidate it, so that they see a new release
+// at once.
+func static(contentType string, load func() ([]byte, error)) respond.Handler {
+	loadOnce := sync.OnceValues(load)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		content, err := loadOnce()
+		if err != nil {
+			return err
+		}
+		etag := tagOf(content)
+		w.Header().Set("Content-Type", contentType)
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", etag)
+		// The header may list several tags, weak or not.
+		if strings.Contains(strings.Join(r.Header.Values("If-None-Match"), ","), strings.TrimPrefix(etag, "W/")) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
+		_, _ = w.Write(content) // fails if the client has gone
+		return nil
 	}
-	return io.ReadAll(z)
+}
+
+// tagOf returns the ETag of content, which is weak because it may be sent compressed.
+func tagOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
 }

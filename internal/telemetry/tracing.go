@@ -1,6 +1,4 @@
-// Package tracing makes OpenTelemetry spans of what Evently does and sends them by OTLP over HTTP.
-// Without an endpoint there is nothing of it: no provider, no hook, no cost.
-package tracing
+package telemetry
 
 import (
 	"context"
@@ -19,16 +17,16 @@ import (
 	"evently/internal/config"
 )
 
-// Tracing is a provider of spans and what must be done at its end. A nil Tracing traces nothing.
+// Tracing creates OpenTelemetry spans and sends them by OTLP over HTTP. A nil Tracing does nothing.
 type Tracing struct {
 	provider *sdktrace.TracerProvider
 }
 
-// Start gives a Tracing that sends to the endpoint of cfg, or nil when there is none. It does not
-// connect yet: a collector that is away costs spans, not requests.
-func Start(ctx context.Context, cfg config.Tracing, version string) (*Tracing, error) {
+// StartTracing returns a Tracing that sends to the endpoint of cfg, or nil if cfg has none. It does not connect: an
+// unreachable collector costs spans, not requests.
+func StartTracing(ctx context.Context, cfg config.Tracing, version string) (*Tracing, error) {
 	if cfg.Endpoint == "" {
-		return nil, nil //nolint:nilnil // nil traces nothing, which is what was asked for
+		return nil, nil //nolint:nilnil // a nil Tracing is valid
 	}
 	options := []otlptracehttp.Option{otlptracehttp.WithEndpointURL(cfg.TracesURL())}
 	if headers := cfg.HeaderMap(); len(headers) > 0 {
@@ -38,11 +36,11 @@ func Start(ctx context.Context, cfg config.Tracing, version string) (*Tracing, e
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 	}
-	return New(sdktrace.NewBatchSpanProcessor(exporter), cfg, version), nil
+	return NewTracing(sdktrace.NewBatchSpanProcessor(exporter), cfg, version), nil
 }
 
-// New gives a Tracing whose spans go to processor.
-func New(processor sdktrace.SpanProcessor, cfg config.Tracing, version string) *Tracing {
+// NewTracing returns a Tracing that passes its spans to processor.
+func NewTracing(processor sdktrace.SpanProcessor, cfg config.Tracing, version string) *Tracing {
 	return &Tracing{provider: sdktrace.NewTracerProvider(
 		sdktrace.WithSpanProcessor(processor),
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.Ratio))),
@@ -53,7 +51,7 @@ func New(processor sdktrace.SpanProcessor, cfg config.Tracing, version string) *
 	)}
 }
 
-// Provider gives the spans' provider, or nil.
+// Provider returns the tracer provider, or nil.
 func (t *Tracing) Provider() trace.TracerProvider {
 	if t == nil {
 		return nil
@@ -61,8 +59,7 @@ func (t *Tracing) Provider() trace.TracerProvider {
 	return t.provider
 }
 
-// Queries gives the tracer of a database pool, or nil. A span has the statement and none of its
-// values.
+// Queries returns the tracer of a database pool, or nil. Spans have the statement without its arguments.
 func (t *Tracing) Queries() pgx.QueryTracer {
 	if t == nil {
 		return nil
@@ -70,8 +67,8 @@ func (t *Tracing) Queries() pgx.QueryTracer {
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))
 }
 
-// WatchRedis makes a span of every call of a client. It has the command's name and none of its
-// values: those may be tokens.
+// WatchRedis traces the commands of client. Spans have the name of the command without its arguments, which may be
+// tokens.
 func (t *Tracing) WatchRedis(client redis.UniversalClient) error {
 	if t == nil {
 		return nil
@@ -80,13 +77,13 @@ func (t *Tracing) WatchRedis(client redis.UniversalClient) error {
 		redisotel.WithTracerProvider(t.provider), redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false))
 }
 
-// Close sends what was not sent yet, at most as long as ctx.
+// Close sends the remaining spans, until ctx is done.
 func (t *Tracing) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
 	}
 	if err := t.provider.Shutdown(ctx); err != nil {
-		return fmt.Errorf("send the last spans: %w", err)
+		return fmt.Errorf("send the remaining spans: %w", err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package metrics
+package telemetry
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// scrapeTimeout bounds what a scrape asks of Redis: a store that hangs must not cost the rest.
+// scrapeTimeout bounds the Redis calls of a scrape.
 const scrapeTimeout = time.Second
 
-// gauge is one number that is read at each scrape.
+// gauge is a number that is read at each scrape.
 type gauge struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
@@ -30,7 +30,7 @@ func (g gauge) send(ch chan<- prometheus.Metric, value float64, labels ...string
 	ch <- prometheus.MustNewConstMetric(g.desc, g.kind, value, labels...)
 }
 
-// reader is a collector whose numbers are read at each scrape.
+// reader is a collector of gauges.
 type reader struct {
 	gauges  []gauge
 	collect func(ch chan<- prometheus.Metric)
@@ -46,15 +46,15 @@ func (r reader) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (r reader) Collect(ch chan<- prometheus.Metric) { r.collect(ch) }
 
-// WatchPostgres adds the numbers of a pool.
+// WatchPostgres adds the metrics of a connection pool.
 func (m *Metrics) WatchPostgres(stat func() *pgxpool.Stat) {
 	conns := newGauge("evently_postgres_connections", "Connections of the pool by state: idle, in_use, opening.", "state")
-	limit := newGauge("evently_postgres_connections_max", "Most connections that the pool may have.")
-	acquires := newCounter("evently_postgres_acquires_total", "Connections that were taken from the pool.")
-	waited := newCounter("evently_postgres_acquire_waits_total", "Connections that had to be waited for, because none was idle.")
-	cancelled := newCounter("evently_postgres_acquire_cancelled_total", "Waits for a connection that were given up.")
-	duration := newCounter("evently_postgres_acquire_seconds_total", "Time that was spent waiting for connections.")
-	opened := newCounter("evently_postgres_connections_opened_total", "Connections that were opened.")
+	limit := newGauge("evently_postgres_connections_max", "Maximum number of connections of the pool.")
+	acquires := newCounter("evently_postgres_acquires_total", "Connections acquired from the pool.")
+	waited := newCounter("evently_postgres_acquire_waits_total", "Acquires that had to wait because no connection was idle.")
+	cancelled := newCounter("evently_postgres_acquire_cancelled_total", "Acquires that were cancelled while waiting.")
+	duration := newCounter("evently_postgres_acquire_seconds_total", "Time spent acquiring connections.")
+	opened := newCounter("evently_postgres_connections_opened_total", "Opened connections.")
 	m.registry.MustRegister(reader{
 		gauges: []gauge{conns, limit, acquires, waited, cancelled, duration, opened},
 		collect: func(ch chan<- prometheus.Metric) {
@@ -72,24 +72,24 @@ func (m *Metrics) WatchPostgres(stat func() *pgxpool.Stat) {
 	})
 }
 
-// WatchRedis adds the numbers of a client's pool, and whether Redis answers a PING.
+// WatchRedis adds the metrics of a client's pool, and whether Redis replies to a PING.
 func (m *Metrics) WatchRedis(stat func() *redis.PoolStats, ping func(context.Context) error) {
-	up := newGauge("evently_redis_up", "1 when Redis answered the PING of this scrape, otherwise 0.")
+	up := newGauge("evently_redis_up", "1 if Redis replied to the PING of this scrape, else 0.")
 	conns := newGauge("evently_redis_connections", "Connections of the pool by state: idle, in_use.", "state")
-	hits := newCounter("evently_redis_pool_hits_total", "Commands that found an idle connection.")
-	misses := newCounter("evently_redis_pool_misses_total", "Commands that found none and opened one.")
+	hits := newCounter("evently_redis_pool_hits_total", "Commands that used an idle connection.")
+	misses := newCounter("evently_redis_pool_misses_total", "Commands that opened a connection.")
 	timeouts := newCounter("evently_redis_pool_timeouts_total", "Commands that got no connection in time.")
-	stale := newCounter("evently_redis_stale_connections_total", "Connections that were removed because they were broken or old.")
+	stale := newCounter("evently_redis_stale_connections_total", "Connections removed because they were broken or old.")
 	m.registry.MustRegister(reader{
 		gauges: []gauge{up, conns, hits, misses, timeouts, stale},
 		collect: func(ch chan<- prometheus.Metric) {
 			ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
 			defer cancel()
-			answered := 0.0
+			replied := 0.0
 			if ping(ctx) == nil {
-				answered = 1
+				replied = 1
 			}
-			up.send(ch, answered)
+			up.send(ch, replied)
 			s := stat()
 			conns.send(ch, float64(s.IdleConns), "idle")
 			conns.send(ch, float64(s.TotalConns-min(s.IdleConns, s.TotalConns)), "in_use")
@@ -106,11 +106,11 @@ type Rooms struct {
 	Waiting, Admitted int64
 }
 
-// WatchRooms adds how many users wait and how many are admitted. The numbers are those of Redis,
-// and so the same on every instance; they are left out while Redis does not answer.
+// WatchRooms adds the numbers of waiting and admitted users. They come from Redis, so they are the same on every instance,
+// and absent while Redis is unavailable.
 func (m *Metrics) WatchRooms(rooms func(context.Context) (Rooms, error)) {
-	waiting := newGauge("evently_waiting_room_waiting", "Users who wait, over all shows and instances.")
-	admitted := newGauge("evently_waiting_room_admitted", "Users who are admitted to shows where somebody waits, over all instances.")
+	waiting := newGauge("evently_waiting_room_waiting", "Waiting users, over all shows and instances.")
+	admitted := newGauge("evently_waiting_room_admitted", "Admitted users of shows with a queue, over all instances.")
 	m.registry.MustRegister(reader{
 		gauges: []gauge{waiting, admitted},
 		collect: func(ch chan<- prometheus.Metric) {
@@ -130,15 +130,15 @@ type Queue struct {
 	Pending, Active, Scheduled, Retry int
 	Archived                          int
 	ProcessedTotal, FailedTotal       int
-	Latency                           time.Duration // age of the oldest task that is due
+	Latency                           time.Duration // age of the oldest due task
 }
 
-// WatchQueue adds the numbers of the task queue. They are those of Redis, and so the same on every
-// instance; they are left out while Redis does not answer.
+// WatchQueue adds the numbers of the task queue. They come from Redis, so they are the same on every instance, and absent
+// while Redis is unavailable.
 func (m *Metrics) WatchQueue(read func() (Queue, error)) {
 	tasks := newGauge("evently_asynq_tasks", "Tasks in the queue by state.", "queue", "state")
-	latency := newGauge("evently_asynq_latency_seconds", "Age of the oldest task that is due.", "queue")
-	processed := newCounter("evently_asynq_processed_total", "Tasks that were worked on, failures included.", "queue")
+	latency := newGauge("evently_asynq_latency_seconds", "Age of the oldest due task.", "queue")
+	processed := newCounter("evently_asynq_processed_total", "Processed tasks, including failed ones.", "queue")
 	failed := newCounter("evently_asynq_failed_total", "Tasks that failed.", "queue")
 	m.registry.MustRegister(reader{
 		gauges: []gauge{tasks, latency, processed, failed},

@@ -6,10 +6,9 @@ import (
 	"strings"
 )
 
-// clientIP gives the address that a request comes from. Everybody can write X-Forwarded-For, so
-// only what our own proxies appended counts: from the right, the first address that is not one
-// of them. The address is not valid when the peer has none, as on a Unix socket.
-func clientIP(r *http.Request, proxies []netip.Prefix) netip.Addr {
+// clientAddr returns the address of the client of r, which is invalid if the peer has none, as on a Unix socket. Clients can
+// forge X-Forwarded-For, so it is read from the right, up to the first address that is not one of the proxies.
+func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	client := parseAddr(r.RemoteAddr)
 	if !client.IsValid() || !contains(proxies, client) {
 		return client
@@ -18,7 +17,7 @@ func clientIP(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	for i := len(hops) - 1; i >= 0; i-- {
 		hop := parseAddr(strings.TrimSpace(hops[i]))
 		if !hop.IsValid() {
-			return client // a proxy that writes nonsense is as far as we can see
+			return client
 		}
 		client = hop
 		if !contains(proxies, hop) {
@@ -28,7 +27,7 @@ func clientIP(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	return client
 }
 
-// parseAddr reads an address with or without a port.
+// parseAddr parses an address with or without a port.
 func parseAddr(s string) netip.Addr {
 	if addrPort, err := netip.ParseAddrPort(s); err == nil {
 		return addrPort.Addr().Unmap().WithZone("")

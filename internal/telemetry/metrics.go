@@ -1,14 +1,9 @@
-// Package metrics counts what Evently does, for Prometheus. Those who are counted declare small
-// interfaces of their own and know nothing of it.
-//
-// The number of series is bounded: labels are route patterns, outcomes and names from this
-// program, never ids, addresses or anything that a client chose.
-package metrics
+// Package telemetry provides the log, the metrics and the traces of the process.
+package telemetry
 
 import (
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,19 +13,20 @@ import (
 	"evently/internal/service"
 )
 
-// Build tells which binary this is.
+// Build identifies the binary.
 type Build struct {
 	Version, Commit, GoVersion string
 }
 
-// Metrics is one registry and what is in it. It is safe for concurrent use.
+// Metrics is a Prometheus registry with its collectors. It implements the recorder interfaces of the other packages. Labels
+// are route patterns, outcomes and names from this program, never ids or anything chosen by a client, so that the number
+// of series is bounded. It is safe for concurrent use.
 type Metrics struct {
 	registry *prometheus.Registry
 
 	requests        *prometheus.CounterVec
 	requestDuration *prometheus.HistogramVec
 	inFlight        prometheus.Gauge
-	answered        sync.Map // of answers by answerLabels: what the two above have for them
 
 	seatLocks   *prometheus.CounterVec
 	holds       *prometheus.CounterVec
@@ -48,54 +44,53 @@ type Metrics struct {
 }
 
 var (
-	// requestBuckets are in seconds: a lock takes milliseconds, a payment as long as its provider.
+	// Buckets are in seconds.
 	requestBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
-	// overdueBuckets are in seconds: the cleanup comes round every few minutes.
 	overdueBuckets = []float64{.1, 1, 5, 15, 30, 60, 120, 180, 300, 600, 1800}
 	jobBuckets     = []float64{.005, .025, .1, .5, 1, 5, 15, 60}
 )
 
-// New gives a registry of its own with everything that needs no store: the watchers add those.
-func New(build Build) *Metrics {
+// NewMetrics returns Metrics without those of the stores, which the Watch methods add.
+func NewMetrics(build Build) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counters("evently_http_requests_total",
-			"Requests that were answered.", "method", "route", "status"),
+			"Completed requests.", "method", "route", "status"),
 		requestDuration: histograms("evently_http_request_duration_seconds",
-			"Time from the first byte of a request to the last of its answer; event streams are left out.",
+			"Time from the first byte of a request to the last of its response, without event streams.",
 			requestBuckets, "method", "route"),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "evently_http_requests_in_flight", Help: "Requests that are being answered."}),
+			Name: "evently_http_requests_in_flight", Help: "Requests that are being served."}),
 		seatLocks: counters("evently_seat_locks_total",
 			"Attempts to lock the seats of one booking, by layer (redis, postgres) and outcome (won, lost, refused, failed).", "layer", "outcome"),
 		holds: counters("evently_holds_total",
-			"Holds by what became of them: held, confirmed, cancelled, expired.", "event"),
+			"Holds by event: held, confirmed, cancelled, expired.", "event"),
 		holdOverdue: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "evently_hold_release_delay_seconds",
-			Help:    "Dead time: from the end of a hold to its release, by the cleanup or by whoever took its seats.",
+			Help:    "Time from the expiry of a hold to the release of its seats.",
 			Buckets: overdueBuckets,
 		}),
 		payments: counters("evently_payments_total",
-			"Charges by outcome: succeeded, declined, late (came after the hold and was refunded), failed.", "outcome"),
+			"Charges by outcome: succeeded, declined, late (after the hold expired, refunded), failed.", "outcome"),
 		refunds: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "evently_refunds_total", Help: "Payments given back because their booking was cancelled."}),
+			Name: "evently_refunds_total", Help: "Refunded payments of cancelled bookings."}),
 		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "evently_redis_breaker_state",
 			Help: "State of the circuit breaker in front of Redis: 0 closed, 1 half open, 2 open.",
 		}, []string{"name"}),
 		roomAdmissions: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "evently_waiting_room_admissions_total", Help: "Users let in out of a queue."}),
+			Name: "evently_waiting_room_admissions_total", Help: "Users admitted from a queue."}),
 		roomFailures: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "evently_waiting_room_failures_total", Help: "Calls of the waiting room that Redis did not answer."}),
+			Name: "evently_waiting_room_failures_total", Help: "Waiting room calls that failed because of Redis."}),
 		jobs: counters("evently_cron_runs_total",
-			"Runs of the cron table by entry and result: ok, failed, skipped.", "entry", "result"),
+			"Job runs by entry and result: ok, failed, skipped.", "entry", "result"),
 		jobDuration: histograms("evently_cron_run_duration_seconds",
-			"Time that a run of the cron table took.", jobBuckets, "entry"),
+			"Duration of a job run.", jobBuckets, "entry"),
 		jobItems: counters("evently_cron_items_total",
-			"Things that runs of the cron table dealt with.", "entry"),
+			"Items processed by jobs.", "entry"),
 	}
 	info := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "evently_build_info", Help: "Always 1; the labels tell which binary runs.",
+		Name: "evently_build_info", Help: "Always 1; the labels identify the binary.",
 		ConstLabels: prometheus.Labels{"version": build.Version, "commit": build.Commit, "goversion": build.GoVersion},
 	})
 	info.Set(1)
@@ -106,8 +101,7 @@ func New(build Build) *Metrics {
 	return m
 }
 
-// preset makes the series that alerts and graphs divide by, so that they are 0 and not absent
-// before the first event.
+// preset creates the series that alerts and graphs divide by, so that they are 0 and not absent before the first event.
 func (m *Metrics) preset() {
 	for _, layer := range []service.LockLayer{service.LockRedis, service.LockPostgres} {
 		for _, outcome := range []service.LockOutcome{service.LockWon, service.LockLost, service.LockRefused, service.LockFailed} {
@@ -130,11 +124,11 @@ func histograms(name, help string, buckets []float64, labels ...string) *prometh
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels)
 }
 
-// Handler serves the metrics in the formats of Prometheus at GET /metrics and nothing else.
+// Handler serves GET /metrics.
 func (m *Metrics) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		// A store that does not answer must not hide what the others tell.
+		// An unavailable store must not hide the other metrics.
 		ErrorHandling: promhttp.ContinueOnError,
 		Registry:      m.registry,
 	}))
@@ -148,36 +142,13 @@ func (m *Metrics) RequestBegan() { m.inFlight.Inc() }
 func (m *Metrics) RequestEnded(method, route string, status int, took time.Duration, stream bool) {
 	m.inFlight.Dec()
 	method = boundedMethod(method)
-	labels := answerLabels{method, route, status, stream}
-	kept, found := m.answered.Load(labels)
-	if !found {
-		made := answers{count: m.requests.WithLabelValues(method, route, strconv.Itoa(status))}
-		if !stream {
-			made.duration = m.requestDuration.WithLabelValues(method, route)
-		}
-		kept, _ = m.answered.LoadOrStore(labels, made)
-	}
-	a, _ := kept.(answers) // nothing else is stored
-	a.count.Inc()
-	if a.duration != nil {
-		a.duration.Observe(took.Seconds())
+	m.requests.WithLabelValues(method, route, strconv.Itoa(status)).Inc()
+	if !stream {
+		m.requestDuration.WithLabelValues(method, route).Observe(took.Seconds())
 	}
 }
 
-// answerLabels tell apart what requests are counted by. There are as many as there are series.
-type answerLabels struct {
-	method, route string
-	status        int
-	stream        bool
-}
-
-// answers is what counts requests of the same labels.
-type answers struct {
-	count    prometheus.Counter
-	duration prometheus.Observer // nil for streams
-}
-
-// boundedMethod gives the methods that routes know, and one word for whatever else a client sends.
+// boundedMethod returns method, or "other" for one that no route has.
 func boundedMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -215,7 +186,7 @@ func (m *Metrics) RoomAdmitted(n int) { m.roomAdmissions.Add(float64(n)) }
 // RoomUnavailable implements waitingroom.Metrics.
 func (m *Metrics) RoomUnavailable() { m.roomFailures.Inc() }
 
-// BreakerChanged notes the state of a circuit breaker: closed, half-open or open.
+// BreakerChanged records the state of a circuit breaker: closed, half-open or open.
 func (m *Metrics) BreakerChanged(name, state string) {
 	values := map[string]float64{"closed": 0, "half-open": 1, "open": 2}
 	m.breaker.WithLabelValues(name).Set(values[state])

@@ -1,4 +1,4 @@
-package metrics_test
+package telemetry_test
 
 import (
 	"net/http"
@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"evently/internal/metrics"
 	"evently/internal/service"
+	"evently/internal/telemetry"
 )
 
-// scrape gives the lines of /metrics.
-func scrape(t *testing.T, m *metrics.Metrics) string {
+// scrape returns the text of /metrics.
+func scrape(t *testing.T, m *telemetry.Metrics) string {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
@@ -26,14 +26,14 @@ func wantLines(t *testing.T, scraped string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
 		if !strings.Contains(scraped, "\n"+line+"\n") {
-			t.Errorf("there is no line %s", line)
+			t.Errorf("missing line %s", line)
 		}
 	}
 }
 
-func TestWhatIsRecordedIsScraped(t *testing.T) {
+func TestMetrics_RecordedValuesAreScraped(t *testing.T) {
 	t.Parallel()
-	m := metrics.New(metrics.Build{Version: "1.2.3", Commit: "abc", GoVersion: "go1"})
+	m := telemetry.NewMetrics(telemetry.Build{Version: "1.2.3", Commit: "abc", GoVersion: "go1"})
 	m.RequestBegan()
 	m.RequestEnded("GET", "/api/v1/shows/{show_id}", 404, 30*time.Millisecond, false)
 	m.RequestBegan()
@@ -54,7 +54,7 @@ func TestWhatIsRecordedIsScraped(t *testing.T) {
 		`evently_http_request_duration_seconds_bucket{method="GET",route="/api/v1/shows/{show_id}",le="0.05"} 1`,
 		`evently_http_requests_in_flight 1`,
 		`evently_seat_locks_total{layer="redis",outcome="lost"} 1`,
-		`evently_seat_locks_total{layer="postgres",outcome="won"} 0`, // there before it happens
+		`evently_seat_locks_total{layer="postgres",outcome="won"} 0`, // before the first event
 		`evently_holds_total{event="held"} 1`,
 		`evently_holds_total{event="expired"} 1`,
 		`evently_hold_release_delay_seconds_bucket{le="60"} 0`,
@@ -71,21 +71,21 @@ func TestWhatIsRecordedIsScraped(t *testing.T) {
 	)
 }
 
-func TestAnEventStreamIsCountedAndNotTimed(t *testing.T) {
+func TestMetrics_StreamsHaveNoDuration(t *testing.T) {
 	t.Parallel()
-	m := metrics.New(metrics.Build{})
+	m := telemetry.NewMetrics(telemetry.Build{})
 	m.RequestBegan()
 	m.RequestEnded("GET", "/stream", 200, time.Hour, true)
 	scraped := scrape(t, m)
 	wantLines(t, scraped, `evently_http_requests_total{method="GET",route="/stream",status="200"} 1`)
 	if strings.Contains(scraped, `evently_http_request_duration_seconds_count{method="GET",route="/stream"}`) {
-		t.Error("the stream was timed")
+		t.Error("the stream has a duration")
 	}
 }
 
-func TestMethodsThatClientsMakeUpAreOneSeries(t *testing.T) {
+func TestMetrics_UnknownMethodsAreOneSeries(t *testing.T) {
 	t.Parallel()
-	m := metrics.New(metrics.Build{})
+	m := telemetry.NewMetrics(telemetry.Build{})
 	for _, method := range []string{"BREW", "brew", "\xff", strings.Repeat("A", 1000)} {
 		m.RequestBegan()
 		m.RequestEnded(method, "none", 405, 0, false)
@@ -93,14 +93,14 @@ func TestMethodsThatClientsMakeUpAreOneSeries(t *testing.T) {
 	wantLines(t, scrape(t, m), `evently_http_requests_total{method="other",route="none",status="405"} 4`)
 }
 
-func TestNothingElseIsServed(t *testing.T) {
+func TestMetricsHandler_ServesOnlyMetrics(t *testing.T) {
 	t.Parallel()
 	for request, status := range map[string]int{"GET /": 404, "GET /metrics/x": 404, "POST /metrics": 405} {
 		method, path, _ := strings.Cut(request, " ")
 		w := httptest.NewRecorder()
-		metrics.New(metrics.Build{}).Handler().ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		telemetry.NewMetrics(telemetry.Build{}).Handler().ServeHTTP(w, httptest.NewRequest(method, path, nil))
 		if w.Code != status {
-			t.Errorf("%s answers %d, want %d", request, w.Code, status)
+			t.Errorf("%s: status %d, want %d", request, w.Code, status)
 		}
 	}
 }
