@@ -179,22 +179,22 @@ func (a *App) jobs() []schedule.Entry {
 		Timeout: cleanupTimeout,
 		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
 	}, {
-		Name:    "seat-lock-release",
-		Spec:    releaseSchedule,
-		Timeout: cleanupTimeout,
-		Run:     a.services.Bookings.RetryReleases,
-		Told:    a.toldOfRedis,
+		Name:          "seat-lock-release",
+		Spec:          releaseSchedule,
+		Timeout:       cleanupTimeout,
+		Run:           a.services.Bookings.RetryReleases,
+		AlreadyLogged: a.toldOfRedis,
 	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Idempotency.Purge,
 	}, {
-		Name:    "waiting-room-watchdog",
-		Spec:    watchdogSchedule,
-		Timeout: watchdogTimeout,
-		Run:     a.services.Rooms.Watchdog,
-		Told:    a.toldOfRedis,
+		Name:          "waiting-room-watchdog",
+		Spec:          watchdogSchedule,
+		Timeout:       watchdogTimeout,
+		Run:           a.services.Rooms.Watchdog,
+		AlreadyLogged: a.toldOfRedis,
 	}}
 }
 
