@@ -11,12 +11,12 @@ import (
 	"evently/internal/service"
 )
 
-// newDemoCommand gives `evently demo`.
+// newDemoCommand returns `evently demo`.
 func newDemoCommand() *cobra.Command {
 	demo := &cobra.Command{
 		Use:     "demo",
-		Short:   "Load or clear data to try Evently with",
-		Long:    "Load or clear data to try Evently with. Both may be repeated, and neither touches real rows.",
+		Short:   "Load or remove demo data",
+		Long:    "Load or remove demo data. Both can be repeated, and neither changes other rows.",
 		Example: "  evently demo load\n  evently demo clear",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -24,7 +24,7 @@ func newDemoCommand() *cobra.Command {
 	demo.AddCommand(
 		&cobra.Command{
 			Use:     "load",
-			Short:   "Make the demo venues, events, shows and user complete",
+			Short:   "Create the missing demo venues, events, shows and the demo user",
 			Example: "  evently demo load",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
@@ -37,7 +37,7 @@ func newDemoCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use:     "clear",
-			Short:   "Remove the demo data that nothing else needs",
+			Short:   "Remove the demo data that nothing else refers to",
 			Example: "  evently demo clear",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
@@ -52,7 +52,7 @@ func newDemoCommand() *cobra.Command {
 	return demo
 }
 
-// withServices gives a command the use cases for as long as it runs.
+// withServices runs a command with the services, and closes them.
 func withServices(do func(*cobra.Command, *app.Services) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		cfg, log, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
