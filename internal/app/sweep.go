@@ -3,33 +3,38 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"sync"
 )
 
-// sweepers is how many cleanups of holds run beside each other in one instance, as those of several
-// instances do: each takes what no other has. One alone gets through 100,000 holds in a quarter of a
-// minute when 32 clients book beside it.
+// sweepers is how many cleanups of expired holds one instance runs concurrently. Each takes holds
+// that no other has taken. One alone needs 15 s for 100,000 holds while 32 clients book.
 const sweepers = 2
 
-// beside runs n of the same and gives what they have dealt with together. A panic is that of whoever
-// called it.
-func beside(n int, run func(ctx context.Context) (int, error)) func(ctx context.Context) (int, error) {
+// parallel returns a function that runs n copies of run concurrently and adds up their results. A panic
+// in one of them is raised again in the caller, with its stack.
+func parallel(n int, run func(ctx context.Context) (int, error)) func(ctx context.Context) (int, error) {
 	return func(ctx context.Context) (int, error) {
-		counts, errs, panics := make([]int, n), make([]error, n), make([]any, n)
+		counts, errs, panics := make([]int, n), make([]error, n), make([]error, n)
 		var group sync.WaitGroup
 		for i := range n {
 			group.Go(func() {
-				defer func() { panics[i] = recover() }()
+				defer func() {
+					if cause := recover(); cause != nil {
+						panics[i] = fmt.Errorf("%v\n%s", cause, debug.Stack())
+					}
+				}()
 				counts[i], errs[i] = run(ctx)
 			})
 		}
 		group.Wait()
+		if err := errors.Join(panics...); err != nil {
+			panic(err)
+		}
 		total := 0
-		for i := range n {
-			if panics[i] != nil {
-				panic(panics[i])
-			}
-			total += counts[i]
+		for _, count := range counts {
+			total += count
 		}
 		return total, errors.Join(errs...)
 	}
