@@ -50,6 +50,7 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 		}
 		return nil
 	})
+	c.maps.Forget(id)
 	return updated, err
 }
 
@@ -58,7 +59,7 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 // bought a seat.
 func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
 	ctx = WithPatience(ctx)
-	return c.store.InTx(ctx, func(ctx context.Context) error {
+	err := c.store.InTx(ctx, func(ctx context.Context) error {
 		if _, err := c.store.LockShow(ctx, id); err != nil {
 			return err
 		}
@@ -67,6 +68,8 @@ func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
 		}
 		return c.store.DeleteShow(ctx, id)
 	})
+	c.maps.Forget(id)
+	return err
 }
 
 // lockForChange locks the venue that the show is in, the one it is to go to, and then the show.
