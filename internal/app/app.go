@@ -277,9 +277,6 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 // closeStores closes Redis and then the pool, as far as they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
-	if a.services != nil {
-		a.services.answers.close()
-	}
 	if a.rooms != nil {
 		err = a.rooms.close()
 	}

@@ -50,9 +50,14 @@ var rooms = []room{
 		imports: []string{"internal/domain", "internal/redisbatch", "internal/redisoutage"},
 	},
 	{
-		path:    "internal/cache",
-		owns:    "answers in memory: seat maps and lists of shows, encoded once per change",
+		path:    "internal/respcache",
+		owns:    "encoded responses in memory, for a short time",
 		imports: []string{"internal/domain"},
+	},
+	{
+		path:    "internal/seatmap",
+		owns:    "the seat maps of shows in memory, encoded, with own changes applied at once",
+		imports: []string{"internal/domain", "internal/respcache"},
 	},
 	{
 		path: "internal/ratelimit",
@@ -61,7 +66,7 @@ var rooms = []room{
 	{
 		path:    "internal/handler",
 		owns:    "HTTP handlers, DTOs, strict decoding, validation",
-		imports: []string{"internal/domain", "internal/service", "internal/respond", "internal/cache"},
+		imports: []string{"internal/domain", "internal/service", "internal/respond", "internal/respcache", "internal/seatmap"},
 	},
 	{
 		path:    "internal/middleware",
@@ -210,14 +215,14 @@ var bans = []ban{
 	},
 	{
 		pkg: "time", names: []string{"Now", "Since", "Until"},
-		in:  []string{"internal/domain", "internal/service", "internal/repository", "internal/cache"},
+		in:  []string{"internal/domain", "internal/service", "internal/repository", "internal/respcache", "internal/seatmap"},
 		why: "the clock is injected",
 	},
 	{
 		pkg: "context", names: []string{"Background", "TODO"},
 		in: []string{
 			"internal/domain", "internal/service", "internal/repository", "internal/seatlock", "internal/waitingroom",
-			"internal/handler", "internal/middleware", "internal/respond", "internal/cache",
+			"internal/handler", "internal/middleware", "internal/respond", "internal/respcache", "internal/seatmap",
 		},
 		why: "contexts derive from the request's, with context.WithoutCancel for work that outlives it",
 	},

@@ -16,7 +16,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestShowsListsUpcomingShowsSoonestFirst(t *testing.T) {
+func TestShows_UpcomingSoonestFirst(t *testing.T) {
 	s := setupReading(t)
 	now := time.Now()
 	later := testkit.NewShow(t, s.pool, testkit.Show{Start: now.Add(72 * time.Hour)})
@@ -40,7 +40,7 @@ func TestShowsListsUpcomingShowsSoonestFirst(t *testing.T) {
 	}
 }
 
-func TestShowsOfAnEmptyDatabaseIsAnEmptyList(t *testing.T) {
+func TestShows_EmptyDatabaseIsAnEmptyList(t *testing.T) {
 	s := setupReading(t)
 	for _, target := range []string{"/shows", "/shows/search?venue=&event=&time_range=,&availability="} {
 		got := read[json.RawMessage](t, s.get(target), http.StatusOK)
@@ -50,7 +50,7 @@ func TestShowsOfAnEmptyDatabaseIsAnEmptyList(t *testing.T) {
 	}
 }
 
-func TestShowHasTheFieldsOfTheContract(t *testing.T) {
+func TestShow_HasAllDocumentedFields(t *testing.T) {
 	s := setupReading(t)
 	event := testkit.NewEvent(t, s.pool, "Galactic Odyssey")
 	venue := testkit.NewVenue(t, s.pool, 3, 5)
@@ -74,7 +74,7 @@ func TestShowHasTheFieldsOfTheContract(t *testing.T) {
 	}
 }
 
-func TestAvailableSeatsCountLiveBookingsOnly(t *testing.T) {
+func TestShows_AvailableSeatsCountLiveBookingsOnly(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	show := testkit.NewShow(t, s.pool, testkit.Show{})
@@ -101,7 +101,7 @@ func TestAvailableSeatsCountLiveBookingsOnly(t *testing.T) {
 	}
 }
 
-// walk follows the cursors of a list of shows to its end.
+// walk returns the ids of a list of shows, read page by page.
 func (s reading) walk(target string, limit int) (ids []int64) {
 	s.t.Helper()
 	cursor := ""
@@ -119,11 +119,11 @@ func (s reading) walk(target string, limit int) (ids []int64) {
 		}
 		cursor = "&cursor=" + url.QueryEscape(*page.NextCursor)
 	}
-	s.t.Fatal("the cursors do not end")
+	s.t.Fatal("the pages do not end")
 	return nil
 }
 
-func TestPagesWalkEveryShowOnce(t *testing.T) {
+func TestShows_PagesHaveEveryShowOnce(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	tie := time.Now().Add(48 * time.Hour).Truncate(time.Second)
@@ -151,7 +151,7 @@ func TestPagesWalkEveryShowOnce(t *testing.T) {
 	}
 }
 
-func TestSearch(t *testing.T) {
+func TestSearch_Filters(t *testing.T) {
 	s := setupReading(t)
 	base := time.Date(2090, 6, 1, 19, 0, 0, 0, time.UTC)
 	add := func(title, venue string, start time.Time) int64 {
@@ -205,7 +205,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-func TestBadParameters(t *testing.T) {
+func TestShows_InvalidParametersAreRefused(t *testing.T) {
 	s := setupReading(t)
 	cursor := func(text string) string { return "/shows?cursor=" + base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	for target, code := range map[string]string{
@@ -252,7 +252,7 @@ func TestBadParameters(t *testing.T) {
 	}
 }
 
-func TestListsTakeOneQueryHoweverLong(t *testing.T) {
+func TestLists_TakeOneQueryHoweverLong(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	for n := range 12 {
@@ -267,7 +267,7 @@ func TestListsTakeOneQueryHoweverLong(t *testing.T) {
 			read[json.RawMessage](t, s.getAs(user, target), http.StatusOK)
 			want := 1
 			if strings.HasSuffix(target, "/seats") {
-				want = 2 // with the version of the seats, in the same round trip
+				want = 2 // the version of the seats, in the same round trip
 			}
 			if got := s.queries.Statements(); len(got) != want {
 				t.Errorf("%s of %d rows: %d queries, want %d: %q", target, n+1, len(got), want, got)

@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// Every change of a seat's state is one of the show's live bookings: each of them counts by its
-	// id and by whether it is confirmed. The index of live bookings has all that is asked for.
+	// A seat changes status only when a booking of the show begins, is confirmed or ends. So the version
+	// is a hash of the ids of live bookings and whether they are confirmed. The sums and bounds are read
+	// from the index of live bookings alone.
 	seatsVersion = `
 		SELECT concat_ws(' ', s.venue_id, s.total_seats, live.bookings, live.sum, live.first_end, live.last_end)
 		FROM shows s
@@ -26,8 +27,8 @@ const (
 		) live
 		WHERE s.show_id = $1 AND s.deleted_at IS NULL`
 
-	// A seat locked by a hold that is over is available. Bookings are looked up for locked seats
-	// alone: the CASE spares a sold out hall one lookup for each of its seats.
+	// A seat whose hold has expired is available. The CASE limits the join to locked seats: a sold-out
+	// hall would else cost one lookup per seat.
 	seatPlan = `
 		SELECT seat.seat_id, seat.venue_id, seat.seat_row, seat.seat_number,
 		       CASE WHEN ss.status = 'LOCKED' AND hold.booking_id IS NULL THEN 'AVAILABLE' ELSE ss.status::text END,
@@ -42,7 +43,7 @@ const (
 		ORDER BY length(seat.seat_row), seat.seat_row COLLATE "C", seat.seat_number`
 )
 
-// SeatsVersion implements cache.SeatReader.
+// SeatsVersion implements seatmap.Reader.
 func (s *Store) SeatsVersion(ctx context.Context, showID int64) (version string, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		return notFound(q.QueryRow(ctx, seatsVersion, showID).Scan(&version), domain.ErrShowNotFound)
@@ -50,8 +51,8 @@ func (s *Store) SeatsVersion(ctx context.Context, showID int64) (version string,
 	return version, err
 }
 
-// SeatPlan implements cache.SeatReader. Version and seats are read in one round trip, the version
-// first: a change between the two is in the seats, and shows as another version the next time.
+// SeatPlan implements seatmap.Reader. It reads version and seats in one round trip, the version first:
+// a change in between is in the seats, and makes the next version differ.
 func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, seats []domain.PlannedSeat, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		seats = []domain.PlannedSeat{}
@@ -65,7 +66,7 @@ func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, sea
 			var left time.Duration
 			into := []any{&seat.ID, &seat.VenueID, (*pgtype.DriverBytes)(&seatRow), &seat.Number, (*pgtype.DriverBytes)(&status), &seat.BookingID, &left}
 			_, err := pgx.ForEachRow(rows, into, func() error {
-				// Seats come row by row, and there are three states: most names are those of the last seat.
+				// Consecutive seats share their row and often their status, so share the strings.
 				if string(seatRow) != seat.Row {
 					seat.Row = string(seatRow)
 				}

@@ -56,6 +56,14 @@ type CatalogStore interface {
 	InLongTx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
+// SeatMaps caches the seat maps of shows. It is told after each commit that changes one.
+type SeatMaps interface {
+	// Forget drops the map of a show.
+	Forget(showID int64)
+	// Reset drops all maps.
+	Reset()
+}
+
 // Catalog is what admins do with venues, seats, events and shows.
 //
 // Two locks keep every show with exactly the seats of its venue: the row of the venue, which
@@ -65,11 +73,12 @@ type CatalogStore interface {
 // one that takes it, for a statement sees nothing that was committed after it began.
 type Catalog struct {
 	store CatalogStore
+	maps  SeatMaps
 }
 
-// NewCatalog gives a Catalog over store.
-func NewCatalog(store CatalogStore) *Catalog {
-	return &Catalog{store: store}
+// NewCatalog returns a Catalog over store that keeps maps up to date.
+func NewCatalog(store CatalogStore, maps SeatMaps) *Catalog {
+	return &Catalog{store: store, maps: maps}
 }
 
 // CreateVenue makes a venue without seats.
@@ -117,6 +126,7 @@ func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.S
 		added, err = c.store.InsertSeats(ctx, venueID, places)
 		return err
 	})
+	c.maps.Reset() // also after an error: the outcome of a commit may be unknown
 	return added, err
 }
 

@@ -48,6 +48,7 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 		}
 		return nil
 	})
+	c.maps.Forget(id)
 	return updated, err
 }
 
@@ -55,7 +56,7 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 // bookings, and there alone. ErrShowNotFound; ErrShowHasBookings while somebody holds or has
 // bought a seat.
 func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
-	return c.store.InLongTx(ctx, func(ctx context.Context) error {
+	err := c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if _, err := c.store.LockShow(ctx, id); err != nil {
 			return err
 		}
@@ -64,6 +65,8 @@ func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
 		}
 		return c.store.DeleteShow(ctx, id)
 	})
+	c.maps.Forget(id)
+	return err
 }
 
 // lockForChange locks the venue that the show is in, the one it is to go to, and then the show.
