@@ -49,7 +49,7 @@ var auditChecks = []auditCheck{
 		              show_id, seat_id, array_agg(booking_id ORDER BY booking_id))
 		FROM bookings
 		JOIN booking_seats USING (booking_id)
-		WHERE status = 'CONFIRMED' OR (status = 'PENDING' AND expires_at > now())
+		WHERE ` + liveBooking + `
 		GROUP BY show_id, seat_id
 		HAVING count(*) > 1
 		LIMIT $1`},
@@ -159,7 +159,7 @@ const strayLocks = `
 	        WHERE show_seats.show_id = locks.show_id
 	          AND show_seats.seat_id = locks.seat_id
 	          AND bookings.lock_token = locks.token
-	          AND (bookings.status = 'CONFIRMED' OR (bookings.status = 'PENDING' AND bookings.expires_at > now()))
+	          AND ` + liveBooking + `
 	      )`
 
 // StrayLocks gives those of the seat locks that belong to no booking that is alive.

@@ -29,39 +29,28 @@ func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *doma
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `
 			WITH page AS MATERIALIZED (
-				SELECT s.show_id, s.event_id, s.venue_id, s.start_time, s.end_time, s.price,
-				       s.created_at, s.total_seats, e.title, v.venue_name, v.address
-				FROM shows s
-				JOIN events e ON e.event_id = s.event_id
-				JOIN venues v ON v.venue_id = s.venue_id
-				WHERE s.deleted_at IS NULL
-				  AND s.start_time > coalesce($1::timestamptz - interval '1 microsecond', now())
-				  AND (s.start_time, s.show_id) > ($2::timestamptz, $3::bigint)
-				  AND s.start_time <= $4::timestamptz
+				SELECT show_id, event_id, venue_id, start_time, end_time, price,
+				       shows.created_at, total_seats, title, venue_name, address
+				FROM shows
+				JOIN events USING (event_id)
+				JOIN venues USING (venue_id)
+				WHERE deleted_at IS NULL
+				  AND start_time > coalesce($1::timestamptz - interval '1 microsecond', now())
+				  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
+				  AND start_time <= $4::timestamptz
 				  AND ($5::text = '' OR position(
-				      upper($5 COLLATE "und-x-icu") IN upper(v.venue_name COLLATE "und-x-icu")) > 0)
+				      upper($5 COLLATE "und-x-icu") IN upper(venue_name COLLATE "und-x-icu")) > 0)
 				  AND ($6::text = '' OR position(
-				      upper($6 COLLATE "und-x-icu") IN upper(e.title COLLATE "und-x-icu")) > 0)
-				  AND (NOT $7::boolean OR s.total_seats > (
-				      SELECT coalesce(sum(b.seat_count), 0)
-				      FROM bookings b
-				      WHERE b.show_id = s.show_id
-				        AND (b.status = 'CONFIRMED' OR (b.status = 'PENDING' AND b.expires_at > now()))
-				  ))
-				ORDER BY s.start_time, s.show_id
+				      upper($6 COLLATE "und-x-icu") IN upper(title COLLATE "und-x-icu")) > 0)
+				  AND (NOT $7::boolean OR total_seats > `+takenSeats+`)
+				ORDER BY start_time, show_id
 				LIMIT $8
 			)
-			SELECT page.show_id, page.event_id, page.venue_id, page.start_time, page.end_time, page.price,
-			       page.created_at, page.event_id, page.title, page.venue_id, page.venue_name, page.address,
-			       page.total_seats, page.total_seats - taken.seats
-			FROM page
-			CROSS JOIN LATERAL (
-				SELECT coalesce(sum(b.seat_count), 0)::int AS seats
-				FROM bookings b
-				WHERE b.show_id = page.show_id
-				  AND (b.status = 'CONFIRMED' OR (b.status = 'PENDING' AND b.expires_at > now()))
-			) taken
-			ORDER BY page.start_time, page.show_id`,
+			SELECT show_id, event_id, venue_id, start_time, end_time, price,
+			       created_at, event_id, title, venue_id, venue_name, address,
+			       total_seats, total_seats - `+takenSeats+`
+			FROM page AS shows
+			ORDER BY start_time, show_id`,
 			filter.From, start, id, until, filter.Venue, filter.Event, filter.AvailableOnly, limit+1)
 		if err != nil {
 			return err
@@ -87,19 +76,13 @@ func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, err
 	var show domain.ShowDetails
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
 		err := q.QueryRow(ctx, `
-			SELECT s.show_id, s.event_id, s.venue_id, s.start_time, s.end_time, s.price,
-			       s.created_at, e.event_id, e.title, v.venue_id, v.venue_name, v.address,
-			       s.total_seats, s.total_seats - taken.seats
-			FROM shows s
-			JOIN events e ON e.event_id = s.event_id
-			JOIN venues v ON v.venue_id = s.venue_id
-			CROSS JOIN LATERAL (
-				SELECT coalesce(sum(b.seat_count), 0)::int AS seats
-				FROM bookings b
-				WHERE b.show_id = s.show_id
-				  AND (b.status = 'CONFIRMED' OR (b.status = 'PENDING' AND b.expires_at > now()))
-			) taken
-			WHERE s.show_id = $1 AND s.deleted_at IS NULL`, showID).
+			SELECT show_id, event_id, venue_id, start_time, end_time, price,
+			       shows.created_at, event_id, title, venue_id, venue_name, address,
+			       total_seats, total_seats - `+takenSeats+`
+			FROM shows
+			JOIN events USING (event_id)
+			JOIN venues USING (venue_id)
+			WHERE show_id = $1 AND deleted_at IS NULL`, showID).
 			Scan(showDetailsTargets(&show)...)
 		return notFound(err, domain.ErrShowNotFound)
 	})

@@ -3,8 +3,6 @@ package repository
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"evently/internal/domain"
 )
 
@@ -112,52 +110,18 @@ func (s *Store) FitShowSeats(ctx context.Context, id int64) error {
 	})
 }
 
-// CancelExpiredHoldsOfShow cancels the holds of a show, which the caller has locked, whose time
-// is over: their seats are free and what was paid for them is refunded. Bookings are locked
-// before seats, each in order, as everywhere; and by a statement of their own, so that the next
-// one sees a payment whose end this one waited for.
+// lockDueOfShow locks the expired holds of a show.
+const lockDueOfShow = `
+	SELECT booking_id
+	FROM bookings
+	WHERE show_id = $1 AND ` + expiredHold + `
+	ORDER BY booking_id
+	FOR UPDATE`
+
+// CancelExpiredHoldsOfShow ends the expired holds of a show that the caller has locked.
 func (s *Store) CancelExpiredHoldsOfShow(ctx context.Context, id int64) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT b.booking_id
-			FROM bookings b
-			WHERE b.show_id = $1
-			  AND b.status = 'PENDING'
-			  AND b.expires_at <= now()
-			ORDER BY b.booking_id
-			FOR UPDATE`, id)
-		if err != nil {
-			return err
-		}
-		expired, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-		if err != nil || len(expired) == 0 {
-			return err
-		}
-		_, err = q.Exec(ctx, `
-			WITH cancelled AS (
-				UPDATE bookings
-				SET status = 'CANCELLED', cancel_reason = 'expired', cancelled_at = now()
-				WHERE booking_id = ANY($2::bigint[])
-			), refunded AS (
-				UPDATE payments
-				SET status = 'refunded', refunded_at = now()
-				WHERE booking_id = ANY($2::bigint[])
-				  AND status = 'succeeded'
-			), held AS MATERIALIZED (
-				SELECT seat_id
-				FROM show_seats
-				WHERE show_id = $1
-				  AND booking_id = ANY($2::bigint[])
-				ORDER BY seat_id
-				FOR UPDATE
-			)
-			UPDATE show_seats
-			SET status = 'AVAILABLE', booking_id = NULL, locked_at = NULL
-			FROM held
-			WHERE show_seats.show_id = $1
-			  AND show_seats.seat_id = held.seat_id`, id, expired)
-		return err
-	})
+	_, err := s.expire(ctx, lockDueOfShow, id)
+	return err
 }
 
 // ShowHasLiveBookings reports whether anybody holds or has bought a seat of the show.
@@ -166,9 +130,9 @@ func (s *Store) ShowHasLiveBookings(ctx context.Context, id int64) (booked bool,
 		return q.QueryRow(ctx, `
 			SELECT EXISTS (
 				SELECT
-				FROM bookings b
-				WHERE b.show_id = $1
-				  AND (b.status = 'CONFIRMED' OR (b.status = 'PENDING' AND b.expires_at > now()))
+				FROM bookings
+				WHERE show_id = $1
+				  AND `+liveBooking+`
 			)`, id).Scan(&booked)
 	})
 	return booked, err
