@@ -178,7 +178,7 @@ func (a *App) jobs() []schedule.Entry {
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
-		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
+		Run:     parallel(sweepers, a.services.Bookings.ExpireDue),
 	}, {
 		Name:    "seat-lock-release",
 		Spec:    releaseSchedule,
