@@ -134,7 +134,7 @@ func TestAnalyticsIsBoundedAndNeverNull(t *testing.T) {
 	// 120 more shows of 12 events, with one booking each.
 	testkit.Exec(t, a.pool, `
 		WITH made AS (
-			INSERT INTO events (title) SELECT 'Event ' || n FROM generate_series(1, 12) n RETURNING event_id
+			INSERT INTO events (title, title_folded) SELECT 'Event ' || n, 'event ' || n FROM generate_series(1, 12) n RETURNING event_id
 		), shown AS (
 			INSERT INTO shows (event_id, venue_id, start_time, end_time, price)
 			SELECT event_id, (SELECT min(venue_id) FROM venues),

@@ -1,6 +1,6 @@
 package repository
 
-// SQL conditions on a row of the table bookings, under that name. They read the database's clock.
+// SQL conditions on a row of bookings, which the statement must not rename. Time is the database's.
 const (
 	// liveHold is true for a hold whose time is not over.
 	liveHold = `(bookings.status = 'PENDING' AND bookings.expires_at > now())`
@@ -11,7 +11,18 @@ const (
 	// liveBooking is true for a booking that has its seats: confirmed, or a live hold.
 	liveBooking = `(bookings.status = 'CONFIRMED' OR ` + liveHold + `)`
 
-	// takenSeats is the number of seats of live bookings of the row of shows, under that name.
+	// paidStates are the states of a payment that succeeded, even if it was refunded.
+	paidStates = `'succeeded', 'refund_pending', 'refunded'`
+
+	// maybePaid is true for a booking that was ever paid, or whose payment has no outcome yet.
+	maybePaid = `EXISTS (
+		SELECT
+		FROM payments
+		WHERE payments.booking_id = bookings.booking_id
+		  AND payments.status <> 'failed'
+	)`
+
+	// takenSeats is the number of seats of live bookings of a row of shows.
 	takenSeats = `(
 		SELECT coalesce(sum(bookings.seat_count), 0)::int
 		FROM bookings
