@@ -14,19 +14,19 @@ import (
 	"evently/internal/service"
 )
 
-// Bounds of the days that a report covers.
+// Number of days that a report covers.
 const (
 	defaultDays = 30
 	maxDays     = 365
 )
 
-// Analytics answers the admin route for figures.
+// Analytics handles the admin route for booking figures.
 type Analytics struct {
 	analytics *service.Analytics
 	reports   *cache.Answers
 }
 
-// NewAnalytics gives an Analytics over analytics, which keeps its reports in reports.
+// NewAnalytics returns an Analytics that caches its responses in reports.
 func NewAnalytics(analytics *service.Analytics, reports *cache.Answers) *Analytics {
 	return &Analytics{analytics: analytics, reports: reports}
 }
@@ -65,13 +65,13 @@ type dayBookingsDTO struct {
 	AverageBookingValue moneyOutput `json:"average_booking_value"`
 }
 
-// percentOutput is hundredths of a percent in an answer: a JSON number with at most two decimals.
+// percentOutput is hundredths of a percent, written as a JSON number with at most two decimals.
 type percentOutput int64
 
-// MarshalJSON writes the shortest exact decimal, as an amount has it.
+// MarshalJSON writes the shortest exact decimal.
 func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).MarshalJSON() }
 
-// Get answers GET /admin/analytics.
+// Get handles GET /admin/analytics.
 func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseQuery(r)
 	if err != nil {
@@ -93,7 +93,7 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// queryDays reads `days`, the number of days that a report covers.
+// queryDays reads the parameter `days`.
 func queryDays(query url.Values) (int, error) {
 	if !query.Has("days") {
 		return defaultDays, nil

@@ -88,10 +88,6 @@ func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) er
 // inTx reports whether ctx is that of a transaction that InTx opened.
 func inTx(ctx context.Context) bool { return ctx.Value(txKey{}) != nil }
 
-// wholeTables lets the statements of this transaction read whole tables, which the connections of a
-// service keep from doing: for reports that are about all rows.
-const wholeTables = `SET LOCAL enable_seqscan = on`
-
 // withinTx is run within a transaction of its own, if ctx has none.
 func (s *Store) withinTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
 	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
