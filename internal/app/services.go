@@ -82,7 +82,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Idempotency: service.NewIdempotency(store, idempotencyClaim(cfg.HTTP), idempotencyAge),
 		MyBookings:  service.NewMyBookings(store),
 		Discover:    service.NewDiscover(store),
-		Catalog:     service.NewCatalog(freshCatalog{store, answers}),
+		Catalog:     service.NewCatalog(freshCatalog{store, answers}, nil, log),
 		Analytics:   service.NewAnalytics(store),
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}

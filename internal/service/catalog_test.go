@@ -3,6 +3,7 @@ package service_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func setupCatalog(t *testing.T) catalogFixture {
 	pool, count := testkit.CountingPool(t)
 	// Tests run many at a time on a small machine: patience is not what they are about.
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	return catalogFixture{Catalog: service.NewCatalog(store), pool: pool, store: store, count: count}
+	return catalogFixture{Catalog: service.NewCatalog(store, nil, slog.New(slog.DiscardHandler)), pool: pool, store: store, count: count}
 }
 
 // places gives rows of 100 seats: A1 to A100, B1 and so on to ZZ.
