@@ -26,14 +26,15 @@ const (
 		) live
 		WHERE show_id = $1 AND deleted_at IS NULL`
 
-	// seatPlan joins live holds by show, so that one index scan finds them all.
+	// seatPlan joins seats by their venue too: by id alone the planner may read the whole table.
 	seatPlan = `
-		SELECT seat_id, seats.venue_id, seat_row, seat_number,
+		SELECT seats.seat_id, seats.venue_id, seat_row, seat_number,
 		       CASE WHEN seat.available THEN 'AVAILABLE' ELSE show_seats.status::text END,
 		       CASE WHEN seat.available THEN 0 ELSE show_seats.booking_id END,
 		       coalesce(bookings.expires_at - now(), '0')
-		FROM show_seats
-		JOIN seats USING (seat_id)
+		FROM shows
+		JOIN show_seats USING (show_id)
+		JOIN seats ON seats.venue_id = shows.venue_id AND seats.seat_id = show_seats.seat_id
 		LEFT JOIN bookings
 		       ON bookings.show_id = show_seats.show_id
 		      AND bookings.booking_id = show_seats.booking_id
@@ -42,7 +43,7 @@ const (
 			SELECT show_seats.status = 'AVAILABLE'
 			       OR (show_seats.status = 'LOCKED' AND bookings.booking_id IS NULL) AS available
 		) seat
-		WHERE show_seats.show_id = $1
+		WHERE shows.show_id = $1
 		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`
 )
 
