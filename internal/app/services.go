@@ -79,7 +79,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
 		MyBookings: service.NewMyBookings(store),
 		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(store, caches.seatMaps),
+		Catalog:    service.NewCatalog(store, caches.seatMaps, nil, log),
 		Analytics:  service.NewAnalytics(store),
 		Demo:       service.NewDemo(store, passwords.Hash),
 	}

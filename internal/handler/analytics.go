@@ -13,7 +13,7 @@ import (
 	"evently/internal/service"
 )
 
-// Bounds of the days that a report covers.
+// Number of days that a report covers.
 const (
 	defaultDays = 30
 	maxDays     = 365
@@ -91,7 +91,7 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// queryDays reads `days`, the number of days that a report covers.
+// queryDays reads the parameter `days`.
 func queryDays(query url.Values) (int, error) {
 	if !query.Has("days") {
 		return defaultDays, nil

@@ -36,7 +36,7 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	t.Helper()
 	pool, count := testkit.CountingPool(t)
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	catalog := service.NewCatalog(store, seatmap.New(store, seatmap.Options{Now: time.Now}))
+	catalog := service.NewCatalog(store, seatmap.New(store, seatmap.Options{Now: time.Now}), nil, slog.New(slog.DiscardHandler))
 	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
 	analytics := handler.NewAnalytics(service.NewAnalytics(store), respcache.New(respcache.Options{}))
 

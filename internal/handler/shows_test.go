@@ -156,10 +156,10 @@ func TestSearch_Filters(t *testing.T) {
 	base := time.Date(2090, 6, 1, 19, 0, 0, 0, time.UTC)
 	add := func(title, venue string, start time.Time) int64 {
 		v := testkit.NewVenue(t, s.pool, 1, 1)
-		testkit.Exec(t, s.pool, `UPDATE venues SET venue_name = $2 WHERE venue_id = $1`, v, venue)
+		testkit.Exec(t, s.pool, `UPDATE venues SET venue_name = $2, name_folded = $3 WHERE venue_id = $1`, v, venue, domain.Fold(venue))
 		return testkit.NewShow(t, s.pool, testkit.Show{EventID: testkit.NewEvent(t, s.pool, title), VenueID: v, Start: start})
 	}
-	past := add("Old News", "Museum", time.Date(2001, 6, 1, 19, 0, 0, 0, time.UTC))
+	add("Old News", "Museum", time.Date(2001, 6, 1, 19, 0, 0, 0, time.UTC))
 	first := add("100% Magic_Show", `Back\slash Bar`, base)
 	second := add("Żółć über alles", "Straße 7", base.Add(24*time.Hour))
 	third := add("1000 Magic Shows", "Grand Hall", base.Add(48*time.Hour))
@@ -182,6 +182,7 @@ func TestSearch_Filters(t *testing.T) {
 		{"escaped percent is literal", url.Values{"event": {`\%`}}, []int64{}},
 		{"quotes are literal", url.Values{"event": {`' OR 1=1 --`}}, []int64{}},
 		{"case beyond ASCII", url.Values{"event": {"żÓŁĆ ÜBER"}}, []int64{second}},
+		{"decomposed", url.Values{"event": {"z\u0307o\u0301"}}, []int64{second}},
 		{"sharp s", url.Values{"venue": {"STRASSE"}}, []int64{second}},
 		{"no bounds", url.Values{"time_range": {","}}, []int64{first, second, third}},
 		{"both ends inclusive", url.Values{"time_range": {"2090-06-01T19:00:00Z,2090-06-02T19:00:00Z"}}, []int64{first, second}},
@@ -190,8 +191,8 @@ func TestSearch_Filters(t *testing.T) {
 		{"an offset", url.Values{"time_range": {"2090-06-02T21:00:00+02:00,"}}, []int64{second, third}},
 		{"dates are whole days", url.Values{"time_range": {"2090-06-02,2090-06-03"}}, []int64{second, third}},
 		{"end in the past alone", url.Values{"time_range": {",2002-01-01"}}, []int64{}},
-		{"start in the past", url.Values{"time_range": {"2001-01-01,2001-12-31"}}, []int64{past}},
-		{"start in the past, open", url.Values{"time_range": {"0000-01-01T00:00:00Z,9999-12-31T23:59:59Z"}}, []int64{past, first, second, third}},
+		{"range in the past", url.Values{"time_range": {"2001-01-01,2001-12-31"}}, []int64{}},
+		{"start in the past, open", url.Values{"time_range": {"0000-01-01T00:00:00Z,9999-12-31T23:59:59Z"}}, []int64{first, second, third}},
 		{"all at once", url.Values{"event": {"magic"}, "venue": {"hall"}, "time_range": {"2090-06-03,"}, "availability": {"available"}}, []int64{third}},
 	} {
 		got := read[showsBody](t, s.get("/shows/search?"+tt.query.Encode()), http.StatusOK)

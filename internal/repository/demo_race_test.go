@@ -15,7 +15,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
+func TestDemoLoad_ConcurrentLoadsLeaveOneSet(t *testing.T) {
 	pool, _ := setupDemo(t)
 	var group sync.WaitGroup
 	for range 4 {
@@ -31,7 +31,7 @@ func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
 	}
 }
 
-func TestDemoClearRacesWithABooking(t *testing.T) {
+func TestDemoClear_RacesWithBooking(t *testing.T) {
 	pool, demo := setupDemo(t)
 	store := patient(pool)
 	for range 5 {
@@ -52,7 +52,7 @@ func TestDemoClearRacesWithABooking(t *testing.T) {
 		group.Wait()
 		bookings := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest)
 		if (held == nil) != (bookings == 1) {
-			t.Errorf("the hold said %v, and there are %d bookings", held, bookings)
+			t.Errorf("hold returned %v, and there are %d bookings", held, bookings)
 		}
 		if held != nil && !errors.Is(held, domain.ErrShowNotFound) {
 			t.Errorf("hold: %v", held)
@@ -60,8 +60,8 @@ func TestDemoClearRacesWithABooking(t *testing.T) {
 	}
 }
 
-// waits gives control back when call waits for a lock in the database, or fails the test when it
-// returns instead. What it gives is the call's error, once it has returned.
+// waits returns when call waits for a lock in the database, and fails the test if call returns
+// instead. The channel receives the error of call.
 func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
 	t.Helper()
 	done := make(chan error, 1)
@@ -78,7 +78,7 @@ func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
 	return done
 }
 
-func TestDemoLoadWaitsForAnother(t *testing.T) {
+func TestDemoLoad_WaitsForAnotherLoad(t *testing.T) {
 	pool, demo := setupDemo(t)
 	var done <-chan error
 	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
@@ -99,7 +99,7 @@ func TestDemoLoadWaitsForAnother(t *testing.T) {
 	}
 }
 
-func TestDemoClearWaitsForABookingUnderWay(t *testing.T) {
+func TestDemoClear_WaitsForBookingUnderWay(t *testing.T) {
 	pool, demo := setupDemo(t)
 	show := loadDemo(t, demo).Shows[0].ShowID
 	guest := testkit.NewUser(t, pool)

@@ -50,7 +50,7 @@ func TestHoldSeatsTakesAllOrNone(t *testing.T) {
 func TestHoldSeatsListsSeatsByRowAndNumber(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	venue := testkit.Value[int64](t, f.pool, `INSERT INTO venues (venue_name, address) VALUES ('v', 'a') RETURNING venue_id`)
+	venue := testkit.Value[int64](t, f.pool, `INSERT INTO venues (venue_name, name_folded, address) VALUES ('v', 'v', 'a') RETURNING venue_id`)
 	testkit.Exec(t, f.pool, `
 		INSERT INTO seats (venue_id, seat_row, seat_number)
 		VALUES ($1, 'AA', 1), ($1, 'Z', 10), ($1, 'Z', 9)`, venue)
