@@ -164,6 +164,16 @@ func TestDecide_SeatsOfAnExpiredHoldAreAvailable(t *testing.T) {
 	}
 }
 
+// Its end is not among what the transaction has locked, so its seats cannot be taken either.
+func TestDecide_SeatsOfAHoldThatIsNotEndedAreTaken(t *testing.T) {
+	t.Parallel()
+	state := holdState()
+	expired := holder(42, other, 2)
+	expired.ExpiresAt = now
+	state.Seats[0].Holder, state.Seats[1].Holder = expired, expired
+	wantRefusal(t, state, domain.ErrSeatsUnavailable.With("failed_seats", []int64{1, 2}))
+}
+
 func TestDecide_LimitCountsSeatsOfLiveBookings(t *testing.T) {
 	t.Parallel()
 	state := holdState()
