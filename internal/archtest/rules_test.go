@@ -60,6 +60,11 @@ var rooms = []room{
 		imports: []string{"internal/domain", "internal/respcache"},
 	},
 	{
+		path:    "internal/payment",
+		owns:    "payment providers",
+		imports: []string{"internal/domain"},
+	},
+	{
 		path: "internal/ratelimit",
 		owns: "budgets of requests in Redis, and in memory while Redis is away",
 	},

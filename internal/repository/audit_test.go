@@ -24,7 +24,7 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 	}{
 		{name: "cancelled and still on its seats", breaks: []string{
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
-			`UPDATE payments SET status = 'refunded', refunded_at = now() WHERE booking_id = $1`,
+			`UPDATE payments SET status = 'refunded', refund_requested_at = now(), refunded_at = now() WHERE booking_id = $1`,
 		}, want: []string{"seat_holder_alive"}},
 		{name: "booked for a booking that is only held", breaks: []string{
 			`UPDATE bookings SET status = 'PENDING' WHERE booking_id = $1`,
@@ -60,18 +60,18 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			`DELETE FROM payments WHERE booking_id = $1`,
 		}, want: []string{"confirmed_is_paid"}},
 		{name: "paid and refunded", breaks: []string{
-			`UPDATE payments SET status = 'refunded', refunded_at = now() WHERE booking_id = $1`,
+			`UPDATE payments SET status = 'refunded', refund_requested_at = now(), refunded_at = now() WHERE booking_id = $1`,
 		}, want: []string{"confirmed_is_paid"}},
 		{name: "paid in two parts", breaks: []string{
-			`DROP INDEX payments_one_succeeded_per_booking`,
+			`DROP INDEX payments_one_open_per_booking`,
 			`UPDATE payments SET amount = amount / 2 WHERE booking_id = $1`,
-			`INSERT INTO payments (booking_id, transaction_id, amount, status)
-			 SELECT booking_id, 'twin', amount, status FROM payments WHERE booking_id = $1`,
+			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			 SELECT booking_id, 'twin', 'twin', amount, status, paid_at FROM payments WHERE booking_id = $1`,
 		}, want: []string{"confirmed_is_paid"}},
 		{name: "paid twice", breaks: []string{
-			`DROP INDEX payments_one_succeeded_per_booking`,
-			`INSERT INTO payments (booking_id, transaction_id, amount, status)
-			 SELECT booking_id, 'twin', amount, status FROM payments WHERE booking_id = $1`,
+			`DROP INDEX payments_one_open_per_booking`,
+			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			 SELECT booking_id, 'twin', 'twin', amount, status, paid_at FROM payments WHERE booking_id = $1`,
 		}, want: []string{"confirmed_is_paid"}},
 		{name: "cancelled and not refunded", breaks: []string{
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
@@ -97,10 +97,8 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
 			booking := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0], f.seats[1])
-			f.pay(t, booking)
-			if _, err := f.store.ConfirmBooking(context.Background(), booking.UserID, booking.ID); err != nil {
-				t.Fatal(err)
-			}
+			f.mustPay(t, booking)
+			f.mustConfirm(t, booking)
 			f.audit(t) // nothing is broken yet
 			for _, sql := range tt.breaks {
 				if slices.Contains([]string{"ALTE", "DROP"}, sql[:4]) {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -33,12 +32,12 @@ func TestDemoLoad_ConcurrentLoadsLeaveOneSet(t *testing.T) {
 
 func TestDemoClear_RacesWithBooking(t *testing.T) {
 	pool, demo := setupDemo(t)
-	store := patient(pool)
+	f := fixture{pool: pool, instance: newInstance(t, pool, rules())}
 	for range 5 {
 		loaded := loadDemo(t, demo)
 		guest := testkit.NewUser(t, pool)
-		show := loaded.Shows[0].ShowID
-		seats := testkit.SeatIDs(t, pool, show)
+		f.show = loaded.Shows[0].ShowID
+		seats := testkit.SeatIDs(t, pool, f.show)
 		var group sync.WaitGroup
 		group.Go(func() {
 			if _, err := demo.Clear(t.Context()); err != nil {
@@ -47,7 +46,7 @@ func TestDemoClear_RacesWithBooking(t *testing.T) {
 		})
 		var held error
 		group.Go(func() {
-			_, held = store.HoldSeats(t.Context(), service.NewHold{UserID: guest, ShowID: show, SeatIDs: seats[:2], LockToken: "token", HoldFor: time.Minute})
+			_, held = f.hold(guest, seats[:2]...)
 		})
 		group.Wait()
 		bookings := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest)
@@ -106,10 +105,9 @@ func TestDemoClear_WaitsForBookingUnderWay(t *testing.T) {
 	seat := testkit.SeatIDs(t, pool, show)[0]
 	var done <-chan error
 	var cleared service.DemoCleared
+	bookings := newInstance(t, pool, rules()).bookings
 	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
-		_, err := patient(pool).HoldSeats(ctx, service.NewHold{
-			UserID: guest, ShowID: show, SeatIDs: []int64{seat}, LockToken: "token", HoldFor: time.Minute,
-		})
+		_, err := bookings.Lock(ctx, service.LockSeats{UserID: guest, ShowID: show, SeatIDs: []int64{seat}}, service.Request{Encoder: &encoder{}})
 		if err != nil {
 			return err
 		}

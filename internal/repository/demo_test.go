@@ -111,8 +111,8 @@ func bookDemo(t *testing.T, pool *pgxpool.Pool, userID, showID int64) int64 {
 			INSERT INTO booking_seats (booking_id, seat_id, price)
 			SELECT booking_id, seat_id, 450 FROM booking, seat
 		), paid AS (
-			INSERT INTO payments (booking_id, transaction_id, amount, status)
-			SELECT booking_id, 'transaction ' || booking_id, 450, 'succeeded' FROM booking
+			INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			SELECT booking_id, 'attempt ' || booking_id, 'transaction ' || booking_id, 450, 'succeeded', now() FROM booking
 		), booked AS (
 			UPDATE show_seats ss
 			SET status = 'BOOKED', booking_id = booking.booking_id, locked_at = now()

@@ -318,15 +318,15 @@ func TestRaceOfBookingsAndChanges(t *testing.T) {
 	f := setupCatalog(t)
 	ctx := t.Context()
 	user := testkit.NewUser(t, f.pool)
+	w := newWorld()
+	bookings := w.bookingsOn(f.store)
 	for round := range 30 {
 		show := testkit.NewShow(t, f.pool, testkit.Show{})
 		seats := testkit.SeatIDs(t, f.pool, show)
 		venue := testkit.NewVenue(t, f.pool, 2, 2)
 		hold := func(seat int64) func() error {
 			return func() error {
-				_, err := f.store.HoldSeats(ctx, service.NewHold{
-					UserID: user, ShowID: show, SeatIDs: []int64{seat}, LockToken: "token", HoldFor: time.Hour,
-				})
+				_, err := bookings.Lock(ctx, service.LockSeats{UserID: user, ShowID: show, SeatIDs: []int64{seat}}, w.request(noKey))
 				return err
 			}
 		}

@@ -19,7 +19,7 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range sweepers {
 		group.Go(func() error {
-			return guard(func() (err error) {
+			return recovered(func() (err error) {
 				for n := b.rules.CleanupBatch; err == nil && n == b.rules.CleanupBatch; counts[i] += n {
 					n, err = b.expireBatch(ctx)
 				}
