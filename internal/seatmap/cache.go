@@ -7,6 +7,7 @@ package seatmap
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -144,12 +145,15 @@ func (c *Cache) refresh(ctx context.Context, m *showMap) error {
 		c.failed(m, err)
 		return err
 	}
-	if c.options.Now().Sub(asked) > c.options.MaxAge {
-		version = "" // expiry of holds is inaccurate by as much: read the seats again next time
+	// The end of a hold is as inaccurate as the query was slow: then read the seats again next time.
+	if c.options.Now().Sub(asked) > c.options.MaxAge && slices.ContainsFunc(seats, isHeld) {
+		version = ""
 	}
 	c.account(m, m.load(version, seats, asked, pending))
 	return nil
 }
+
+func isHeld(s domain.PlannedSeat) bool { return s.Status == domain.SeatLocked }
 
 // failed drops a map whose show is gone or that was never read.
 func (c *Cache) failed(m *showMap, err error) {

@@ -182,6 +182,20 @@ func TestGet_ReadsHoldsAgainAfterASlowQuery(t *testing.T) {
 	}
 }
 
+// Reading the seats again would take as long again, for every request while the database is slow.
+func TestGet_SlowQueryWithoutHoldsIsNotRepeated(t *testing.T) {
+	r, in := setup(t, 10)
+	r.set(3, domain.SeatBooked, 1, 0)
+	r.during = func() { in.clock.Advance(maxAge + 1) }
+	for range 3 {
+		in.want(3, domain.SeatBooked, "after a slow query")
+		in.clock.Advance(2 * maxAge)
+	}
+	if n := r.plans.Load(); n != 1 {
+		t.Errorf("%d plans were read, want 1", n)
+	}
+}
+
 func TestGet_ETagIdentifiesTheContent(t *testing.T) {
 	r, in := setup(t, 300)
 	other := newInstance(t, r, in.clock)
