@@ -60,7 +60,7 @@ func TestAudit(t *testing.T) {
 	set("seat_lock:{"+text(show)+"}:"+text(seats[0]), "mine", time.Hour)
 	set("seat_lock:{"+text(show)+"}:"+text(seats[1]), "of a request that died", time.Minute)
 	set("seat_lock:other", "x", 0)
-	expect(exitOK, "11 promises checked", "", settings)
+	expect(exitOK, "11 checks", "", settings)
 
 	for name, lock := range map[string]struct {
 		key, token string
