@@ -22,15 +22,15 @@ func newAuditCommand() *cobra.Command {
 	var o app.AuditOptions
 	audit := &cobra.Command{
 		Use:   "audit",
-		Short: "Check the consistency of the data",
-		Long: "Check the consistency of the data: no seat is sold twice, CONFIRMED bookings are paid once and have their seats,\n" +
-			"CANCELLED ones have none and are refunded, holds end in time, seat locks belong to holds.\n\n" +
-			"It only reads: DATABASE_URL in one snapshot, and REDIS_URL, if set, in small steps. It may run while the service\n" +
-			"is busy. Violations are lines on the standard output. The exit code is 0 without violations, 1 with violations\n" +
-			"or if the audit failed, and 2 if the command line is invalid.",
+		Short: "Check the data in the stores",
+		Long: "Check the data in the stores: no seat is sold twice, CONFIRMED bookings are paid once and have their seats,\n" +
+			"CANCELLED ones have none and are refunded, holds expire in time, and seat locks belong to holds.\n\n" +
+			"The audit only reads, DATABASE_URL in one snapshot and REDIS_URL, if it is set, in small steps, and can run\n" +
+			"while the service is busy. It prints each violation as a line on standard output. The exit code is 0 without\n" +
+			"violations, 1 with some or if the audit was not finished, and 2 if the command line is wrong.",
 		Example: "  evently audit\n" +
 			"  evently audit --limit 1000 > violations.txt\n" +
-			"  evently audit --grace 10m       tolerate a late cleanup",
+			"  evently audit --grace 10m",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.Limit < 1 || o.Limit > maxAuditLimit {
 				return fmt.Errorf("--limit must be from 1 to %d", maxAuditLimit)
@@ -43,10 +43,10 @@ func newAuditCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd, o) },
 	}
 	audit.Flags().DurationVar(&o.Grace, "grace", 0,
-		"tolerated delay of expired holds, and age of locks without a hold (default: the interval of CLEANUP_SCHEDULE and a minute)")
+		"how long a hold may be overdue and a lock without a hold may last (default: the interval of CLEANUP_SCHEDULE and a minute)")
 	audit.Flags().DurationVar(&o.Settle, "settle", 0,
-		"delay until a lock without a hold is checked again, because its request may still run (default: the longest request)")
-	audit.Flags().IntVar(&o.Limit, "limit", 100, "violations to print per check")
+		"when to check a lock without a hold again, which may belong to a running request (default: the longest time of a request)")
+	audit.Flags().IntVar(&o.Limit, "limit", 100, "violations of each check to print")
 	return audit
 }
 
@@ -66,7 +66,7 @@ func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
 		if client, err = app.OpenRedis(cfg.Redis); err != nil {
 			return err
 		}
-		defer func() { _ = client.Close() }() // read only
+		defer func() { _ = client.Close() }()
 	}
 
 	start := time.Now()
@@ -74,11 +74,11 @@ func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
 	return errors.Join(printAudit(cmd.OutOrStdout(), report, client != nil, time.Since(start)), failedAudit(report, err))
 }
 
-// failedAudit returns the error of the command.
+// failedAudit returns the error that sets the exit code.
 func failedAudit(report service.AuditReport, err error) error {
 	switch {
 	case err != nil:
-		return fmt.Errorf("the audit failed: %w", err)
+		return fmt.Errorf("the audit was not finished: %w", err)
 	case len(report.Violations) > 0:
 		return fmt.Errorf("%d violation(s)", len(report.Violations))
 	}
@@ -96,7 +96,7 @@ func printAudit(out io.Writer, report service.AuditReport, locks bool, took time
 	case !locks:
 		note = "; seat locks were not checked, REDIS_URL is not set"
 	case report.MoreLocks:
-		note = "; not all seat locks were checked"
+		note = "; there are more seat locks than were checked"
 	}
 	_, err := fmt.Fprintf(out, "%d checks in %s, %d violation(s)%s\n",
 		report.Checks, took.Round(time.Millisecond), len(report.Violations), note)

@@ -15,8 +15,8 @@ import (
 func newDemoCommand() *cobra.Command {
 	demo := &cobra.Command{
 		Use:     "demo",
-		Short:   "Load or remove demo data",
-		Long:    "Load or remove demo data. Both can be repeated, and neither changes other rows.",
+		Short:   "Load or clear data to try Evently with",
+		Long:    "Load or clear data to try Evently with. Both may be repeated, and neither touches real rows.",
 		Example: "  evently demo load\n  evently demo clear",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -24,7 +24,7 @@ func newDemoCommand() *cobra.Command {
 	demo.AddCommand(
 		&cobra.Command{
 			Use:     "load",
-			Short:   "Create the missing demo venues, events, shows and the demo user",
+			Short:   "Add what is missing of the demo venues, events, shows and user",
 			Example: "  evently demo load",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
@@ -52,7 +52,7 @@ func newDemoCommand() *cobra.Command {
 	return demo
 }
 
-// withServices runs a command with the services, and closes them.
+// withServices runs a command with the use cases and closes the stores after it.
 func withServices(do func(*cobra.Command, *app.Services) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		cfg, log, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
@@ -78,7 +78,7 @@ func printLoaded(out io.Writer, l service.DemoLoaded) error {
 		}
 	}
 	if err == nil && l.EmailTaken {
-		_, err = fmt.Fprintf(out, "There is no demo user: a real user has %s\n", service.DemoEmail)
+		_, err = fmt.Fprintf(out, "No demo user was added: another user has %s\n", service.DemoEmail)
 	}
 	return err
 }

@@ -19,15 +19,16 @@ func newMigrateCommand() *cobra.Command {
 	migrate := &cobra.Command{
 		Use:   "migrate",
 		Short: "Change the schema of the database",
-		Long: "Change the schema of the database in MIGRATE_DATABASE_URL (default: DATABASE_URL).\n" +
-			"Concurrent migrations wait for each other. The URL must not point to a pooler in transaction mode.",
+		Long: "Change the schema of the database in MIGRATE_DATABASE_URL or, when that is not set, DATABASE_URL.\n" +
+			"Instances and commands that do so at the same time take turns. The URL must not point to a\n" +
+			"pooler in transaction mode. A database of another service, or one that is not UTF8, is refused.",
 		Example: "  evently migrate up\n  evently migrate status\n  evently migrate reset --yes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	migrate.AddCommand(
-		newMigrationCommand("up", "Apply all pending migrations", schema.Up),
-		newMigrationCommand("down", "Roll back the last migration and delete its data", schema.Down),
+		newMigrationCommand("up", "Apply all migrations that are missing", schema.Up),
+		newMigrationCommand("down", "Revert the last migration, with the data in what it created", schema.Down),
 		newMigrateStatusCommand(),
 		newMigrateResetCommand(),
 	)
@@ -80,13 +81,13 @@ func newMigrateStatusCommand() *cobra.Command {
 
 func newMigrateResetCommand() *cobra.Command {
 	var yes bool
-	reset := newMigrationCommand("reset", "Roll back all migrations and delete all data", schema.Reset)
+	reset := newMigrationCommand("reset", "Revert all migrations: all rows are lost", schema.Reset)
 	reset.Example = "  evently migrate reset --yes"
-	reset.Flags().BoolVar(&yes, "yes", false, "confirm that all data is deleted")
+	reset.Flags().BoolVar(&yes, "yes", false, "confirm that all rows may be lost")
 	do := reset.RunE
 	reset.RunE = func(cmd *cobra.Command, args []string) error {
 		if !yes {
-			return errors.New("this deletes all data: confirm with --yes")
+			return errors.New("this deletes all rows of the database: confirm with --yes")
 		}
 		return do(cmd, args)
 	}
