@@ -4,18 +4,18 @@ CREATE TYPE user_role AS ENUM ('user', 'admin');
 CREATE TABLE users (
     user_id       bigint GENERATED ALWAYS AS IDENTITY,
     email         text        NOT NULL,
+    email_key     text        NOT NULL,
     password_hash text        NOT NULL,
     role          user_role   NOT NULL DEFAULT 'user',
     demo_key      text,
     created_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT users_pkey PRIMARY KEY (user_id),
     CONSTRAINT users_email_length CHECK (length(email) BETWEEN 3 AND 254),
+    CONSTRAINT users_email_key_key UNIQUE (email_key),
     CONSTRAINT users_demo_key_key UNIQUE (demo_key)
 );
+COMMENT ON COLUMN users.email_key IS 'The email, case folded by the service: emails are compared by it, whatever the locale of the database.';
 COMMENT ON COLUMN users.demo_key IS 'Set on rows that the demo data owns; NULL on everything else.';
-
--- Email addresses are compared without regard to case; the spelling the user gave is kept.
-CREATE UNIQUE INDEX users_email_key ON users (lower(email));
 
 CREATE TABLE venues (
     venue_id   bigint GENERATED ALWAYS AS IDENTITY,
@@ -35,7 +35,7 @@ CREATE TABLE seats (
     seat_number integer NOT NULL,
     CONSTRAINT seats_pkey PRIMARY KEY (seat_id),
     CONSTRAINT seats_venue_fkey FOREIGN KEY (venue_id) REFERENCES venues (venue_id) ON DELETE CASCADE,
-    CONSTRAINT seats_row_length CHECK (length(seat_row) BETWEEN 1 AND 4),
+    CONSTRAINT seats_row_length CHECK (length(seat_row) BETWEEN 1 AND 16),
     CONSTRAINT seats_number_positive CHECK (seat_number > 0),
     CONSTRAINT seats_venue_row_number_key UNIQUE (venue_id, seat_row, seat_number)
 );

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"evently/internal/domain"
@@ -134,9 +133,9 @@ func clientSubject(addr netip.Addr) string {
 	return "client:" + addr.String()
 }
 
-// emailSubject hashes the email: no address of a person is to be read in Redis.
+// emailSubject hashes the email, in the form in which accounts compare it, so that Redis stores none.
 func emailSubject(email string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	sum := sha256.Sum256([]byte(domain.EmailKey(email)))
 	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 

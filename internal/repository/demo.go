@@ -48,9 +48,9 @@ func (s *Store) HasDemoUser(ctx context.Context) (exists bool, err error) {
 func (s *Store) SaveDemoUser(ctx context.Context, email, passwordHash string) (added bool, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
-			INSERT INTO users (email, password_hash, demo_key)
-			VALUES ($1, $2, $3)
-			ON CONFLICT DO NOTHING`, email, passwordHash, demoUserKey)
+			INSERT INTO users (email, email_key, password_hash, demo_key)
+			VALUES ($1, $2, $3, $4)
+			ON CONFLICT DO NOTHING`, email, domain.EmailKey(email), passwordHash, demoUserKey)
 		added = tag.RowsAffected() == 1
 		return err
 	})
