@@ -126,7 +126,7 @@ func hashRequest(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, domain.ErrBodyTooLarge
+		return nil, respond.ErrBodyTooLarge
 	case err != nil:
 		return nil, domain.ErrInvalidJSON.WithMessage("The request body could not be read").WithCause(err)
 	}

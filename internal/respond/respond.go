@@ -64,20 +64,20 @@ func head(w http.ResponseWriter, status, length int) {
 
 // statuses is the whole mapping from kinds of error to HTTP.
 var statuses = map[domain.Kind]int{
-	domain.KindInternal:         http.StatusInternalServerError,
-	domain.KindInvalid:          http.StatusBadRequest,
-	domain.KindUnauthenticated:  http.StatusUnauthorized,
-	domain.KindPaymentRequired:  http.StatusPaymentRequired,
-	domain.KindForbidden:        http.StatusForbidden,
-	domain.KindNotFound:         http.StatusNotFound,
-	domain.KindMethodNotAllowed: http.StatusMethodNotAllowed,
-	domain.KindConflict:         http.StatusConflict,
-	domain.KindGone:             http.StatusGone,
-	domain.KindTooLarge:         http.StatusRequestEntityTooLarge,
-	domain.KindUnsupportedMedia: http.StatusUnsupportedMediaType,
-	domain.KindUnprocessable:    http.StatusUnprocessableEntity,
-	domain.KindTooManyRequests:  http.StatusTooManyRequests,
-	domain.KindUnavailable:      http.StatusServiceUnavailable,
+	domain.KindInternal:        http.StatusInternalServerError,
+	domain.KindInvalid:         http.StatusBadRequest,
+	domain.KindUnauthenticated: http.StatusUnauthorized,
+	domain.KindPaymentRequired: http.StatusPaymentRequired,
+	domain.KindForbidden:       http.StatusForbidden,
+	domain.KindNotFound:        http.StatusNotFound,
+	kindMethodNotAllowed:       http.StatusMethodNotAllowed,
+	domain.KindConflict:        http.StatusConflict,
+	domain.KindExpired:         http.StatusGone,
+	kindBodyTooLarge:           http.StatusRequestEntityTooLarge,
+	kindUnsupportedMediaType:   http.StatusUnsupportedMediaType,
+	domain.KindKeyReused:       http.StatusUnprocessableEntity,
+	domain.KindLimited:         http.StatusTooManyRequests,
+	domain.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
 // statusClientGone is what the access log shows for a request whose client did not wait for

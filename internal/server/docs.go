@@ -18,7 +18,6 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"evently/api"
-	"evently/internal/domain"
 	"evently/internal/handler"
 	"evently/internal/respond"
 )
@@ -68,7 +67,7 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
-			return domain.ErrRouteNotFound
+			return respond.ErrRouteNotFound
 		}
 		return serve(w, r)
 	}))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
@@ -17,7 +16,7 @@ var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.Me
 
 // routeNotFound answers what is no route; a path with a slash too many at its end is none.
 func routeNotFound(http.ResponseWriter, *http.Request) error {
-	return domain.ErrRouteNotFound
+	return respond.ErrRouteNotFound
 }
 
 // methodNotAllowed answers a path that is a route with other methods, and names them. A method
@@ -26,10 +25,10 @@ func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 		allowed := allowedMethods(routes, r)
 		if len(allowed) == 0 {
-			return domain.ErrRouteNotFound
+			return respond.ErrRouteNotFound
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return domain.ErrMethodNotAllowed
+		return respond.ErrMethodNotAllowed
 	})
 }
 
