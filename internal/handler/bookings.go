@@ -67,17 +67,7 @@ func (h *Bookings) ReadLock(w http.ResponseWriter, r *http.Request) *domain.Seat
 }
 
 func readLock(w http.ResponseWriter, r *http.Request) (request lockRequest, err error) {
-	body, err := readRequiredBody(w, r, maxBody)
-	if err != nil {
-		return request, err
-	}
-	if err := requireJSON(r); err != nil {
-		return request, err
-	}
-	if plain, ok := readPlainLock(body); ok {
-		return plain, nil
-	}
-	err = decodeBody(r, body, &request)
+	err = decode(w, r, maxBody, &request)
 	return request, err
 }
 
@@ -115,7 +105,7 @@ func (h *Bookings) locked(hold domain.Hold) lockResponse {
 
 type payRequest struct {
 	BookingID int64       `json:"booking_id" validate:"required,gt=0"`
-	Amount    amountInput `json:"amount" validate:"required,number"`
+	Amount    amountInput `json:"amount" validate:"required"`
 	Outcome   string      `json:"outcome" validate:"omitempty,oneof=success decline"`
 }
 

@@ -15,7 +15,7 @@ import (
 	"evently/internal/domain"
 )
 
-// seatStatusDTO is what AppendSeats writes by hand, in the words of encoding/json.
+// seatStatusDTO is what AppendSeats encodes.
 type seatStatusDTO struct {
 	seatDTO
 	Status domain.SeatStatus `json:"status"`
@@ -155,10 +155,10 @@ func FuzzTimeRange(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		from, until, why := parseTimeRange(text)
-		if why != "" {
+		from, until, err := parseTimeRange(text)
+		if err != nil {
 			if from != nil || until != nil {
-				t.Errorf("%q: bounds beside %q", text, why)
+				t.Errorf("%q: bounds with an error: %v", text, err)
 			}
 			return
 		}
@@ -166,12 +166,12 @@ func FuzzTimeRange(f *testing.F) {
 			t.Errorf("%q: %v is after %v", text, from, until)
 		}
 		for _, bound := range []*time.Time{from, until} {
-			// What PostgreSQL can hold, and more.
+			// PostgreSQL can store more than this.
 			if bound != nil && (bound.Year() < -1 || bound.Year() > 10_000) {
 				t.Errorf("%q: %v", text, bound)
 			}
 		}
-		// What was read, written again, reads the same.
+		// A range that is formatted and parsed again is the same.
 		again := ","
 		if from != nil {
 			again = from.Format(time.RFC3339Nano) + again
@@ -181,31 +181,32 @@ func FuzzTimeRange(f *testing.F) {
 		}
 		outside := func(t *time.Time) bool { return t != nil && (t.Year() < 0 || t.Year() > 9999) }
 		if outside(from) || outside(until) {
-			return // an offset moved it to a year that RFC 3339 cannot write
+			return // an offset moved it to a year that RFC 3339 does not have
 		}
-		from2, until2, why := parseTimeRange(again)
-		if why != "" || !reflect.DeepEqual(from, from2) || !reflect.DeepEqual(until, until2) {
-			t.Errorf("%q reads as %q, which reads as %v to %v (%s)", text, again, from2, until2, why)
+		from2, until2, err := parseTimeRange(again)
+		if err != nil || !reflect.DeepEqual(from, from2) || !reflect.DeepEqual(until, until2) {
+			t.Errorf("%q reads as %q, which reads as %v to %v (%v)", text, again, from2, until2, err)
 		}
 	})
 }
 
 func FuzzQueryCursor(f *testing.F) {
+	shows, bookings := newList("shows"), bookingsList(1, nil)
 	f.Add("", int64(1), int64(1))
 	f.Add("c2hvd3M6MTox", int64(-1), int64(0))
-	f.Add(*encodeCursor(showsCursor, 1, 2), int64(1)<<62, int64(-1)<<63)
+	f.Add(*shows.cursor(1, 2), int64(1)<<62, int64(-1)<<63)
 	f.Fuzz(func(t *testing.T, text string, a, b int64) {
 		query := url.Values{"cursor": {text}}
-		if key, err := queryCursor(query, showsCursor, 2); err == nil && len(key) != 2 {
+		if key, err := shows.queryCursor(query, 2); err == nil && len(key) != 2 {
 			t.Errorf("%q: %v", text, key)
 		}
-		if _, after, err := showsPage(query); err == nil && (after == nil || after.ShowID < 1) {
+		if _, after, err := showsPage(query, shows); err == nil && (after == nil || after.ShowID < 1) {
 			t.Errorf("%q: %v", text, after)
 		}
-		if _, after, err := bookingsPage(query); err == nil && after < 1 {
+		if _, after, err := bookingsPage(query, bookings); err == nil && after < 1 {
 			t.Errorf("%q: %v", text, after)
 		}
-		key, err := queryCursor(url.Values{"cursor": {*encodeCursor(showsCursor, a, b)}}, showsCursor, 2)
+		key, err := shows.queryCursor(url.Values{"cursor": {*shows.cursor(a, b)}}, 2)
 		if err != nil || key[0] != a || key[1] != b {
 			t.Errorf("%d, %d came back as %v (%v)", a, b, key, err)
 		}

@@ -42,18 +42,18 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := showsPage(query)
+	list := newList("shows")
+	limit, after, err := showsPage(query, list)
 	if err != nil {
 		return err
 	}
 	return h.answer(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Upcoming(ctx, after, limit)
-		return toShows(shows, more), err
+		return toShows(shows, more, list), err
 	})
 }
 
-// Search answers GET /shows/search. A parameter that is empty does not narrow the search, and
-// a cursor that was made under another filter is still a place in time to go on from.
+// Search serves GET /shows/search. A parameter that is empty does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseQuery(r)
 	if err != nil {
@@ -63,13 +63,15 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := showsPage(query)
+	key := searchKey(filter)
+	list := newList("search", key)
+	limit, after, err := showsPage(query, list)
 	if err != nil {
 		return err
 	}
-	return h.answer(w, r, searchKey(filter, after, limit), func(ctx context.Context) (any, error) {
+	return h.answer(w, r, pageKey(key, after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Search(ctx, filter, after, limit)
-		return toShows(shows, more), err
+		return toShows(shows, more, list), err
 	})
 }
 
@@ -118,16 +120,16 @@ func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
 }
 
-// searchKey tells one page of a search from all others.
-func searchKey(filter domain.ShowFilter, after *domain.ShowPosition, limit int) string {
+// searchKey identifies the filters of a search.
+func searchKey(filter domain.ShowFilter) string {
 	moment := func(t *time.Time) string {
 		if t == nil {
 			return "-"
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	return pageKey(fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
-		moment(filter.From), moment(filter.Until), filter.AvailableOnly), after, limit)
+	return fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
+		moment(filter.From), moment(filter.Until), filter.AvailableOnly)
 }
 
 // Seats answers GET /shows/{show_id}/seats.
@@ -160,15 +162,12 @@ func showFilter(query url.Values) (filter domain.ShowFilter, err error) {
 	return filter, err
 }
 
-// showsCursor is the kind of the cursors of lists of shows: start in microseconds, then id.
-const showsCursor = "shows"
-
-// showsPage reads the limit and the place of a list of shows.
-func showsPage(query url.Values) (limit int, after *domain.ShowPosition, err error) {
+// showsPage reads the limit and the cursor of a list of shows: start in microseconds, then id.
+func showsPage(query url.Values, l listID) (limit int, after *domain.ShowPosition, err error) {
 	if limit, err = queryLimit(query); err != nil {
 		return 0, nil, err
 	}
-	key, err := queryCursor(query, showsCursor, 2)
+	key, err := l.queryCursor(query, 2)
 	if err != nil || key == nil {
 		return limit, nil, err
 	}
@@ -180,11 +179,11 @@ func showsPage(query url.Values) (limit int, after *domain.ShowPosition, err err
 	return limit, &domain.ShowPosition{StartTime: start, ShowID: key[1]}, nil
 }
 
-func toShows(shows []domain.ShowDetails, more bool) showsResponse {
+func toShows(shows []domain.ShowDetails, more bool, l listID) showsResponse {
 	response := showsResponse{Shows: mapSlice(shows, toShowDetails)}
 	if more {
 		last := shows[len(shows)-1]
-		response.NextCursor = encodeCursor(showsCursor, last.StartTime.UnixMicro(), last.ID)
+		response.NextCursor = l.cursor(last.StartTime.UnixMicro(), last.ID)
 	}
 	return response
 }
