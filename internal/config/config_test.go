@@ -97,7 +97,6 @@ func TestLoad_InvalidVariables(t *testing.T) {
 		{"bool", valid("MIGRATE_ON_START=perhaps"), "MIGRATE_ON_START: must be true or false"},
 		{"rate", valid("PAYMENT_SUCCESS_RATE=1.1"), "PAYMENT_SUCCESS_RATE: must be from 0 to 1"},
 		{"rate NaN", valid("PAYMENT_SUCCESS_RATE=NaN"), "PAYMENT_SUCCESS_RATE: must be from 0 to 1"},
-		{"hashing queue slower than the response", valid("PASSWORD_QUEUE_WAIT=30s"), "PASSWORD_QUEUE_WAIT: must be below HTTP_WRITE_TIMEOUT (30s)"},
 		{"payment slower than the response", valid("PAYMENT_DELAY=30s"), "PAYMENT_DELAY: must be below HTTP_WRITE_TIMEOUT (30s)"},
 		{"seconds", valid("SEAT_LOCK_TIMEOUT=ten"), "SEAT_LOCK_TIMEOUT: must be a number of seconds"},
 		{"seconds bounds", valid("SEAT_LOCK_TIMEOUT=0"), "SEAT_LOCK_TIMEOUT: must be from 1s to 24h"},

@@ -258,9 +258,6 @@ func (f *faults) rest(c *Config) {
 	if c.WaitingRoom.Refresh%time.Second != 0 {
 		f.add("WAITING_ROOM_REFRESH_INTERVAL", "must be whole seconds")
 	}
-	if c.HTTP.WriteTimeout > 0 && c.Auth.PasswordQueueWait >= c.HTTP.WriteTimeout {
-		f.add("PASSWORD_QUEUE_WAIT", "must be below HTTP_WRITE_TIMEOUT (%s)", c.HTTP.WriteTimeout)
-	}
 	if c.HTTP.WriteTimeout > 0 && c.Payment.Delay >= c.HTTP.WriteTimeout {
 		f.add("PAYMENT_DELAY", "must be below HTTP_WRITE_TIMEOUT (%s)", c.HTTP.WriteTimeout)
 	}
