@@ -21,7 +21,7 @@ import (
 	"evently/internal/testkit"
 )
 
-// reading is the routes that read shows and bookings, over a database of their own.
+// reading has the routes that read shows and bookings, on a database of its own.
 type reading struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
@@ -29,12 +29,11 @@ type reading struct {
 	queries *testkit.QueryCount
 }
 
-// setupReading mounts the routes. A request carries the identity that get is given.
+// setupReading mounts the routes.
 func setupReading(t *testing.T) reading {
 	t.Helper()
 	t.Parallel()
 	pool, queries := testkit.CountingPool(t)
-	// Tests run many at a time on a small machine: patience is not what they are about.
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	shows := handler.NewShows(service.NewDiscover(store),
 		cache.NewSeatMaps(store, handler.AppendSeats, askAlways()), cache.NewAnswers(askAlways()))
@@ -53,13 +52,13 @@ func setupReading(t *testing.T) reading {
 	return reading{t: t, pool: pool, routes: r, queries: queries}
 }
 
-// get sends a request with headers given as name, value, name, value.
+// get sends a request without an identity, with headers as name, value, name, value.
 func (s reading) get(target string, headers ...string) *http.Response {
 	s.t.Helper()
 	return s.getAs(0, target, headers...)
 }
 
-// getAs sends a request of a user; 0 is nobody.
+// getAs sends a request of a user; 0 is none.
 func (s reading) getAs(userID int64, target string, headers ...string) *http.Response {
 	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodGet, target, nil)
@@ -74,7 +73,7 @@ func (s reading) getAs(userID int64, target string, headers ...string) *http.Res
 	return w.Result()
 }
 
-// read gives the body of an answer that must have this status.
+// read requires the status and decodes the body of a response.
 func read[T any](t *testing.T, response *http.Response, status int) T {
 	t.Helper()
 	body, err := io.ReadAll(response.Body)
@@ -141,5 +140,5 @@ func book(t *testing.T, pool *pgxpool.Pool, userID, showID int64, status domain.
 	return id
 }
 
-// askAlways has a cache ask the store for each request, as tests do that change rows by themselves.
+// askAlways turns caching off: tests change rows directly.
 func askAlways() cache.Options { return cache.Options{MaxBytes: 1 << 20, Now: time.Now} }

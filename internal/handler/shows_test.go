@@ -16,7 +16,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestShowsListsUpcomingShowsSoonestFirst(t *testing.T) {
+func TestShows_UpcomingSoonestFirst(t *testing.T) {
 	s := setupReading(t)
 	now := time.Now()
 	later := testkit.NewShow(t, s.pool, testkit.Show{Start: now.Add(72 * time.Hour)})
@@ -40,7 +40,7 @@ func TestShowsListsUpcomingShowsSoonestFirst(t *testing.T) {
 	}
 }
 
-func TestShowsOfAnEmptyDatabaseIsAnEmptyList(t *testing.T) {
+func TestShows_EmptyListIsNotNull(t *testing.T) {
 	s := setupReading(t)
 	for _, target := range []string{"/shows", "/shows/search?venue=&event=&time_range=,&availability="} {
 		got := read[json.RawMessage](t, s.get(target), http.StatusOK)
@@ -50,7 +50,7 @@ func TestShowsOfAnEmptyDatabaseIsAnEmptyList(t *testing.T) {
 	}
 }
 
-func TestShowHasTheFieldsOfTheContract(t *testing.T) {
+func TestShow_FieldsOfTheContract(t *testing.T) {
 	s := setupReading(t)
 	event := testkit.NewEvent(t, s.pool, "Galactic Odyssey")
 	venue := testkit.NewVenue(t, s.pool, 3, 5)
@@ -74,7 +74,7 @@ func TestShowHasTheFieldsOfTheContract(t *testing.T) {
 	}
 }
 
-func TestAvailableSeatsCountLiveBookingsOnly(t *testing.T) {
+func TestShows_AvailableSeatsCountLiveBookings(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	show := testkit.NewShow(t, s.pool, testkit.Show{})
@@ -123,7 +123,7 @@ func (s reading) walk(target string, limit int) (ids []int64) {
 	return nil
 }
 
-func TestPagesWalkEveryShowOnce(t *testing.T) {
+func TestShows_PagesHaveEveryShowOnce(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	tie := time.Now().Add(48 * time.Hour).Truncate(time.Second)
@@ -205,7 +205,7 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-func TestBadParameters(t *testing.T) {
+func TestShows_InvalidParameters(t *testing.T) {
 	s := setupReading(t)
 	for range 2 { // a page and one more
 		testkit.NewShow(t, s.pool, testkit.Show{})
@@ -261,7 +261,7 @@ func TestBadParameters(t *testing.T) {
 	}
 }
 
-func TestListsTakeOneQueryHoweverLong(t *testing.T) {
+func TestLists_OneQueryEach(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	for n := range 12 {
