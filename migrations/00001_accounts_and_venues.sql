@@ -4,15 +4,15 @@ CREATE TYPE user_role AS ENUM ('user', 'admin');
 CREATE TABLE users (
     user_id       bigint GENERATED ALWAYS AS IDENTITY,
     email         text        NOT NULL,
+    email_key     text        NOT NULL,
     password_hash text        NOT NULL,
     role          user_role   NOT NULL DEFAULT 'user',
     created_at    timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT users_pkey PRIMARY KEY (user_id),
-    CONSTRAINT users_email_length CHECK (length(email) BETWEEN 3 AND 254)
+    CONSTRAINT users_email_length CHECK (length(email) BETWEEN 3 AND 254),
+    CONSTRAINT users_email_key_key UNIQUE (email_key)
 );
-
--- Email addresses are compared without regard to case; the spelling the user gave is kept.
-CREATE UNIQUE INDEX users_email_key ON users (lower(email));
+COMMENT ON COLUMN users.email_key IS 'The email, case folded by the service: emails are compared by it, whatever the locale of the database.';
 
 CREATE TABLE venues (
     venue_id    bigint GENERATED ALWAYS AS IDENTITY,

@@ -94,8 +94,8 @@ func (in *instance) addUsers(ctx context.Context, n int) (tokens []string, err e
 	var first int64
 	err = in.pool.QueryRow(ctx, `
 		WITH added AS (
-			INSERT INTO users (email, password_hash)
-			SELECT 'user' || i || '@bench.example', '!' FROM generate_series(1, $1::int) AS i
+			INSERT INTO users (email, email_key, password_hash)
+			SELECT 'user' || i || '@bench.example', 'user' || i || '@bench.example', '!' FROM generate_series(1, $1::int) AS i
 			RETURNING user_id
 		)
 		SELECT min(user_id) FROM added`, n).Scan(&first)

@@ -67,7 +67,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	if err != nil {
 		return nil, err
 	}
-	passwords, err := service.NewPasswords(service.PasswordsConfig{})
+	passwords, err := service.NewPasswords(service.PasswordsConfig{MaxWait: cfg.Auth.PasswordQueueWait})
 	if err != nil {
 		return nil, err
 	}

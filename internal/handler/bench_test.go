@@ -14,15 +14,16 @@ import (
 	"evently/internal/respcache"
 )
 
-// BenchmarkDecodeLock reads and validates the body of a request for four seats.
+// BenchmarkDecodeLock decodes and validates the body of a lock of four seats.
 func BenchmarkDecodeLock(b *testing.B) {
 	benchmarkDecode(b, `{"show_id":4711,"seat_ids":[100001,100002,100003,100004]}`, func(w http.ResponseWriter, r *http.Request) bool {
-		got, err := readLock(w, r)
+		var got lockRequest
+		err := decode(w, r, maxBody, &got)
 		return err == nil && len(got.SeatIDs) == 4
 	})
 }
 
-// BenchmarkDecodePayment reads and validates the body of a payment, by the way of all bodies but one.
+// BenchmarkDecodePayment decodes and validates the body of a payment.
 func BenchmarkDecodePayment(b *testing.B) {
 	benchmarkDecode(b, `{"booking_id":4711,"amount":450.5,"outcome":"success"}`, func(w http.ResponseWriter, r *http.Request) bool {
 		var got payRequest
@@ -67,7 +68,7 @@ func BenchmarkEncodeShows(b *testing.B) {
 	uncached := respcache.New(respcache.Options{})
 	b.ReportAllocs()
 	for b.Loop() {
-		body, err := uncached.Get(b.Context(), "", func(context.Context) (any, error) { return toShows(shows, true), nil })
+		body, err := uncached.Get(b.Context(), "", func(context.Context) (any, error) { return toShows(shows, true, newList("shows")), nil })
 		if err != nil {
 			b.Fatal(err)
 		}

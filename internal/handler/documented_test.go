@@ -14,9 +14,8 @@ import (
 	"evently/internal/respond"
 )
 
-// documented is a middleware of the tests: it stands where the server's own would, gives every
-// answer its request id, and holds it against the API description. The routes of a test may leave
-// out the prefix.
+// documented returns a middleware that gives every response a request id and validates it against
+// the API description. The routes of a test may leave out the prefix.
 func documented(t testing.TB, prefix string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

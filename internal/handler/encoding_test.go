@@ -95,10 +95,10 @@ func FuzzTimeRange(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		from, until, why := parseTimeRange(text)
-		if why != "" {
+		from, until, err := parseTimeRange(text)
+		if err != nil {
 			if from != nil || until != nil {
-				t.Errorf("%q: bounds beside %q", text, why)
+				t.Errorf("%q: bounds with an error: %v", text, err)
 			}
 			return
 		}
@@ -123,29 +123,30 @@ func FuzzTimeRange(f *testing.F) {
 		if outside(from) || outside(until) {
 			return // the offset moved it to a year that RFC 3339 cannot represent
 		}
-		from2, until2, why := parseTimeRange(again)
-		if why != "" || !reflect.DeepEqual(from, from2) || !reflect.DeepEqual(until, until2) {
-			t.Errorf("%q reads as %q, which reads as %v to %v (%s)", text, again, from2, until2, why)
+		from2, until2, err := parseTimeRange(again)
+		if err != nil || !reflect.DeepEqual(from, from2) || !reflect.DeepEqual(until, until2) {
+			t.Errorf("%q reads as %q, which reads as %v to %v (%v)", text, again, from2, until2, err)
 		}
 	})
 }
 
 func FuzzQueryCursor(f *testing.F) {
+	shows, bookings := newList("shows"), bookingsList(1, nil)
 	f.Add("", int64(1), int64(1))
 	f.Add("c2hvd3M6MTox", int64(-1), int64(0))
-	f.Add(*encodeCursor(showsCursor, 1, 2), int64(1)<<62, int64(-1)<<63)
+	f.Add(*shows.cursor(1, 2), int64(1)<<62, int64(-1)<<63)
 	f.Fuzz(func(t *testing.T, text string, a, b int64) {
 		query := url.Values{"cursor": {text}}
-		if key, err := queryCursor(query, showsCursor, 2); err == nil && len(key) != 2 {
+		if key, err := shows.queryCursor(query, 2); err == nil && len(key) != 2 {
 			t.Errorf("%q: %v", text, key)
 		}
-		if _, after, err := showsPage(query); err == nil && (after == nil || after.ShowID < 1) {
+		if _, after, err := showsPage(query, shows); err == nil && (after == nil || after.ShowID < 1) {
 			t.Errorf("%q: %v", text, after)
 		}
-		if _, after, err := bookingsPage(query); err == nil && after < 1 {
+		if _, after, err := bookingsPage(query, bookings); err == nil && after < 1 {
 			t.Errorf("%q: %v", text, after)
 		}
-		key, err := queryCursor(url.Values{"cursor": {*encodeCursor(showsCursor, a, b)}}, showsCursor, 2)
+		key, err := shows.queryCursor(url.Values{"cursor": {*shows.cursor(a, b)}}, 2)
 		if err != nil || key[0] != a || key[1] != b {
 			t.Errorf("%d, %d came back as %v (%v)", a, b, key, err)
 		}

@@ -62,7 +62,7 @@ func setupCached(t *testing.T, maxAge time.Duration, now func() time.Time) readi
 	return reading{t: t, pool: pool, routes: r, queries: queries, maps: maps}
 }
 
-// get sends a request with headers given as name, value, name, value.
+// get sends a request without an identity, with headers as name, value, name, value.
 func (s reading) get(target string, headers ...string) *http.Response {
 	s.t.Helper()
 	return s.getAs(0, target, headers...)

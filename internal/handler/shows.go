@@ -42,18 +42,18 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := showsPage(query)
+	list := newList("shows")
+	limit, after, err := showsPage(query, list)
 	if err != nil {
 		return err
 	}
 	return h.serve(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Upcoming(ctx, after, limit)
-		return toShows(shows, more), err
+		return toShows(shows, more, list), err
 	})
 }
 
-// Search handles GET /shows/search. An empty parameter does not narrow the search, and a cursor made
-// with other filters is still a valid position in time.
+// Search handles GET /shows/search. An empty parameter does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseQuery(r)
 	if err != nil {
@@ -63,13 +63,15 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := showsPage(query)
+	key := searchKey(filter)
+	list := newList("search", key)
+	limit, after, err := showsPage(query, list)
 	if err != nil {
 		return err
 	}
-	return h.serve(w, r, searchKey(filter, after, limit), func(ctx context.Context) (any, error) {
+	return h.serve(w, r, pageKey(key, after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Search(ctx, filter, after, limit)
-		return toShows(shows, more), err
+		return toShows(shows, more, list), err
 	})
 }
 
@@ -103,16 +105,16 @@ func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
 }
 
-// searchKey returns the cache key of a page of a search.
-func searchKey(filter domain.ShowFilter, after *domain.ShowPosition, limit int) string {
+// searchKey identifies the filters of a search.
+func searchKey(filter domain.ShowFilter) string {
 	timestamp := func(t *time.Time) string {
 		if t == nil {
 			return "-"
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	return pageKey(fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
-		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly), after, limit)
+	return fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
+		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly)
 }
 
 // Seats handles GET /shows/{show_id}/seats.
@@ -145,15 +147,12 @@ func showFilter(query url.Values) (filter domain.ShowFilter, err error) {
 	return filter, err
 }
 
-// showsCursor is the kind of cursors of lists of shows: start in microseconds, then id.
-const showsCursor = "shows"
-
-// showsPage reads the limit and the cursor of a list of shows.
-func showsPage(query url.Values) (limit int, after *domain.ShowPosition, err error) {
+// showsPage reads the limit and the cursor of a list of shows: start in microseconds, then id.
+func showsPage(query url.Values, l listID) (limit int, after *domain.ShowPosition, err error) {
 	if limit, err = queryLimit(query); err != nil {
 		return 0, nil, err
 	}
-	key, err := queryCursor(query, showsCursor, 2)
+	key, err := l.queryCursor(query, 2)
 	if err != nil || key == nil {
 		return limit, nil, err
 	}
@@ -165,11 +164,11 @@ func showsPage(query url.Values) (limit int, after *domain.ShowPosition, err err
 	return limit, &domain.ShowPosition{StartTime: start, ShowID: key[1]}, nil
 }
 
-func toShows(shows []domain.ShowDetails, more bool) showsResponse {
+func toShows(shows []domain.ShowDetails, more bool, l listID) showsResponse {
 	response := showsResponse{Shows: mapSlice(shows, toShowDetails)}
 	if more {
 		last := shows[len(shows)-1]
-		response.NextCursor = encodeCursor(showsCursor, last.StartTime.UnixMicro(), last.ID)
+		response.NextCursor = l.cursor(last.StartTime.UnixMicro(), last.ID)
 	}
 	return response
 }

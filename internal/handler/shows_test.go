@@ -208,7 +208,16 @@ func TestSearch_Filters(t *testing.T) {
 
 func TestShows_InvalidParametersAreRefused(t *testing.T) {
 	s := setupReading(t)
-	cursor := func(text string) string { return "/shows?cursor=" + base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	for range 2 { // a page and one more
+		testkit.NewShow(t, s.pool, testkit.Show{})
+	}
+	next := *read[showsBody](t, s.get("/shows?limit=1"), http.StatusOK).NextCursor
+	decoded, err := base64.RawURLEncoding.DecodeString(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, _, _ := strings.Cut(string(decoded), ":")
+	cursor := func(key string) string { return "/shows?cursor=" + base64.RawURLEncoding.EncodeToString([]byte(key)) }
 	for target, code := range map[string]string{
 		"/shows/search?time_range=2090-01-01":                                "invalid_parameter",
 		"/shows/search?time_range=yesterday,":                                "invalid_parameter",
@@ -232,15 +241,15 @@ func TestShows_InvalidParametersAreRefused(t *testing.T) {
 		"/shows?cursor=":                                                     "invalid_cursor",
 		"/shows?cursor=%25%25":                                               "invalid_cursor",
 		cursor(""):                                                           "invalid_cursor",
-		cursor("shows"):                                                      "invalid_cursor",
-		cursor("shows:1"):                                                    "invalid_cursor",
-		cursor("shows:1:1:1"):                                                "invalid_cursor",
-		cursor("shows:1:x"):                                                  "invalid_cursor",
-		cursor("shows:1:0"):                                                  "invalid_cursor",
+		cursor(list):                                                         "invalid_cursor",
+		cursor(list + ":1"):                                                  "invalid_cursor",
+		cursor(list + ":1:1:1"):                                              "invalid_cursor",
+		cursor(list + ":1:x"):                                                "invalid_cursor",
+		cursor(list + ":1:0"):                                                "invalid_cursor",
 		cursor("bookings:1:1"):                                               "invalid_cursor",
-		cursor("shows:9223372036854775807:1"):                                "invalid_cursor",
-		cursor("shows:-9223372036854775808:1"):                               "invalid_cursor",
-		cursor("shows:9223372036854775808:1"):                                "invalid_cursor",
+		cursor(list + ":9223372036854775807:1"):                              "invalid_cursor",
+		cursor(list + ":-9223372036854775808:1"):                             "invalid_cursor",
+		cursor(list + ":9223372036854775808:1"):                              "invalid_cursor",
 	} {
 		response := s.get(target)
 		if response.StatusCode != http.StatusBadRequest {

@@ -13,16 +13,16 @@ import (
 
 // FuzzHeaders checks that accepted headers can be logged, stored and sent back unchanged.
 func FuzzHeaders(f *testing.F) {
-	f.Add("10.0.0.1:80", "1.2.3.4, 10.0.0.2", "key", "id-1", "Bearer a.b.c")
-	f.Add("[::1]:80", "::ffff:1.2.3.4%eth0,,[::2]:9", " ", "", "bearer  x")
-	f.Add("@", "unknown", strings.Repeat("k", 256), "a\r\nb", "Bearer")
-	f.Add("10.0.0.1:80", "10.0.0.3", "\x7f", "é", "Basic eDp5")
+	f.Add("10.0.0.1:80", "1.2.3.4, 10.0.0.2", "id-1", "Bearer a.b.c")
+	f.Add("[::1]:80", "::ffff:1.2.3.4%eth0,,[::2]:9", "", "bearer  x")
+	f.Add("@", "unknown", "a\r\nb", "Bearer")
+	f.Add("10.0.0.1:80", "10.0.0.3", "é", "Basic eDp5")
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128")}
-	f.Fuzz(func(t *testing.T, peer, forwarded, key, id, authorization string) {
+	f.Fuzz(func(t *testing.T, peer, forwarded, id, authorization string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
 		r.RemoteAddr = peer
 		r.Header = http.Header{
-			"X-Forwarded-For": {forwarded}, "Idempotency-Key": {key}, "X-Request-Id": {id}, "Authorization": {authorization},
+			"X-Forwarded-For": {forwarded}, "X-Request-Id": {id}, "Authorization": {authorization},
 		}
 		client, direct := clientAddr(r, proxies), parseAddr(peer)
 		if !contains(proxies, direct) && client != direct {
@@ -30,9 +30,6 @@ func FuzzHeaders(f *testing.F) {
 		}
 		if client.Zone() != "" || client.Is4In6() {
 			t.Errorf("%q of %q is %v: one client has two names", forwarded, peer, client)
-		}
-		if got, err := idempotencyKey(r); err == nil && (got != key || got == "" || len(got) > 255 || strings.ContainsFunc(got, unprintable)) {
-			t.Errorf("the key %q is accepted as %q", key, got)
 		}
 		if acceptedRequestID.MatchString(id) && (id == "" || len(id) > 128 || strings.ContainsFunc(id, unprintable) || strings.Contains(id, " ")) {
 			t.Errorf("the request id %q is accepted", id)

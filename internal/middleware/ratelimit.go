@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"evently/internal/domain"
@@ -130,9 +129,9 @@ func clientSubject(addr netip.Addr) string {
 	return "client:" + addr.String()
 }
 
-// emailSubject returns the subject of an email, which is hashed so that Redis holds no personal data.
+// emailSubject hashes the email, in the form in which accounts compare it, so that Redis stores none.
 func emailSubject(email string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	sum := sha256.Sum256([]byte(domain.EmailKey(email)))
 	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 

@@ -58,14 +58,14 @@ func (s *Store) SaveDemoUser(ctx context.Context, email, passwordHash string) (a
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
 			WITH added AS (
-				INSERT INTO users (email, password_hash)
-				VALUES ($1, $2)
+				INSERT INTO users (email, email_key, password_hash)
+				VALUES ($1, $4, $2)
 				ON CONFLICT DO NOTHING
 				RETURNING user_id
 			)
 			INSERT INTO demo_rows (demo_key, user_id)
 			SELECT $3, user_id
-			FROM added`, email, passwordHash, demoUserKey)
+			FROM added`, email, passwordHash, demoUserKey, domain.EmailKey(email))
 		added = tag.RowsAffected() == 1
 		return err
 	})

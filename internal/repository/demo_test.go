@@ -331,7 +331,7 @@ func TestDemo_KeepsRealRows(t *testing.T) {
 
 func TestDemoLoad_AddressOfARealUser(t *testing.T) {
 	pool, demo := setupDemo(t)
-	testkit.Exec(t, pool, `INSERT INTO users (email, password_hash) VALUES ('Demo@Evently.Example', 'theirs')`)
+	testkit.Exec(t, pool, `INSERT INTO users (email, email_key, password_hash) VALUES ('Demo@Evently.Example', 'demo@evently.example', 'theirs')`)
 	if loaded := loadDemo(t, demo); !loaded.EmailTaken || loaded.UserAdded {
 		t.Errorf("result: %+v", loaded)
 	}

@@ -45,20 +45,20 @@ func Parts(w http.ResponseWriter, status, length int, parts [][]byte) {
 
 // statuses maps kinds of error to HTTP. There is no other place that does.
 var statuses = map[domain.Kind]int{
-	domain.KindInternal:         http.StatusInternalServerError,
-	domain.KindInvalid:          http.StatusBadRequest,
-	domain.KindUnauthenticated:  http.StatusUnauthorized,
-	domain.KindPaymentRequired:  http.StatusPaymentRequired,
-	domain.KindForbidden:        http.StatusForbidden,
-	domain.KindNotFound:         http.StatusNotFound,
-	domain.KindMethodNotAllowed: http.StatusMethodNotAllowed,
-	domain.KindConflict:         http.StatusConflict,
-	domain.KindGone:             http.StatusGone,
-	domain.KindTooLarge:         http.StatusRequestEntityTooLarge,
-	domain.KindUnsupportedMedia: http.StatusUnsupportedMediaType,
-	domain.KindUnprocessable:    http.StatusUnprocessableEntity,
-	domain.KindTooManyRequests:  http.StatusTooManyRequests,
-	domain.KindUnavailable:      http.StatusServiceUnavailable,
+	domain.KindInternal:        http.StatusInternalServerError,
+	domain.KindInvalid:         http.StatusBadRequest,
+	domain.KindUnauthenticated: http.StatusUnauthorized,
+	domain.KindPaymentRequired: http.StatusPaymentRequired,
+	domain.KindForbidden:       http.StatusForbidden,
+	domain.KindNotFound:        http.StatusNotFound,
+	kindMethodNotAllowed:       http.StatusMethodNotAllowed,
+	domain.KindConflict:        http.StatusConflict,
+	domain.KindExpired:         http.StatusGone,
+	kindBodyTooLarge:           http.StatusRequestEntityTooLarge,
+	kindUnsupportedMediaType:   http.StatusUnsupportedMediaType,
+	domain.KindKeyReused:       http.StatusUnprocessableEntity,
+	domain.KindLimited:         http.StatusTooManyRequests,
+	domain.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
 // statusClientGone is logged for a request whose client has disconnected. It is never sent.

@@ -34,7 +34,7 @@ func testLog(t *testing.T) *slog.Logger {
 // rows puts at least one row into every table.
 const rows = `
 	WITH u AS (
-		INSERT INTO users (email, password_hash) VALUES (gen_random_uuid() || '@example.com', '!') RETURNING user_id
+		INSERT INTO users (email, email_key, password_hash) VALUES ('user@example.com', gen_random_uuid(), '!') RETURNING user_id
 	), v AS (
 		INSERT INTO venues (venue_name, name_folded, address) VALUES ('Hall', 'hall', '1 Test Street') RETURNING venue_id
 	), s AS (

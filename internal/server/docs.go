@@ -18,7 +18,6 @@ import (
 	httpSwagger "github.com/swaggo/http-swagger/v2"
 
 	"evently/api"
-	"evently/internal/domain"
 	"evently/internal/handler"
 	"evently/internal/respond"
 )
@@ -75,7 +74,7 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
-			return domain.ErrRouteNotFound
+			return respond.ErrRouteNotFound
 		}
 		return serve(w, r)
 	}))

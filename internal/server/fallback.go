@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
@@ -17,7 +16,7 @@ var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.Me
 
 // routeNotFound serves unknown paths. A trailing slash makes a path unknown.
 func routeNotFound(http.ResponseWriter, *http.Request) error {
-	return domain.ErrRouteNotFound
+	return respond.ErrRouteNotFound
 }
 
 // methodNotAllowed serves paths that have routes with other methods, and lists these. chi calls it for every path if it does
@@ -26,10 +25,10 @@ func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 		allowed := allowedMethods(routes, r)
 		if len(allowed) == 0 {
-			return domain.ErrRouteNotFound
+			return respond.ErrRouteNotFound
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return domain.ErrMethodNotAllowed
+		return respond.ErrMethodNotAllowed
 	})
 }
 

@@ -20,8 +20,8 @@ var serial atomic.Int64
 func NewUser(t testing.TB, pool *pgxpool.Pool) int64 {
 	t.Helper()
 	return insert(t, pool, `
-		INSERT INTO users (email, password_hash)
-		VALUES ($1, '!')
+		INSERT INTO users (email, email_key, password_hash)
+		VALUES ($1, $1, '!')
 		RETURNING user_id`,
 		fmt.Sprintf("user-%d@example.com", serial.Add(1)))
 }
