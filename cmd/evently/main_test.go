@@ -78,8 +78,8 @@ func TestCommands_MigrateDemoAndAdmin(t *testing.T) {
 		{[]string{"admin", "create", "--email", "admin@example.com"}, "admin-password\n", exitOK, "Created the admin admin@example.com"},
 		{[]string{"admin", "create", "--email", "admin@example.com"}, "admin-password\n", exitFailure, "already has an account"},
 		{[]string{"demo", "clear"}, "", exitOK, "Removed 1 user(s)"},
-		{[]string{"migrate", "down"}, "", exitOK, "migration taken back"},
-		{[]string{"migrate", "reset", "--yes"}, "", exitOK, "migration taken back"},
+		{[]string{"migrate", "down"}, "", exitOK, "migration reverted"},
+		{[]string{"migrate", "reset", "--yes"}, "", exitOK, "migration reverted"},
 		{[]string{"migrate", "down"}, "", exitFailure, "no migration is applied"},
 	}
 	for _, step := range steps {
