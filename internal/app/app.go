@@ -12,11 +12,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
 	"evently/internal/metrics"
-	"evently/internal/redisoutage"
+	"evently/internal/rediskit"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
@@ -54,7 +53,7 @@ type App struct {
 	cfg      *config.Config
 	log      *slog.Logger
 	pool     *pgxpool.Pool
-	redis    redis.UniversalClient
+	redis    *rediskit.Client
 	services *Services
 	rooms    *admissions
 	health   *service.Health
@@ -62,7 +61,6 @@ type App struct {
 	server   *server.Server
 	metrics  *metrics.Metrics
 	tracing  *tracing.Tracing // nil when nothing is traced
-	outage   *redisoutage.Watch
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
 }
@@ -95,15 +93,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.pool, err = OpenPostgres(ctx, o.Config.Database, a.tracing.Queries()); err != nil {
 		return nil, err
 	}
-	if a.redis, err = OpenRedis(o.Config.Redis); err != nil {
+	a.metrics = newMetrics(o)
+	if a.redis, err = openRedis(o, a.metrics); err != nil {
 		return nil, err
 	}
-	if err := a.tracing.WatchRedis(a.redis); err != nil {
-		return nil, fmt.Errorf("trace Redis: %w", err)
-	}
-	a.outage = redisoutage.New(o.Log)
-	a.redis.AddHook(a.outage)
-	a.metrics = a.newMetrics(o)
+	a.watchStores()
 	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
 	}
@@ -113,20 +107,18 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
 	}
-	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.outage, a.metrics, a.tracing, o.Log); err != nil {
+	if a.services, err = NewServices(o.Config, a.pool, a.redis, a.metrics, a.tracing, o.Log); err != nil {
 		return nil, err
 	}
 	if err := a.ensureAdmin(ctx); err != nil {
 		return nil, err
 	}
 
-	if a.rooms, err = newAdmissions(o.Config.Redis, a.services.Rooms, a.redis, a.outage, o.Log); err != nil {
-		return nil, err
-	}
+	a.rooms = newAdmissions(a.services.Rooms, o.Log)
 	a.watchRooms()
 	a.health = service.NewHealth(service.HealthDeps{
 		Database: a.services.Store,
-		Redis:    redisPinger{a.redis},
+		Redis:    pinger{a.redis},
 		Queue:    a.rooms,
 		Schema:   schemaInspector{a.pool},
 		Version:  o.Version,
@@ -184,7 +176,8 @@ func (a *App) jobs() []schedule.Entry {
 		Spec:    releaseSchedule,
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.RetryReleases,
-		Told:    a.toldOfRedis,
+
+		AlreadyLogged: isRedisOutage,
 	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
@@ -195,7 +188,8 @@ func (a *App) jobs() []schedule.Entry {
 		Spec:    watchdogSchedule,
 		Timeout: watchdogTimeout,
 		Run:     a.services.Rooms.Watchdog,
-		Told:    a.toldOfRedis,
+
+		AlreadyLogged: isRedisOutage,
 	}}
 }
 
@@ -267,11 +261,8 @@ func (a *App) closeStores(ctx context.Context) error {
 	if a.services != nil {
 		a.services.answers.close()
 	}
-	if a.rooms != nil {
-		err = a.rooms.close()
-	}
 	if a.redis != nil {
-		err = errors.Join(err, a.redis.Close())
+		err = a.redis.Close()
 	}
 	if a.pool != nil {
 		err = errors.Join(err, closePool(ctx, a.pool))

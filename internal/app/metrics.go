@@ -9,15 +9,14 @@ import (
 	"evently/internal/server"
 )
 
-// newMetrics gives the metrics of this process over its stores.
-func (a *App) newMetrics(o Options) *metrics.Metrics {
-	m := metrics.New(metrics.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
-	m.WatchPostgres(a.pool.Stat)
-	m.WatchRedis(a.redis.PoolStats, redisPinger{a.redis}.Ping)
-	for _, name := range []string{seatLockBreaker, rateLimitBreaker, waitingRoomBreaker} {
-		m.BreakerChanged(name, "closed")
-	}
-	return m
+func newMetrics(o Options) *metrics.Metrics {
+	return metrics.New(metrics.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
+}
+
+// watchStores adds the connection pools to the metrics.
+func (a *App) watchStores() {
+	a.metrics.WatchPostgres(a.pool.Stat)
+	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
 }
 
 // watchRooms adds the waiting rooms and their queue to the metrics.

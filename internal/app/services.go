@@ -1,13 +1,11 @@
 package app
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
 	"evently/internal/domain"
@@ -15,7 +13,7 @@ import (
 	"evently/internal/metrics"
 	"evently/internal/middleware"
 	"evently/internal/ratelimit"
-	"evently/internal/redisoutage"
+	"evently/internal/rediskit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
@@ -48,14 +46,13 @@ type Services struct {
 	Analytics   *service.Analytics
 	Demo        *service.Demo
 
-	answers  *answers
-	breakers breakers
-	Rooms    *waitingroom.Room
+	answers *answers
+	Rooms   *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -87,14 +84,13 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Demo:        service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.breakers = breakers{m, outage, log}
-		s.Rooms = newRooms(cfg, store, client, s.breakers, m, t, log)
-		s.Bookings = newBookings(cfg, store, s.Rooms, client, s.breakers, m, log)
+		s.Rooms = newRooms(cfg, store, client, m, t, log)
+		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
 	}
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Client, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -102,25 +98,15 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		Grace:         o.Grace,
 		Abandon:       o.Abandon,
 		SessionTTL:    o.SessionTTL,
-		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
-		Timeout:       cfg.Redis.Timeout,
-		SeatLocks: waitingroom.SeatLocks{
-			Keys: seatlock.Keys, Take: seatlock.TakeSource(), Give: seatlock.GiveSource(), TTL: cfg.Booking.SeatLockTimeout.Duration(),
-		},
 		Metrics:       m,
-		OnStateChange: b.watch(waitingRoomBreaker),
 		Tracer:        t.Provider(),
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
-	locks := seatlock.New(client, seatlock.Options{
-		Timeout:       cfg.Redis.Timeout,
-		OnStateChange: b.watch(seatLockBreaker),
-	})
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client *rediskit.Client, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
 	return service.NewBookings(service.BookingDeps{
 		Store:      store,
-		Locks:      locks,
+		Locks:      seatlock.New(client),
 		Admissions: rooms,
 		Payments:   service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
 		Rules: service.BookingRules{
@@ -137,11 +123,8 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 }
 
 // newRateLimits gives the limits of the configuration.
-func newRateLimits(cfg *config.Config, client redis.UniversalClient, b breakers, log *slog.Logger) *middleware.RateLimits {
-	limiter := ratelimit.New(client, ratelimit.Options{
-		Timeout:       cfg.Redis.Timeout,
-		OnStateChange: b.watch(rateLimitBreaker),
-	})
+func newRateLimits(cfg *config.Config, client *rediskit.Client, log *slog.Logger) *middleware.RateLimits {
+	limiter := ratelimit.New(client, ratelimit.Options{})
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return middleware.NewRateLimits(limiter, middleware.RateRules{
 		All:      perMinute(cfg.Limits.Requests),
@@ -149,15 +132,6 @@ func newRateLimits(cfg *config.Config, client redis.UniversalClient, b breakers,
 		Logins:   perMinute(cfg.Limits.Logins),
 	}, log)
 }
-
-// gate is the waiting rooms in front of the bookings.
-type gate struct {
-	*waitingroom.Room
-	bookings *service.Bookings
-}
-
-// Abandon implements middleware.RoomGate.
-func (g gate) Abandon(ctx context.Context, lock domain.SeatLock) { g.bookings.Abandon(ctx, lock) }
 
 // routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
@@ -176,8 +150,8 @@ func (a *App) routes(version string) (http.Handler, error) {
 	}, server.Options{
 		Tokens:      s.Tokens,
 		Idempotency: s.Idempotency,
-		RateLimits:  newRateLimits(a.cfg, a.redis, s.breakers, a.log),
-		Gate:        gate{s.Rooms, s.Bookings},
+		RateLimits:  newRateLimits(a.cfg, a.redis, a.log),
+		Gate:        s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",

@@ -2,7 +2,7 @@ package middleware
 
 import (
 	"context"
-	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -13,72 +13,71 @@ import (
 	"evently/internal/respond"
 )
 
-// RoomGate decides who may go on to book.
+// RoomGate admits users to the booking of a show.
 type RoomGate interface {
-	// EnterToLock lets the user pass, and then tries to lock the seats for them, or gives them a place in the
-	// queue. It fails with domain.ErrShowNotFound or ErrWaitingRoomUnavailable; the locks may be set all the
-	// same, as their state tells.
-	EnterToLock(ctx context.Context, userID int64, lock *domain.EarlyLock) (domain.RoomStatus, error)
-	// Abandon releases locks that nobody has taken over.
-	Abandon(ctx context.Context, lock domain.SeatLock)
+	// Enter admits the user, or gives them a place in the queue. It fails with domain.ErrShowNotFound or
+	// domain.ErrWaitingRoomUnavailable.
+	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 }
 
-// SeatRequestReader reads a request for seats, once for the gate and for the handler behind it. What
-// cannot be read is a request with a fault, which the handler then tells.
-type SeatRequestReader func(w http.ResponseWriter, r *http.Request) *domain.SeatRequest
+// Replays finds stored responses.
+type Replays interface {
+	// Replay writes the stored response of a request with the same Idempotency-Key, and reports whether
+	// there is one.
+	Replay(w http.ResponseWriter, r *http.Request, body []byte) (replayed bool, err error)
+}
 
-// WaitingRoomOptions say how the gate answers.
+// WaitingRoomOptions configure WaitingRoom.
 type WaitingRoomOptions struct {
-	// RefreshInterval is when those who wait are told to ask again.
+	// RefreshInterval is when users who wait are told to ask again.
 	RefreshInterval time.Duration
-	// FailOpen lets everybody pass while the room's store does not answer; otherwise nobody does.
+	// FailOpen lets all requests pass while the waiting room is unavailable. Otherwise none passes.
 	FailOpen bool
-	// StatusPath is what the show's id is appended to for status_url.
+	// StatusPath is the prefix of status_url; the show's id follows.
 	StatusPath string
 }
 
-// WaitingRoom stands, behind Authenticate, in front of the route that locks seats. It lets pass who is
-// admitted to the show, with an attempt to lock the seats that was made in the same breath; all others are
-// answered with 429 and their place. A request that cannot be read passes too, so that the handler tells
-// what is wrong with it.
-func WaitingRoom(gate RoomGate, read SeatRequestReader, options WaitingRoomOptions, log *slog.Logger) func(http.Handler) http.Handler {
+// WaitingRoom lets requests to lock seats pass if their user is admitted to the show, and responds to others
+// with 429 and their place, or with the stored response that replays has for them. It reads show_id alone
+// from the body; a body without one passes, for the handler to refuse. It needs the Identity in the context.
+// replays may be nil.
+func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 			user, known := domain.IdentityFrom(r.Context())
 			if !known {
 				return domain.ErrUnauthorized
 			}
-			request := read(w, r)
-			r = r.WithContext(domain.WithSeatRequest(r.Context(), request))
-			if request.Fault != nil {
+			body, _ := peekBody(r)
+			var request struct {
+				ShowID int64 `json:"show_id"`
+			}
+			if err := json.Unmarshal(body, &request); err != nil || request.ShowID <= 0 {
 				next.ServeHTTP(w, r)
 				return nil
 			}
-			lock := &domain.EarlyLock{SeatLock: domain.SeatLock{ShowID: request.ShowID, SeatIDs: request.SeatIDs, Token: rand.Text()}}
-			defer func() {
-				if lock.Pending() {
-					gate.Abandon(r.Context(), lock.SeatLock)
-				}
-			}()
-			status, err := gate.EnterToLock(r.Context(), user.UserID, lock)
+			status, err := gate.Enter(r.Context(), request.ShowID, user.UserID)
 			switch {
-			case errors.Is(err, domain.ErrShowNotFound),
+			case errors.Is(err, domain.ErrShowNotFound), // the handler responds
 				errors.Is(err, domain.ErrWaitingRoomUnavailable) && options.FailOpen,
 				err == nil && status.State == domain.RoomAdmitted:
-				request.Early = lock
 				next.ServeHTTP(w, r)
 				return nil
 			case err != nil:
 				return err
-			default:
-				return waitingRoomError(status, options)
 			}
+			if replays != nil && r.Header.Get("Idempotency-Key") != "" {
+				if replayed, err := replays.Replay(w, r, body); replayed || err != nil {
+					return err
+				}
+			}
+			return waitingRoomError(status, options)
 		})
 	}
 }
 
 func waitingRoomError(status domain.RoomStatus, options WaitingRoomOptions) error {
-	var estimate any // null when unknown
+	var estimate any // null if unknown
 	if status.EstimatedWait > 0 {
 		estimate = int64(status.EstimatedWait / time.Second)
 	}

@@ -22,8 +22,8 @@ type Entry struct {
 	Timeout time.Duration
 	// Run does the work and tells how many things it dealt with.
 	Run func(ctx context.Context) (int, error)
-	// Told reports errors that the log tells of elsewhere: they are logged at debug. May be nil.
-	Told func(err error) bool
+	// AlreadyLogged reports errors that another component logs: they are logged at debug. May be nil.
+	AlreadyLogged func(err error) bool
 }
 
 // Recorder hears of runs. Its methods return at once.
@@ -104,7 +104,7 @@ func (j *job) Run() {
 	switch {
 	case err != nil && errors.Is(context.Cause(j.ctx), context.Canceled):
 		j.log.InfoContext(ctx, "job cut short by the shutdown", "count", n, "duration", took)
-	case err != nil && j.entry.Told != nil && j.entry.Told(err):
+	case err != nil && j.entry.AlreadyLogged != nil && j.entry.AlreadyLogged(err):
 		j.log.DebugContext(ctx, "job failed", "count", n, "duration", took, "error", err.Error())
 	case err != nil:
 		j.log.ErrorContext(ctx, "job failed", "count", n, "duration", took, "error", err.Error())

@@ -223,7 +223,7 @@ func TestErrorsThatAreToldOfElsewhere(t *testing.T) {
 				}
 				return 0, errors.New("news")
 			},
-			Told: func(err error) bool { return errors.Is(err, known) },
+			AlreadyLogged: func(err error) bool { return errors.Is(err, known) },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -35,6 +35,7 @@ type Options struct {
 	RateLimits     *middleware.RateLimits
 	Idempotency    middleware.IdempotencyKeys
 	Gate           middleware.RoomGate
+	Replays        middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; none means no CORS
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
@@ -103,7 +104,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r.Group(func(r chi.Router) {
 		r.Use(forUsers(o.RateLimits.Bookings)...)
 		r.Use(middleware.Idempotent(o.Idempotency, o.Log))
-		gate := middleware.WaitingRoom(o.Gate, h.Bookings.ReadLock, o.WaitingRoom, o.Log)
+		gate := middleware.WaitingRoom(o.Gate, o.Replays, o.WaitingRoom, o.Log)
 		r.With(gate).Post(base+"/bookings/lock", do(h.Bookings.Lock))
 		r.Post(base+"/bookings/payments/simulate", do(h.Bookings.Pay))
 		r.Post(base+"/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))

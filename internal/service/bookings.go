@@ -37,17 +37,16 @@ type BookingStore interface {
 
 // SeatLocker is the fast gate in front of the store. Its failure is never a reason to fail.
 type SeatLocker interface {
-	// Acquire locks all seats or none, and gives the ids of those that somebody else has.
-	Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) (taken []int64, err error)
+	// Acquire locks all seats or none, and returns those that are locked with another token.
+	Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) (taken []domain.TakenSeat, err error)
 	// Release removes the locks that still carry their token.
 	Release(ctx context.Context, locks ...domain.SeatLock) error
 }
 
 // Admissions is the waiting room's side of a booking.
 type Admissions interface {
-	// Settle ends the user's admission to the show of a booking that is settled, so that somebody else may
-	// come in, and releases its locks, those that still carry their token.
-	Settle(ctx context.Context, userID int64, lock domain.SeatLock) error
+	// End ends the user's admission to the show, unless it began after the time booked.
+	End(ctx context.Context, showID, userID int64, booked time.Time) error
 }
 
 // PaymentProvider takes money.
@@ -285,9 +284,6 @@ func (b *Bookings) released(ctx context.Context, locks []domain.SeatLock) {
 	b.release(ctx, locks...)
 }
 
-// Abandon releases locks that were taken for a booking that came to nothing.
-func (b *Bookings) Abandon(ctx context.Context, lock domain.SeatLock) { b.release(ctx, lock) }
-
 // release frees Redis locks, also for a client that has gone. What cannot be released now is tried
 // again by RetryReleases: until then the lock keeps a seat from being sold that can be had.
 func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
@@ -328,10 +324,10 @@ func (b *Bookings) RetryReleases(ctx context.Context) (int, error) {
 func (b *Bookings) giveBack(ctx context.Context, booking SettledBooking) {
 	shared, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 	defer cancel()
-	if err := b.admissions.Settle(shared, booking.UserID, booking.Lock); err != nil {
+	if err := b.admissions.End(shared, booking.ShowID, booking.UserID, booking.CreatedAt); err != nil {
 		b.log.DebugContext(ctx, "an admission stays until it runs out", "show_id", booking.ShowID, "error", err)
-		b.release(ctx, booking.Lock)
 	}
+	b.release(ctx, booking.Lock)
 }
 
 func seatIDs(seats []domain.BookedSeat) []int64 {

@@ -60,9 +60,12 @@ type gate struct {
 	released []domain.SeatLock
 }
 
-func (g *gate) Acquire(_ context.Context, lock domain.SeatLock, _ time.Duration) ([]int64, error) {
+func (g *gate) Acquire(_ context.Context, lock domain.SeatLock, _ time.Duration) (taken []domain.TakenSeat, err error) {
 	g.acquired = lock.Token
-	return g.taken, g.err
+	for _, seat := range g.taken {
+		taken = append(taken, domain.TakenSeat{SeatID: seat})
+	}
+	return taken, g.err
 }
 
 func (g *gate) Release(ctx context.Context, locks ...domain.SeatLock) error {
@@ -112,73 +115,6 @@ func TestLockStopsAtTheGate(t *testing.T) {
 	if !errors.Is(err, domain.ErrSeatsUnavailable) || s.asked != 0 {
 		t.Errorf("got %v after %d questions to the store", err, s.asked)
 	}
-}
-
-// What the waiting room has locked is the booking's, what it found taken needs no second look, and what it
-// does not know is asked again under the same token: it may be locked already.
-func TestLockGoesOnFromWhatTheWaitingRoomDid(t *testing.T) {
-	t.Parallel()
-	early := domain.SeatLock{ShowID: 7, SeatIDs: []int64{1, 2, 3}, Token: "early"}
-	for state, want := range map[domain.LockState]struct {
-		err      error
-		acquired string
-	}{
-		domain.LockHeld:    {},
-		domain.LockLost:    {err: domain.ErrSeatsUnavailable},
-		domain.LockUnknown: {acquired: "early"},
-		domain.LockUntried: {acquired: "early"},
-	} {
-		s, g := &store{}, &gate{}
-		request := &domain.SeatRequest{ShowID: 7, SeatIDs: early.SeatIDs, Early: &domain.EarlyLock{SeatLock: early, State: state}}
-		if state == domain.LockLost {
-			request.Early.Taken = []int64{2, 3}
-		}
-		_, err := bookings(s, g).Lock(domain.WithSeatRequest(t.Context(), request), 1, 7, []int64{1, 2, 3}, nil)
-		var refused *domain.Error
-		if !errors.Is(err, want.err) || (s.asked == 0) != (want.err != nil) || g.acquired != want.acquired {
-			t.Errorf("state %d: %v after %d questions to the store, token %q", state, err, s.asked, g.acquired)
-		} else if errors.As(err, &refused) && fmt.Sprint(refused.Field("failed_seats")) != "[2 3]" {
-			t.Errorf("failed seats are %v", refused.Fields)
-		}
-		if request.Early.Used != (state != domain.LockLost) {
-			t.Errorf("state %d: the locks are taken over: %t", state, request.Early.Used)
-		}
-	}
-}
-
-func TestLockReleasesWhatTheWaitingRoomHasLocked(t *testing.T) {
-	t.Parallel()
-	s, g := &store{err: domain.ErrSeatsUnavailable}, &gate{}
-	early := domain.SeatLock{ShowID: 7, SeatIDs: []int64{1}, Token: "early"}
-	request := &domain.SeatRequest{Early: &domain.EarlyLock{SeatLock: early, State: domain.LockHeld}}
-	_, err := bookings(s, g).Lock(domain.WithSeatRequest(t.Context(), request), 1, 7, []int64{1}, nil)
-	if !errors.Is(err, domain.ErrSeatsUnavailable) || len(g.released) != 1 || g.released[0].Token != "early" {
-		t.Errorf("%v, and released are %v", err, g.released)
-	}
-}
-
-// panicking is a store that does not even fail.
-type panicking struct{ *store }
-
-func (panicking) HoldSeats(context.Context, service.NewHold) (domain.Hold, error) {
-	panic("on purpose")
-}
-
-// What the waiting room has locked for a booking that panics is left for it to release.
-func TestAPanicLeavesTheLocksToTheWaitingRoom(t *testing.T) {
-	t.Parallel()
-	s := &store{}
-	b := service.NewBookings(service.BookingDeps{
-		Store: panicking{s}, Locks: &gate{}, Rules: service.BookingRules{MaxSeatsPerBooking: 3, RecordTimeout: time.Second},
-		Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
-	lock := &domain.EarlyLock{SeatLock: domain.SeatLock{ShowID: 7, SeatIDs: []int64{1}, Token: "early"}, State: domain.LockHeld}
-	defer func() {
-		if recover() == nil || !lock.Pending() {
-			t.Errorf("the locks are taken over: %t", lock.Used)
-		}
-	}()
-	_, _ = b.Lock(domain.WithSeatRequest(t.Context(), &domain.SeatRequest{Early: lock}), 1, 7, []int64{1}, nil)
 }
 
 // Seats that are refused for their number or for being named twice are never locked.
@@ -300,11 +236,10 @@ func (confirming) ConfirmBooking(_ context.Context, userID, bookingID int64) (se
 type rooms struct {
 	err   error
 	users []int64
-	locks []domain.SeatLock
 }
 
-func (r *rooms) Settle(ctx context.Context, userID int64, lock domain.SeatLock) error {
-	r.users, r.locks = append(r.users, userID), append(r.locks, lock)
+func (r *rooms) End(ctx context.Context, _, userID int64, _ time.Time) error {
+	r.users = append(r.users, userID)
 	return errors.Join(r.err, ctx.Err())
 }
 
@@ -323,11 +258,8 @@ func TestASettledBookingGivesBackWhatItHasInRedis(t *testing.T) {
 		if _, err := b.Confirm(ctx, 5, 1, nil); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]domain.SeatLock{settled}, r.locks); diff != "" || r.users[0] != 5 {
+		if diff := cmp.Diff([]domain.SeatLock{settled}, g.released); diff != "" || r.users[0] != 5 {
 			t.Errorf("users %v: %s", r.users, diff)
-		}
-		if released := len(g.released) > 0; released != (down != nil) {
-			t.Errorf("room %v: released are %v", down, g.released)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 	}
 	began := b.now()
 	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	lock, taken, err := b.lockInRedis(ctx, showID, seats)
+	lock, taken, err := b.lockInRedis(ctx, userID, showID, seats)
 	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
 	if err == nil && len(taken) > 0 {
 		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
@@ -34,10 +34,6 @@ func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int
 			UserLimit: b.rules.MaxSeatsPerUser,
 		})
 	})
-	// Only now: what panics on the way is released by whoever has locked it.
-	if early := domain.EarlyLockFrom(ctx); early != nil {
-		early.Used = true
-	}
 	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
 	if err != nil {
 		b.noteStore(err)
@@ -71,20 +67,13 @@ func (b *Bookings) OrderSeats(seatIDs []int64) ([]int64, error) {
 	return seatIDs, nil
 }
 
-// lockInRedis locks the seats, which are ascending, or gives those that somebody else has locked. The waiting
-// room has mostly tried already. Nobody knows whether the locks are set when it fails.
-func (b *Bookings) lockInRedis(ctx context.Context, showID int64, seats []int64) (lock domain.SeatLock, taken []int64, err error) {
-	lock = domain.SeatLock{ShowID: showID, SeatIDs: seats}
-	if early := domain.EarlyLockFrom(ctx); early != nil {
-		switch lock = early.SeatLock; early.State {
-		case domain.LockHeld:
-			return lock, nil, nil
-		case domain.LockLost:
-			return lock, early.Taken, nil
-		}
-	} else {
-		lock.Token = rand.Text()
+// lockInRedis locks the seats, which are ascending, or returns those that are locked by others. If it fails,
+// the locks may be set.
+func (b *Bookings) lockInRedis(ctx context.Context, userID, showID int64, seats []int64) (lock domain.SeatLock, taken []int64, err error) {
+	lock = domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: strconv.FormatInt(userID, 10) + "." + rand.Text()}
+	others, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
+	for _, seat := range others {
+		taken = append(taken, seat.SeatID)
 	}
-	taken, err = b.locks.Acquire(ctx, lock, b.rules.HoldFor)
 	return lock, taken, err
 }

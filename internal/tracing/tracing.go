@@ -8,8 +8,6 @@ import (
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/extra/redisotel/v9"
-	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -68,16 +66,6 @@ func (t *Tracing) Queries() pgx.QueryTracer {
 		return nil
 	}
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))
-}
-
-// WatchRedis makes a span of every call of a client. It has the command's name and none of its
-// values: those may be tokens.
-func (t *Tracing) WatchRedis(client redis.UniversalClient) error {
-	if t == nil {
-		return nil
-	}
-	return redisotel.InstrumentTracing(client,
-		redisotel.WithTracerProvider(t.provider), redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false))
 }
 
 // Close sends what was not sent yet, at most as long as ctx.

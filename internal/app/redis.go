@@ -1,0 +1,27 @@
+package app
+
+import (
+	"context"
+	"errors"
+
+	"evently/internal/metrics"
+	"evently/internal/rediskit"
+)
+
+func openRedis(o Options, m *metrics.Metrics) (*rediskit.Client, error) {
+	m.RedisBreaker("closed")
+	return rediskit.Open(o.Config.Redis.URL.Parts(), rediskit.Options{
+		Timeout:       o.Config.Redis.Timeout,
+		OnStateChange: m.RedisBreaker,
+		Log:           o.Log,
+	})
+}
+
+// isRedisOutage reports the errors of an outage of Redis, which its client logs.
+func isRedisOutage(err error) bool { return errors.Is(err, rediskit.ErrUnavailable) }
+
+// pinger pings Redis for health checks and metrics.
+type pinger struct{ redis *rediskit.Client }
+
+// Ping returns an error unless Redis replies.
+func (p pinger) Ping(ctx context.Context) error { return p.redis.Ping(ctx).Err() }
