@@ -16,7 +16,7 @@ import (
 func TestAudit_FindsEachViolation(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name string
+		name   string
 		breaks []string // $1 is a CONFIRMED booking of the first two seats
 		want   []string
 	}{
