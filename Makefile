@@ -76,17 +76,16 @@ browser: ## Try the documentation page in a real browser; screenshots go to arti
 	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
-BENCH_METRICS ?= 127.0.0.1:9091
-BENCH_FLAGS   ?= -report docs/benchmarks.md -env METRICS_ADDR=$(BENCH_METRICS)
+BENCH_FLAGS ?= -report docs/benchmarks.md
 
 .PHONY: bench
-bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md. Metrics on 127.0.0.1:9091
+bench: build ## Benchmark in production settings; updates docs/benchmarks.md
 	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
 	@bin/evently-bench $(BENCH_FLAGS)
 
-# Without the two that are a run of minutes each, and say so.
+# Without the two benchmarks that take minutes.
 .PHONY: microbench
-microbench: ## Benchmark the inner pieces, the scripts of Redis among them
+microbench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -skip '^(BenchmarkRush|BenchmarkIdleStreams)$$' -benchmem $(PACKAGES)
 
 .PHONY: lint
