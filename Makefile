@@ -71,11 +71,10 @@ browser: ## Test the documentation page in a browser; screenshots go to artifact
 	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
-BENCH_METRICS ?= 127.0.0.1:9091
-BENCH_FLAGS   ?= -report docs/benchmarks.md -env METRICS_ADDR=$(BENCH_METRICS)
+BENCH_FLAGS ?= -report docs/benchmarks.md
 
 .PHONY: bench
-bench: build ## Benchmark against pgbench and net/http; writes docs/benchmarks.md. Metrics on 127.0.0.1:9091
+bench: build ## Benchmark in production settings; updates docs/benchmarks.md
 	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
 	@bin/evently-bench $(BENCH_FLAGS)
 

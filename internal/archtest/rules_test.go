@@ -110,7 +110,7 @@ var rooms = []room{
 		path:       "internal/app",
 		owns:       "composition root: New, Run, ordered shutdown",
 		imports:    []string{anything},
-		importedBy: []string{"cmd/evently"},
+		importedBy: []string{"cmd/evently", "cmd/evently-bench"},
 	},
 	{
 		path:       "internal/devstack",
@@ -162,7 +162,7 @@ var rooms = []room{
 	{
 		path:       "cmd/evently-bench",
 		owns:       "measuring the service against its yardsticks",
-		imports:    []string{"internal/devstack", "internal/domain", "internal/repository", "internal/service"},
+		imports:    []string{"internal/app", "internal/config", "internal/devstack", "internal/domain", "internal/repository", "internal/service"},
 		importedBy: []string{},
 	},
 }
