@@ -196,6 +196,8 @@ var libraries = []library{
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/telemetry",
 		"internal/testkit", "cmd/evently", "cmd/evently-bench", "api", "api/apitest",
 	}},
+	{path: "golang.org/x/text", in: []string{"internal/domain"}},
+	{path: "github.com/go-json-experiment/json", in: []string{"internal/handler"}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},
 	{path: "testing", exactly: true, in: []string{"internal/testkit", "api/apitest"}},
 }
