@@ -15,12 +15,11 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
-	"evently/internal/metrics"
 	"evently/internal/redisoutage"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 )
 
 const (
@@ -48,7 +47,7 @@ type Options struct {
 	Version string
 	Commit  string
 	// Tracing takes the spans; nil goes by the configuration. The App owns it.
-	Tracing *tracing.Tracing
+	Tracing *telemetry.Tracing
 	// Listener is where to serve; nil takes the port of the configuration. The App owns it.
 	Listener net.Listener
 }
@@ -64,8 +63,8 @@ type App struct {
 	health   *service.Health
 	handler  http.Handler
 	server   *server.Server
-	metrics  *metrics.Metrics
-	tracing  *tracing.Tracing // nil when nothing is traced
+	metrics  *telemetry.Metrics
+	tracing  *telemetry.Tracing // nil when nothing is traced
 	outage   *redisoutage.Watch
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
@@ -92,7 +91,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
 	}
 	if a.tracing = o.Tracing; a.tracing == nil {
-		if a.tracing, err = tracing.Start(ctx, o.Config.Tracing, o.Version); err != nil {
+		if a.tracing, err = telemetry.StartTracing(ctx, o.Config.Tracing, o.Version); err != nil {
 			return nil, err
 		}
 	}
@@ -184,11 +183,11 @@ func (a *App) jobs() []schedule.Entry {
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.ExpireDue,
 	}, {
-		Name:    "seat-lock-release",
-		Spec:    releaseSchedule,
-		Timeout: cleanupTimeout,
-		Run:     a.services.Bookings.RetryReleases,
-		Told:    a.toldOfRedis,
+		Name:          "seat-lock-release",
+		Spec:          releaseSchedule,
+		Timeout:       cleanupTimeout,
+		Run:           a.services.Bookings.RetryReleases,
+		AlreadyLogged: a.toldOfRedis,
 	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
@@ -205,11 +204,11 @@ func (a *App) jobs() []schedule.Entry {
 		Timeout: cleanupTimeout,
 		Run:     a.services.Payments.Refund,
 	}, {
-		Name:    "waiting-room-watchdog",
-		Spec:    watchdogSchedule,
-		Timeout: watchdogTimeout,
-		Run:     a.services.Rooms.Watchdog,
-		Told:    a.toldOfRedis,
+		Name:          "waiting-room-watchdog",
+		Spec:          watchdogSchedule,
+		Timeout:       watchdogTimeout,
+		Run:           a.services.Rooms.Watchdog,
+		AlreadyLogged: a.toldOfRedis,
 	}}
 }
 
@@ -278,9 +277,6 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 // closeStores closes Redis and then the pool, as far as they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
-	if a.services != nil {
-		a.services.answers.close()
-	}
 	if a.rooms != nil {
 		err = a.rooms.close()
 	}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"evently/internal/metrics"
 	"evently/internal/redisoutage"
 	"evently/internal/seatlock"
+	"evently/internal/telemetry"
 )
 
 // A Redis that answers and refuses is told of by the breaker; one that is gone, by its watch alone.
@@ -21,7 +21,7 @@ func TestABreakerTellsOfWhatTheOutageDoesNot(t *testing.T) {
 	var log strings.Builder
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	outage := redisoutage.New(logger)
-	changed := breakers{metrics.New(metrics.Build{}), outage, logger}.watch(rateLimitBreaker)
+	changed := breakers{telemetry.NewMetrics(telemetry.Build{}), outage, logger}.watch(rateLimitBreaker)
 	flap := func() {
 		changed("closed", "open")
 		changed("open", "half-open")

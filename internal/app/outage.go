@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 
 	"evently/internal/domain"
-	"evently/internal/metrics"
 	"evently/internal/redisoutage"
 	"evently/internal/seatlock"
+	"evently/internal/telemetry"
 )
 
 // The circuit breakers in front of Redis, as the metrics name them.
@@ -20,7 +20,7 @@ const (
 
 // breakers are what hears of the circuit breakers.
 type breakers struct {
-	metrics *metrics.Metrics
+	metrics *telemetry.Metrics
 	outage  *redisoutage.Watch
 	log     *slog.Logger
 }

@@ -11,7 +11,6 @@ import (
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
-	"evently/internal/metrics"
 	"evently/internal/middleware"
 	"evently/internal/payment"
 	"evently/internal/ratelimit"
@@ -20,7 +19,7 @@ import (
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 	"evently/internal/waitingroom"
 )
 
@@ -47,14 +46,14 @@ type Services struct {
 	Analytics  *service.Analytics
 	Demo       *service.Demo
 
-	answers  *answers
+	caches   caches
 	breakers breakers
 	Rooms    *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -68,26 +67,26 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	if err != nil {
 		return nil, err
 	}
-	passwords, err := service.NewPasswords(service.PasswordsConfig{})
+	passwords, err := service.NewPasswords(service.PasswordsConfig{MaxWait: cfg.Auth.PasswordQueueWait})
 	if err != nil {
 		return nil, err
 	}
-	answers := newAnswers(cfg.Cache, store)
+	caches := newCaches(cfg.Cache, store)
 	s := &Services{
-		answers:    answers,
+		caches:     caches,
 		Store:      store,
 		Tokens:     tokens,
 		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
 		MyBookings: service.NewMyBookings(store),
 		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(freshCatalog{store, answers}),
+		Catalog:    service.NewCatalog(store, caches.seatMaps, nil, log),
 		Analytics:  service.NewAnalytics(store),
 		Demo:       service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
 		s.breakers = breakers{m, outage, log}
 		s.Rooms = newRooms(cfg, store, client, s.breakers, m, t, log)
-		if s.Bookings, err = newBookings(cfg, store, s.Rooms, answers.seatMaps, client, s.breakers, m, log); err != nil {
+		if s.Bookings, err = newBookings(cfg, store, s.Rooms, caches.seatMaps, client, s.breakers, m, log); err != nil {
 			return nil, err
 		}
 		s.Payments = service.NewPayments(s.Bookings, payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate))
@@ -95,7 +94,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -114,7 +113,7 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client redis.UniversalClient, b breakers, m *metrics.Metrics, log *slog.Logger) (*service.Bookings, error) {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client redis.UniversalClient, b breakers, m *telemetry.Metrics, log *slog.Logger) (*service.Bookings, error) {
 	locks := seatlock.New(client, seatlock.Options{
 		Timeout:       cfg.Redis.Timeout,
 		OnStateChange: b.watch(seatLockBreaker),
@@ -161,13 +160,13 @@ func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
-		Shows:      handler.NewShows(s.Discover, s.answers.seatMaps, s.answers.shows),
+		Shows:      handler.NewShows(s.Discover, s.caches.seatMaps, s.caches.shows),
 		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Venues:     handler.NewVenues(s.Catalog),
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics, s.answers.reports),
+		Analytics:  handler.NewAnalytics(s.Analytics, s.caches.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{

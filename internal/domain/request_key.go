@@ -80,5 +80,5 @@ func canonicalNumber(text string) any {
 
 // ErrTooManyKeys is a user who has as many idempotency keys stored as one user may have.
 var ErrTooManyKeys = &Error{
-	Kind: KindTooManyRequests, Code: "too_many_idempotency_keys", Message: "Too many idempotency keys in use", RetryAfter: time.Hour,
+	Kind: KindLimited, Code: "too_many_idempotency_keys", Message: "Too many idempotency keys in use", RetryAfter: time.Hour,
 }

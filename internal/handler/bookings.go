@@ -98,7 +98,7 @@ func toLockResponse(b domain.BookingDetails) any {
 
 type payRequest struct {
 	BookingID int64       `json:"booking_id" validate:"required,gt=0"`
-	Amount    amountInput `json:"amount" validate:"required,number"`
+	Amount    amountInput `json:"amount" validate:"required"`
 	Outcome   string      `json:"outcome" validate:"omitempty,oneof=success decline"`
 }
 

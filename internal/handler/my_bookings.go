@@ -3,6 +3,7 @@ package handler
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"evently/internal/domain"
@@ -129,7 +130,8 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := bookingsPage(query)
+	list := bookingsList(user.UserID, status)
+	limit, after, err := bookingsPage(query, list)
 	if err != nil {
 		return err
 	}
@@ -139,7 +141,7 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	}
 	response := bookingsResponse{Bookings: mapSlice(bookings, toBooking)}
 	if more {
-		response.NextCursor = encodeCursor(bookingsCursor, bookings[len(bookings)-1].ID)
+		response.NextCursor = list.cursor(bookings[len(bookings)-1].ID)
 	}
 	return respond.JSON(w, http.StatusOK, response)
 }
@@ -155,20 +157,20 @@ func queryBookingStatus(query url.Values) (*domain.BookingStatus, error) {
 	return &status, nil
 }
 
-// bookingsCursor names the cursors of a user's bookings. They hold the id of the last one.
-const bookingsCursor = "bookings"
+// bookingsList identifies the list of a user's bookings with this status.
+func bookingsList(userID int64, status *domain.BookingStatus) listID {
+	filter := ""
+	if status != nil {
+		filter = string(*status)
+	}
+	return newList("bookings", strconv.FormatInt(userID, 10), filter)
+}
 
 // bookingsPage reads the limit and the cursor of a list of bookings; 0 is its head.
-func bookingsPage(query url.Values) (limit int, after int64, err error) {
+func bookingsPage(query url.Values, l listID) (limit int, after int64, err error) {
 	if limit, err = queryLimit(query); err != nil {
 		return 0, 0, err
 	}
-	key, err := queryCursor(query, bookingsCursor, 1)
-	if err != nil || key == nil {
-		return limit, 0, err
-	}
-	if key[0] < 1 {
-		return 0, 0, domain.ErrInvalidCursor
-	}
-	return limit, key[0], nil
+	after, err = l.queryID(query)
+	return limit, after, err
 }

@@ -12,14 +12,12 @@ import (
 	"evently/internal/testkit"
 )
 
-// Each check is shown data that breaks its promise. Constraints that would not let it come that
-// far are dropped: the audit is for the day when they are not enough.
-func TestAuditSeesWhatIsBroken(t *testing.T) {
+// Each case breaks one rule, after dropping the constraints that would prevent it.
+func TestAudit_FindsEachViolation(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		// Of the booking $1, which is CONFIRMED, and holds the first two of the show's seats.
-		breaks []string
+		breaks []string // $1 is a CONFIRMED booking of the first two seats
 		want   []string
 	}{
 		{name: "cancelled and still on its seats", breaks: []string{
@@ -33,11 +31,11 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			`ALTER TABLE show_seats DROP CONSTRAINT show_seats_status_agrees`,
 			`UPDATE show_seats SET status = 'AVAILABLE' WHERE booking_id = $1`,
 		}, want: []string{"status_agrees_with_holder"}},
-		{name: "booked by nobody", breaks: []string{
+		{name: "booked without a booking", breaks: []string{
 			`ALTER TABLE show_seats DROP CONSTRAINT show_seats_status_agrees`,
 			`UPDATE show_seats SET status = 'BOOKED' WHERE $1 > 0 AND seat_id = (SELECT max(seat_id) FROM show_seats)`,
 		}, want: []string{"seat_holder_alive", "status_agrees_with_holder"}},
-		{name: "a seat that it did not take", breaks: []string{
+		{name: "a seat of another booking", breaks: []string{
 			`UPDATE show_seats SET status = 'BOOKED', booking_id = $1, locked_at = now()
 			 WHERE seat_id = (SELECT max(seat_id) FROM show_seats)`,
 		}, want: []string{"seat_is_of_its_holder"}},
@@ -77,7 +75,7 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
 			`UPDATE show_seats SET status = 'AVAILABLE', booking_id = NULL, locked_at = NULL WHERE booking_id = $1`,
 		}, want: []string{"cancelled_is_refunded"}},
-		{name: "a hold that does not end", breaks: []string{
+		{name: "an overdue hold", breaks: []string{
 			`UPDATE show_seats SET status = 'LOCKED' WHERE booking_id = $1`,
 			`UPDATE bookings SET status = 'PENDING', expires_at = now() - interval '61 minutes' WHERE booking_id = $1`,
 		}, want: []string{"holds_end_in_time"}},
@@ -99,7 +97,7 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			booking := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0], f.seats[1])
 			f.mustPay(t, booking)
 			f.mustConfirm(t, booking)
-			f.audit(t) // nothing is broken yet
+			f.audit(t)
 			for _, sql := range tt.breaks {
 				if slices.Contains([]string{"ALTE", "DROP"}, sql[:4]) {
 					testkit.Exec(t, f.pool, sql)
@@ -114,7 +112,7 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			got := []string{}
 			for _, v := range violations {
 				if got = append(got, v.Check); v.Detail == "" {
-					t.Errorf("%s tells nothing", v.Check)
+					t.Errorf("%s has no detail", v.Check)
 				}
 			}
 			if diff := cmp.Diff(tt.want, slices.Compact(got)); diff != "" {
@@ -124,12 +122,12 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 	}
 	for _, check := range repository.AuditChecks() {
 		if !seen[check] {
-			t.Errorf("no test breaks %s", check)
+			t.Errorf("no case violates %s", check)
 		}
 	}
 }
 
-func TestAuditIsBounded(t *testing.T) {
+func TestAudit_LimitsViolations(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	for _, seat := range f.seats[:5] {

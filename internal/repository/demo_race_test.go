@@ -14,7 +14,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
+func TestDemoLoad_ConcurrentLoadsLeaveOneSet(t *testing.T) {
 	pool, _ := setupDemo(t)
 	var group sync.WaitGroup
 	for range 4 {
@@ -30,7 +30,7 @@ func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
 	}
 }
 
-func TestDemoClearRacesWithABooking(t *testing.T) {
+func TestDemoClear_RacesWithBooking(t *testing.T) {
 	pool, demo := setupDemo(t)
 	f := fixture{pool: pool, instance: newInstance(t, pool, rules())}
 	for range 5 {
@@ -51,7 +51,7 @@ func TestDemoClearRacesWithABooking(t *testing.T) {
 		group.Wait()
 		bookings := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest)
 		if (held == nil) != (bookings == 1) {
-			t.Errorf("the hold said %v, and there are %d bookings", held, bookings)
+			t.Errorf("hold returned %v, and there are %d bookings", held, bookings)
 		}
 		if held != nil && !errors.Is(held, domain.ErrShowNotFound) {
 			t.Errorf("hold: %v", held)
@@ -59,8 +59,8 @@ func TestDemoClearRacesWithABooking(t *testing.T) {
 	}
 }
 
-// waits gives control back when call waits for a lock in the database, or fails the test when it
-// returns instead. What it gives is the call's error, once it has returned.
+// waits returns when call waits for a lock in the database, and fails the test if call returns
+// instead. The channel receives the error of call.
 func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
 	t.Helper()
 	done := make(chan error, 1)
@@ -77,7 +77,7 @@ func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
 	return done
 }
 
-func TestDemoLoadWaitsForAnother(t *testing.T) {
+func TestDemoLoad_WaitsForAnotherLoad(t *testing.T) {
 	pool, demo := setupDemo(t)
 	var done <-chan error
 	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
@@ -98,7 +98,7 @@ func TestDemoLoadWaitsForAnother(t *testing.T) {
 	}
 }
 
-func TestDemoClearWaitsForABookingUnderWay(t *testing.T) {
+func TestDemoClear_WaitsForBookingUnderWay(t *testing.T) {
 	pool, demo := setupDemo(t)
 	show := loadDemo(t, demo).Shows[0].ShowID
 	guest := testkit.NewUser(t, pool)

@@ -102,12 +102,11 @@ func (b *Bookings) show(ctx context.Context, showID int64) (domain.ShowDetails, 
 	return show, err
 }
 
-// details returns the booking in its new state, as its response shows it.
-func (b *Bookings) details(ctx context.Context, state BookingState, booking domain.Booking) (domain.BookingDetails, error) {
-	show, err := b.show(ctx, booking.ShowID)
-	details := domain.BookingDetails{Booking: booking, Show: show, Seats: state.Seats, Payment: state.payment()}
+// details returns the booking in its new state, without its show.
+func (s BookingState) details(booking domain.Booking) domain.BookingDetails {
+	details := domain.BookingDetails{Booking: booking, Seats: s.Seats, Payment: s.payment()}
 	if booking.Status == domain.BookingPending {
-		details.HoldLeft = booking.ExpiresAt.Sub(state.Now)
+		details.HoldLeft = booking.ExpiresAt.Sub(s.Now)
 	}
-	return details, err
+	return details
 }

@@ -90,8 +90,7 @@ func (b *Bookings) hold(ctx context.Context, request domain.HoldRequest) (outcom
 	changes = append(changes, domain.Transition{Event: domain.EventHeld, Booking: decision.Booking, Seats: decision.Seats})
 	domain.SortSeats(decision.Seats)
 	found := BookingState{Now: state.Now, Seats: decision.Seats}
-	details, err := b.details(ctx, found, decision.Booking)
-	return outcome{booking: details, changes: changes}, err
+	return outcome{booking: found.details(decision.Booking), changes: changes}, nil
 }
 
 // orderSeats returns the seats in ascending order, the order of all locks. It fails with

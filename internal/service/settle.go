@@ -23,14 +23,13 @@ func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, request
 		if err != nil {
 			return outcome{}, err
 		}
-		details, err := b.details(ctx, state, confirmed)
-		done := outcome{booking: details}
+		done := outcome{booking: state.details(confirmed)}
 		if confirmed.Status != state.Booking.Status {
 			done.changes = []domain.Transition{{
 				Event: domain.EventConfirmed, Booking: confirmed, Seats: state.Seats, Paid: state.paid(),
 			}}
 		}
-		return done, err
+		return done, nil
 	})
 }
 
@@ -49,13 +48,13 @@ func (b *Bookings) Cancel(ctx context.Context, userID, bookingID int64, request 
 		if err != nil {
 			return outcome{}, err
 		}
-		details, err := b.details(ctx, state, cancelled)
+		details := state.details(cancelled)
 		if state.paid() {
 			refunded := state.payment().RefundRequested(state.Now)
 			details.Payment = &refunded
 		}
 		return outcome{booking: details, changes: []domain.Transition{{
 			Event: domain.EventCancelled, Booking: cancelled, Seats: state.Seats, Paid: state.paid(),
-		}}}, err
+		}}}, nil
 	})
 }

@@ -16,18 +16,17 @@ import (
 const (
 	tokenIssuer     = "evently"
 	defaultTokenTTL = 24 * time.Hour
-	// maxToken bounds what is parsed at all, in bytes. A token with the longest email has under 1 KiB.
+	// maxToken is the longest token that is parsed, in bytes. One with the longest email has under 1 KiB.
 	maxToken = 4 << 10
 )
 
-// TokensConfig is what Tokens need.
+// TokensConfig configures Tokens.
 type TokensConfig struct {
-	// Secrets are the HMAC keys. The first one signs, all of them verify: a new secret is put
-	// in front, and the old one is removed when the last token that it signed has expired.
+	// Secrets are the HMAC keys. The first one signs, all of them verify: to rotate, put a new secret in
+	// front, and remove the old one when its tokens have expired.
 	Secrets []string
-	// TTL is how long a token is good for. 0 means 24 h.
+	// TTL is how long a token is valid. 0 is 24 h.
 	TTL time.Duration
-	// Now is the clock.
 	Now func() time.Time
 }
 
@@ -41,9 +40,8 @@ type Tokens struct {
 	known   *lru.Cache[[sha256.Size]byte, verifiedToken]
 }
 
-// verifiedToken is a token that was verified: a client sends the same one with each of its requests,
-// and parsing it anew costs more than all else that is done to find a route. It is remembered by its
-// digest, which is of no use to whoever gets to see it.
+// verifiedToken is the result of a verification. It is cached by the digest of the token: a client sends
+// the same token with each request.
 type verifiedToken struct {
 	identity domain.Identity
 	expires  time.Time
@@ -52,7 +50,7 @@ type verifiedToken struct {
 // maxKnownTokens bounds the verified tokens that are cached: they take about 2 MB.
 const maxKnownTokens = 8192
 
-// NewTokens gives Tokens. No secret, or an empty one, is an error.
+// NewTokens returns Tokens. No secret, or an empty one, is an error.
 func NewTokens(config TokensConfig) (*Tokens, error) {
 	if len(config.Secrets) == 0 {
 		return nil, errors.New("no secret to sign access tokens with")
@@ -95,11 +93,11 @@ type tokenClaims struct {
 	jwt.RegisteredClaims
 }
 
-// errNotIssued is a token that was signed with our secret and yet is not one that we issue.
+// errNotIssued refuses a token with our signature that Issue has not made.
 var errNotIssued = errors.New("claims are missing or contradict each other")
 
-// Validate is called by the parser, after the signature and beside the registered claims. iat is
-// asked for but not compared with the clock: that of another instance may run a little ahead.
+// Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of
+// another instance may be a little ahead.
 func (c *tokenClaims) Validate() error {
 	if c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
 		c.Email == "" || !c.Role.Known() || c.IssuedAt == nil {
@@ -108,7 +106,7 @@ func (c *tokenClaims) Validate() error {
 	return nil
 }
 
-// Issue gives an access token for user that is good from now on for the TTL.
+// Issue returns an access token for user that is valid for the TTL.
 func (t *Tokens) Issue(user domain.User) (string, error) {
 	now := t.now()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &tokenClaims{
@@ -128,8 +126,8 @@ func (t *Tokens) Issue(user domain.User) (string, error) {
 	return token, nil
 }
 
-// Verify gives who the token stands for. It asks no store. A token that was good and is no more
-// is domain.ErrTokenExpired; anything else that Issue has not made is domain.ErrUnauthorized.
+// Verify returns the identity of a token, without a query. It returns domain.ErrTokenExpired, or
+// ErrUnauthorized for a token that Issue has not made.
 func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 	if len(raw) > maxToken {
 		return domain.Identity{}, domain.ErrUnauthorized

@@ -31,7 +31,7 @@ type Request struct {
 
 // outcome is the outcome of a step.
 type outcome struct {
-	booking domain.BookingDetails
+	booking domain.BookingDetails // without its show
 	changes []domain.Transition
 	// refusal is the error of a request that is refused although it changed something.
 	refusal     error
@@ -100,6 +100,10 @@ func (b *Bookings) respond(ctx context.Context, request Request, done outcome) (
 	case done.refusal != nil:
 		response = request.Encoder.EncodeError(done.refusal)
 	default:
+		// The changes of this step count in the show that is read.
+		if done.booking.Show, err = b.show(ctx, done.booking.ShowID); err != nil {
+			return Response{}, err
+		}
 		if response, err = request.Encoder.Encode(done.booking); err != nil {
 			return Response{}, err
 		}
