@@ -2,6 +2,7 @@ package repository_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -163,6 +164,17 @@ func TestLocks_PriceChangeWaitsForAHold(t *testing.T) {
 	f.audit(t)
 }
 
+func TestLocks_CancelWaitsForAChangeOfTheShow(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	hold := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0])
+	tx, do := begin(t, f.pool)
+	do(`UPDATE shows SET start_time = now() WHERE show_id = $1`, f.show)
+	cancelled := start(t, f.pool, 1, func() error { _, err := f.cancel(hold); return err })
+	end(t, tx.Commit)
+	wantCode(t, <-cancelled, domain.ErrShowStarted)
+}
+
 func TestLocks_SweepSkipsLockedHolds(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
@@ -261,8 +273,8 @@ func TestLocks_TakeoverLocksAllSeatsInOrder(t *testing.T) {
 
 func TestLocks_SeatsOfAHoldAreLockedInOrder(t *testing.T) {
 	t.Parallel()
-	f := setup(t)
-	reverse(t, f)
+	f := setup(t).unsorted(t)
+	f.descend(t)
 	user := testkit.NewUser(t, f.pool)
 	tx, do := begin(t, f.pool)
 	do(lockSeat, f.show, f.seats[0])
@@ -281,14 +293,14 @@ func TestLocks_SeatsOfAHoldAreLockedInOrder(t *testing.T) {
 
 func TestLocks_SeatsOfAConfirmedBookingAreLockedInOrder(t *testing.T) {
 	t.Parallel()
-	f := setup(t)
-	reverse(t, f)
+	f := setup(t).unsorted(t)
 	hold := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats...)
 	f.mustPay(t, hold)
 	for step, call := range []func() error{
 		func() error { _, err := f.confirm(hold); return err },
 		func() error { _, err := f.cancel(hold); return err },
 	} {
+		f.descend(t)
 		tx, do := begin(t, f.pool)
 		do(lockSeat, f.show, f.seats[0])
 		ended := start(t, f.pool, 1, call)
@@ -303,14 +315,31 @@ func TestLocks_SeatsOfAConfirmedBookingAreLockedInOrder(t *testing.T) {
 	f.audit(t)
 }
 
-// reverse stores the seats of the show in descending order and leaves no index on them that would sort
-// them, so that a statement without ORDER BY meets the highest first.
-func reverse(t *testing.T, f fixture) {
+// descend stores the seats of the show, and those of its bookings, in descending order.
+func (f fixture) descend(t *testing.T) {
 	t.Helper()
-	testkit.Exec(t, f.pool, `
-		WITH gone AS (DELETE FROM show_seats WHERE show_id = $1 RETURNING *)
-		INSERT INTO show_seats (show_id, seat_id)
-		SELECT show_id, seat_id FROM gone ORDER BY seat_id DESC`, f.show)
+	for _, table := range []string{"show_seats", "booking_seats"} {
+		testkit.Exec(t, f.pool, fmt.Sprintf(`
+			WITH gone AS (DELETE FROM %[1]s RETURNING *)
+			INSERT INTO %[1]s SELECT * FROM gone ORDER BY seat_id DESC`, table))
+	}
+}
+
+// unsorted returns the fixture with an instance whose statements scan tables, so that one without ORDER BY
+// meets the seats in the order in which they are stored.
+func (f fixture) unsorted(t *testing.T) fixture {
+	t.Helper()
+	config := f.pool.Config()
+	for _, plan := range []string{"enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan"} {
+		config.ConnConfig.RuntimeParams[plan] = "off"
+	}
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	f.instance = newInstance(t, pool, rules())
+	return f
 }
 
 // A hold that was committed, and has expired by the clock of this transaction, between two of its
