@@ -53,16 +53,16 @@ SEED     ?= 0
 
 .PHONY: chaos
 chaos: ## Break everything while people book, for DURATION=60s, and check what they were told
-	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos \
+	go test -count=1 -timeout 0 -v -run '^TestChaos_' ./internal/chaos \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.journal=$(CURDIR)/artifacts/chaos.jsonl
 
 .PHONY: chaos-proof
 chaos-proof: ## Build faults into the service, one at a time, and see the checker find each
-	go test -count=1 -timeout 0 -v -tags proof -run '^TestTheCheckerSeesEveryMutation$$' ./internal/chaos -chaos.duration=$(DURATION)
+	go test -count=1 -timeout 0 -v -tags proof -run '^TestChecker_' ./internal/chaos -chaos.duration=$(DURATION)
 
 .PHONY: degrade
 degrade: ## Take the stores away from people who book, and tell how long they wait for what
-	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading$$' ./internal/chaos
+	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading_' ./internal/chaos
 
 FUZZTIME ?= 30s
 
