@@ -98,6 +98,11 @@ func (c *client) book(ctx context.Context) {
 			b = again
 		}
 	}
+	if c.oneIn(10) { // adds seats to those of the hold, which is refused while it is live
+		if other, ok := c.lock(s.id, c.withOthers(s, b.seats[0])); ok {
+			b = other
+		}
+	}
 	switch c.random.IntN(10) {
 	case 0: // leaves without cancelling
 		return
@@ -125,6 +130,17 @@ func (c *client) someSeats(s show) []int64 {
 		seats = append(seats, s.seats[(first+i)%len(s.seats)])
 	}
 	c.random.Shuffle(n, func(i, j int) { seats[i], seats[j] = seats[j], seats[i] })
+	return seats
+}
+
+// withOthers returns a seat and one or two others.
+func (c *client) withOthers(s show, seat int64) []int64 {
+	seats := []int64{seat}
+	for _, other := range c.someSeats(s) {
+		if other != seat && len(seats) < 3 {
+			seats = append(seats, other)
+		}
+	}
 	return seats
 }
 

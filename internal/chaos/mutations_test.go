@@ -49,7 +49,7 @@ var mutations = []mutation{
 		name: "payments that were left open are not settled",
 		file: "internal/service/payment_jobs.go",
 		old:  "age := 2 * p.bookings.rules.ChargeTimeout", new: "age := 1_000_000 * p.bookings.rules.ChargeTimeout",
-		finding: "charge_is_recorded",
+		finding: "payments are left created or refund_pending",
 	},
 	{
 		name: "refunds are recorded without asking the provider",
