@@ -48,16 +48,16 @@ SEED     ?= 0
 
 .PHONY: chaos
 chaos: ## Book under faults for DURATION=60s, and check the history of responses
-	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos \
+	go test -count=1 -timeout 0 -v -run '^TestChaos_' ./internal/chaos \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.journal=$(CURDIR)/artifacts/chaos.jsonl
 
 .PHONY: chaos-proof
 chaos-proof: ## Check that the checker finds bugs that are built into the service one by one
-	go test -count=1 -timeout 0 -v -tags proof -run '^TestTheCheckerSeesEveryMutation$$' ./internal/chaos -chaos.duration=$(DURATION)
+	go test -count=1 -timeout 0 -v -tags proof -run '^TestChecker_' ./internal/chaos -chaos.duration=$(DURATION)
 
 .PHONY: degrade
 degrade: ## Measure latencies while the stores are unavailable
-	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading$$' ./internal/chaos
+	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading_' ./internal/chaos
 
 FUZZTIME ?= 30s
 
