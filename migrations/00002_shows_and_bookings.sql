@@ -10,7 +10,6 @@ CREATE TABLE shows (
     end_time    timestamptz    NOT NULL,
     price       numeric(10, 2) NOT NULL,
     total_seats integer        NOT NULL DEFAULT 0,
-    demo_key    text,
     created_at  timestamptz    NOT NULL DEFAULT now(),
     deleted_at  timestamptz,
     CONSTRAINT shows_pkey PRIMARY KEY (show_id),
@@ -26,7 +25,7 @@ CREATE TABLE shows (
         tstzrange(start_time, end_time) WITH &&
     ) WHERE (deleted_at IS NULL)
 );
-COMMENT ON COLUMN shows.deleted_at IS 'A show that was ever booked is hidden when deleted, so that its bookings keep their history.';
+COMMENT ON COLUMN shows.deleted_at IS 'A show that was ever paid for is hidden when it is deleted, and keeps the history of its bookings.';
 COMMENT ON COLUMN shows.total_seats IS 'Number of show_seats rows, so that lists need not count them.';
 
 CREATE INDEX shows_start_time_idx ON shows (start_time, show_id) WHERE deleted_at IS NULL;
@@ -66,10 +65,10 @@ COMMENT ON COLUMN bookings.lock_token IS 'The value of this hold''s Redis seat l
 CREATE INDEX bookings_user_idx ON bookings (user_id, booking_id DESC);
 -- The expiry sweep walks this one and finds nothing else in it.
 CREATE INDEX bookings_pending_expiry_idx ON bookings (expires_at, booking_id) WHERE status = 'PENDING';
--- Seats taken per show, read without touching show_seats.
-CREATE INDEX bookings_live_by_show_idx ON bookings (show_id) INCLUDE (status, expires_at, seat_count)
-    WHERE status <> 'CANCELLED';
--- A user's seats of one show, which the per-user limit counts; and whether a show was ever booked.
+-- Seats taken per show and the version of its seat map, read from this index alone.
+CREATE INDEX bookings_live_by_show_idx ON bookings (show_id)
+    INCLUDE (booking_id, status, expires_at, seat_count) WHERE status <> 'CANCELLED';
+-- A user's seats of one show, for the limit per user; and all bookings of a show, for its deletion.
 CREATE INDEX bookings_show_user_idx ON bookings (show_id, user_id);
 CREATE INDEX bookings_created_at_idx ON bookings (created_at);
 

@@ -38,10 +38,11 @@ func (in *instance) addHall(ctx context.Context, seats, shows int) (*hall, error
 	err := in.bulk(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			WITH venue AS (
-				INSERT INTO venues (venue_name, address) VALUES ('Hall of ' || $1::int, '1 Bench Street')
+				INSERT INTO venues (venue_name, name_folded, address)
+				VALUES ('Hall of ' || $1::int, 'hall of ' || $1::int, '1 Bench Street')
 				RETURNING venue_id
 			), event AS (
-				INSERT INTO events (title) VALUES ('Event') RETURNING event_id
+				INSERT INTO events (title, title_folded) VALUES ('Event', 'event') RETURNING event_id
 			)
 			SELECT venue_id, event_id FROM venue, event`, seats).Scan(&h.venue, &h.event)
 		if err != nil {

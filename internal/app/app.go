@@ -183,11 +183,11 @@ func (a *App) jobs() []schedule.Entry {
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.ExpireDue,
 	}, {
-		Name:    "seat-lock-release",
-		Spec:    releaseSchedule,
-		Timeout: cleanupTimeout,
-		Run:     a.services.Bookings.RetryReleases,
-		Told:    a.toldOfRedis,
+		Name:          "seat-lock-release",
+		Spec:          releaseSchedule,
+		Timeout:       cleanupTimeout,
+		Run:           a.services.Bookings.RetryReleases,
+		AlreadyLogged: a.toldOfRedis,
 	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
@@ -204,11 +204,11 @@ func (a *App) jobs() []schedule.Entry {
 		Timeout: cleanupTimeout,
 		Run:     a.services.Payments.Refund,
 	}, {
-		Name:    "waiting-room-watchdog",
-		Spec:    watchdogSchedule,
-		Timeout: watchdogTimeout,
-		Run:     a.services.Rooms.Watchdog,
-		Told:    a.toldOfRedis,
+		Name:          "waiting-room-watchdog",
+		Spec:          watchdogSchedule,
+		Timeout:       watchdogTimeout,
+		Run:           a.services.Rooms.Watchdog,
+		AlreadyLogged: a.toldOfRedis,
 	}}
 }
 
@@ -277,9 +277,6 @@ func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
 // closeStores closes Redis and then the pool, as far as they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
-	if a.services != nil {
-		a.services.answers.close()
-	}
 	if a.rooms != nil {
 		err = a.rooms.close()
 	}

@@ -169,7 +169,7 @@ func TestASchemaThatIsAheadStopsTheStartUnlessItIsAllowed(t *testing.T) {
 		t.Run("MIGRATE_ON_START="+migrate, func(t *testing.T) {
 			t.Parallel()
 			url := testkit.DatabaseURL(t)
-			testkit.Exec(t, testkit.Connect(t, url), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+			testkit.Exec(t, testkit.Connect(t, url), `INSERT INTO evently_migrations (version_id, is_applied) VALUES (99999, true)`)
 			cfg := configure(t, "DATABASE_URL="+url, "MIGRATE_ON_START="+migrate)
 			_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
 			if !errors.Is(err, schema.ErrDatabaseAhead) || !strings.Contains(err.Error(), "version 99999 is applied") {

@@ -9,7 +9,7 @@ import (
 	"evently/internal/telemetry"
 )
 
-// newMetrics gives the metrics of this process over its stores.
+// newMetrics returns the metrics of the process and its stores.
 func (a *App) newMetrics(o Options) *telemetry.Metrics {
 	m := telemetry.NewMetrics(telemetry.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
 	m.WatchPostgres(a.pool.Stat)
@@ -20,7 +20,7 @@ func (a *App) newMetrics(o Options) *telemetry.Metrics {
 	return m
 }
 
-// watchRooms adds the waiting rooms and their queue to the metrics.
+// watchRooms adds the waiting rooms and their task queue to the metrics.
 func (a *App) watchRooms() {
 	a.metrics.WatchRooms(func(ctx context.Context) (telemetry.Rooms, error) {
 		waiting, admitted, err := a.services.Rooms.Totals(ctx)
@@ -35,7 +35,7 @@ func (a *App) watchRooms() {
 	})
 }
 
-// listenForMetrics makes the server of /metrics, if METRICS_ADDR asks for one.
+// listenForMetrics creates the metrics server, if METRICS_ADDR is set.
 func (a *App) listenForMetrics(ctx context.Context) error {
 	if a.cfg.Metrics.Addr == "" {
 		return nil
@@ -48,7 +48,7 @@ func (a *App) listenForMetrics(ctx context.Context) error {
 	return nil
 }
 
-// MetricsAddr is where /metrics is served, or nil.
+// MetricsAddr returns the address of the metrics server, or nil.
 func (a *App) MetricsAddr() net.Addr {
 	if a.metricsServer == nil {
 		return nil
@@ -56,7 +56,7 @@ func (a *App) MetricsAddr() net.Addr {
 	return a.metricsServer.Addr()
 }
 
-// serveMetrics serves /metrics until it is shut down, and tells when it has ended.
+// serveMetrics serves /metrics until closeMetrics, and then closes ended.
 func (a *App) serveMetrics(ctx context.Context) (ended <-chan struct{}) {
 	done := make(chan struct{})
 	if a.metricsServer == nil {
@@ -66,15 +66,15 @@ func (a *App) serveMetrics(ctx context.Context) (ended <-chan struct{}) {
 	a.log.InfoContext(ctx, "serving metrics", "address", a.MetricsAddr().String())
 	go func() {
 		defer close(done)
-		// That nobody can watch is no reason to stop booking.
+		// The service goes on without metrics.
 		if err := a.metricsServer.Serve(); err != nil {
-			a.log.ErrorContext(ctx, "metrics are not served any more", "error", err.Error())
+			a.log.ErrorContext(ctx, "metrics server failed", "error", err.Error())
 		}
 	}()
 	return done
 }
 
-// closeMetrics ends the server of /metrics, if there is one.
+// closeMetrics shuts down the metrics server, if there is one.
 func (a *App) closeMetrics(ctx context.Context) error {
 	if a.metricsServer == nil {
 		return nil

@@ -46,7 +46,7 @@ type Services struct {
 	Analytics  *service.Analytics
 	Demo       *service.Demo
 
-	answers  *answers
+	caches   caches
 	breakers breakers
 	Rooms    *waitingroom.Room
 }
@@ -71,22 +71,22 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	if err != nil {
 		return nil, err
 	}
-	answers := newAnswers(cfg.Cache, store)
+	caches := newCaches(cfg.Cache, store)
 	s := &Services{
-		answers:    answers,
+		caches:     caches,
 		Store:      store,
 		Tokens:     tokens,
 		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
 		MyBookings: service.NewMyBookings(store),
 		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(freshCatalog{store, answers}),
+		Catalog:    service.NewCatalog(store, caches.seatMaps, nil, log),
 		Analytics:  service.NewAnalytics(store),
 		Demo:       service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
 		s.breakers = breakers{m, outage, log}
 		s.Rooms = newRooms(cfg, store, client, s.breakers, m, t, log)
-		if s.Bookings, err = newBookings(cfg, store, s.Rooms, answers.seatMaps, client, s.breakers, m, log); err != nil {
+		if s.Bookings, err = newBookings(cfg, store, s.Rooms, caches.seatMaps, client, s.breakers, m, log); err != nil {
 			return nil, err
 		}
 		s.Payments = service.NewPayments(s.Bookings, payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate))
@@ -160,13 +160,13 @@ func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
-		Shows:      handler.NewShows(s.Discover, s.answers.seatMaps, s.answers.shows),
+		Shows:      handler.NewShows(s.Discover, s.caches.seatMaps, s.caches.shows),
 		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Venues:     handler.NewVenues(s.Catalog),
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics, s.answers.reports),
+		Analytics:  handler.NewAnalytics(s.Analytics, s.caches.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{

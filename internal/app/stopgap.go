@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"evently/internal/cache"
 	"evently/internal/domain"
 	"evently/internal/seatlock"
 	"evently/internal/waitingroom"
@@ -28,8 +27,6 @@ type stopRooms struct{ *waitingroom.Room }
 func (s stopRooms) End(ctx context.Context, showID, userID int64, _ time.Time) error {
 	return s.Settle(ctx, userID, domain.SeatLock{ShowID: showID})
 }
-
-type stopFeed struct{ *cache.SeatMaps }
 
 type stopWake struct{}
 

@@ -30,7 +30,7 @@ type Config struct {
 	Limits      Limits      `doc:"Rate limits"`
 	Metrics     Metrics     `doc:"Metrics"`
 	Tracing     Tracing     `doc:"Tracing"`
-	Cache       Cache       `doc:"Answers kept in memory"`
+	Cache       Cache       `doc:"Responses kept in memory"`
 }
 
 // Service is how the process starts, logs and stops.
@@ -135,13 +135,13 @@ type Payment struct {
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
 }
 
-// Cache is how old answers from memory may be, and how much memory they get. What the instance itself
-// changes shows at once in seat maps and lists of shows, whatever their age.
+// Cache bounds the age and the memory of responses kept in memory. A seat map shows changes by its own
+// instance at once, whatever its age.
 type Cache struct {
-	MaxAge          time.Duration `env:"CACHE_MAX_AGE" envDefault:"200ms" min:"0s" max:"10s" doc:"How old a seat map or a list of shows may be as regards what other instances change; 0 asks the database for each request."`
-	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"2s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 makes it anew for each request."`
-	SeatMapBytes    int64         `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 7 MB. The largest one is always kept."`
-	ListBytes       int64         `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
+	MaxAge          time.Duration `env:"CACHE_MAX_AGE" envDefault:"200ms" min:"0s" max:"10s" doc:"How old lists of shows, searches and show details may be, and how long a seat map may miss changes by other instances; 0 disables caching."`
+	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"2s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 disables caching."`
+	SeatMapBytes    int           `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 2 MB. When it is full, maps are dropped at random."`
+	ListBytes       int           `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
 }
 
 // Limits are how many requests one user or client may make. A client is an IPv4 address, or an

@@ -42,6 +42,12 @@ type HoldState struct {
 	Expired       []ExpiredHold
 }
 
+// ends reports whether the booking is an expired hold that the new hold ends. One that expired after the
+// others were locked keeps its seats for the moment.
+func (s HoldState) ends(bookingID int64) bool {
+	return slices.ContainsFunc(s.Expired, func(hold ExpiredHold) bool { return hold.Booking.ID == bookingID })
+}
+
 // HoldDecision is the outcome of a HoldRequest that was not refused.
 type HoldDecision struct {
 	Booking Booking
@@ -69,7 +75,7 @@ func (r HoldRequest) Decide(state HoldState) (HoldDecision, error) {
 	}
 	var failed, own []int64
 	for _, seat := range state.Seats {
-		if seat.Holder == nil || seat.Holder.expired(state.Now) {
+		if seat.Holder == nil || state.ends(seat.Holder.BookingID) {
 			continue
 		}
 		failed = append(failed, seat.ID)

@@ -15,10 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"evently/internal/cache"
 	"evently/internal/handler"
 	"evently/internal/repository"
+	"evently/internal/respcache"
 	"evently/internal/respond"
+	"evently/internal/seatmap"
 	"evently/internal/service"
 	"evently/internal/testkit"
 )
@@ -35,9 +36,9 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	t.Helper()
 	pool, count := testkit.CountingPool(t)
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	catalog := service.NewCatalog(store)
+	catalog := service.NewCatalog(store, seatmap.New(store, seatmap.Options{Now: time.Now}), nil, slog.New(slog.DiscardHandler))
 	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
-	analytics := handler.NewAnalytics(service.NewAnalytics(store), cache.NewAnswers(askAlways()))
+	analytics := handler.NewAnalytics(service.NewAnalytics(store), respcache.New(respcache.Options{}))
 
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()

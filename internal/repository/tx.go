@@ -111,6 +111,11 @@ func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier)
 	})
 }
 
+// withinTx runs fn in the transaction of ctx, or else in one of its own.
+func (s *Store) withinTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
+	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
+}
+
 // send sends batch in one round trip, in the transaction of ctx or else as a transaction by itself.
 func (s *Store) send(ctx context.Context, batch *pgx.Batch) error {
 	if tx := transactionFrom(ctx); tx != nil {

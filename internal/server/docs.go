@@ -2,11 +2,11 @@ package server
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
-	"errors"
-	"io/fs"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -15,12 +15,11 @@ import (
 	"sync"
 
 	"github.com/go-chi/chi/v5"
-	chimiddleware "github.com/go-chi/chi/v5/middleware"
-	swaggerFiles "github.com/swaggo/files/v2"
 	httpSwagger "github.com/swaggo/http-swagger/v2"
 
 	"evently/api"
 	"evently/internal/domain"
+	"evently/internal/handler"
 	"evently/internal/respond"
 )
 
@@ -34,13 +33,14 @@ const docsHead = `
     '<meta name="viewport" content="width=device-width, initial-scale=1">' +
     '<link rel="stylesheet" href="./docs.css">');`
 
-// swaggerAssets are the files of Swagger UI that its page loads. The others are not served.
-var swaggerAssets = []string{
-	"favicon-16x16.png", "favicon-32x32.png", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css",
+// swaggerAssets are the files of Swagger UI that its page loads, with their types. The others are not served.
+var swaggerAssets = map[string]string{
+	"favicon-16x16.png":               "image/png",
+	"favicon-32x32.png":               "image/png",
+	"swagger-ui-bundle.js":            "text/javascript; charset=utf-8",
+	"swagger-ui-standalone-preset.js": "text/javascript; charset=utf-8",
+	"swagger-ui.css":                  "text/css; charset=utf-8",
 }
-
-// gzipLevel is a compromise: Swagger UI shrinks from 1.8 to 0.5 MB.
-const gzipLevel = 5
 
 // mountDocs serves Swagger UI at /api-docs/ and the OpenAPI document below it.
 func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
@@ -52,7 +52,7 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 		httpSwagger.UIConfig(map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "filter": "true"}),
 		httpSwagger.BeforeScript(docsHead),
 	)
-	page, err := docsPage(swagger)
+	page, err := swaggerFile(swagger, "index.html")
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	assets := map[string]respond.Handler{
 		"docs.css": static("text/css; charset=utf-8", func() ([]byte, error) { return docsStyle, nil }),
 	}
-	for _, name := range swaggerAssets {
-		assets[name] = swaggerAsset(swagger, name)
+	for name, contentType := range swaggerAssets {
+		assets[name] = static(contentType, func() ([]byte, error) { return swaggerFile(swagger, name) })
 	}
 
 	r.Get("/api-docs", http.RedirectHandler("/api-docs/", http.StatusMovedPermanently).ServeHTTP)
@@ -72,8 +72,7 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	}))
 	r.Get("/api-docs/openapi.yaml", do(static("application/yaml; charset=utf-8", func() ([]byte, error) { return api.YAML(), nil })))
 	r.Get("/api-docs/openapi.json", do(static("application/json; charset=utf-8", api.JSON)))
-	compress := chimiddleware.Compress(gzipLevel, "text/css", "application/javascript")
-	r.With(compress).Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
+	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
 			return domain.ErrRouteNotFound
@@ -83,27 +82,28 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	return nil
 }
 
-// docsPage returns the page of Swagger UI, which is the same for every request.
-func docsPage(swagger http.HandlerFunc) ([]byte, error) {
-	page := &pageWriter{header: http.Header{}}
-	swagger(page, &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/index.html", URL: &url.URL{}})
-	if !bytes.Contains(page.Bytes(), []byte("SwaggerUIBundle(")) {
-		return nil, errors.New("http-swagger did not render its page")
+// swaggerFile returns a file of http-swagger, which takes its name from RequestURI.
+func swaggerFile(swagger http.HandlerFunc, name string) ([]byte, error) {
+	file := &fileWriter{header: http.Header{}}
+	swagger(file, &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/" + name, URL: &url.URL{}})
+	if file.status != 0 && file.status != http.StatusOK {
+		return nil, fmt.Errorf("http-swagger has no %s: status %d", name, file.status)
 	}
-	return page.Bytes(), nil
+	return file.Bytes(), nil
 }
 
-// pageWriter is a ResponseWriter that keeps the body.
-type pageWriter struct {
+// fileWriter is a ResponseWriter that keeps the body.
+type fileWriter struct {
 	bytes.Buffer
 	header http.Header
+	status int
 }
 
 // Header implements http.ResponseWriter.
-func (w *pageWriter) Header() http.Header { return w.header }
+func (w *fileWriter) Header() http.Header { return w.header }
 
 // WriteHeader implements http.ResponseWriter.
-func (w *pageWriter) WriteHeader(int) {}
+func (w *fileWriter) WriteHeader(status int) { w.status = status }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
@@ -119,55 +119,57 @@ func docsPolicy(page []byte) string {
 		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// swaggerAsset serves a file of Swagger UI from the module of http-swagger.
-func swaggerAsset(swagger http.HandlerFunc, name string) respond.Handler {
-	tag := sync.OnceValues(func() (string, error) {
-		content, err := fs.ReadFile(swaggerFiles.FS, name)
-		return tagOf(content), err
+// static serves content that does not change while the process runs. Clients revalidate it, so that they see a new release
+// at once. It is compressed once, at the first request.
+func static(contentType string, load func() ([]byte, error)) respond.Handler {
+	type file struct {
+		compressed []byte
+		etag       string
+	}
+	loadOnce := sync.OnceValues(func() (file, error) {
+		content, err := load()
+		if err != nil {
+			return file{}, err
+		}
+		sum := sha256.Sum256(content)
+		compressed, err := compress(content)
+		return file{compressed, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, err
 	})
 	return func(w http.ResponseWriter, r *http.Request) error {
-		etag, err := tag()
+		file, err := loadOnce()
 		if err != nil {
 			return err
 		}
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("ETag", etag)
-		// http-swagger takes the name from RequestURI, and refuses HEAD. Ranges are not offered.
-		file := &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/" + name, Header: http.Header{}}
-		if known := r.Header.Values("If-None-Match"); len(known) > 0 {
-			file.Header.Set("If-None-Match", strings.Join(known, ","))
-		}
-		swagger(w, file.WithContext(r.Context()))
-		return nil
-	}
-}
-
-// static serves content that does not change while the process runs. Clients revalidate it, so that they see a new release
-// at once.
-func static(contentType string, load func() ([]byte, error)) respond.Handler {
-	loadOnce := sync.OnceValues(load)
-	return func(w http.ResponseWriter, r *http.Request) error {
-		content, err := loadOnce()
-		if err != nil {
-			return err
-		}
-		etag := tagOf(content)
-		w.Header().Set("Content-Type", contentType)
-		w.Header().Set("Cache-Control", "no-cache")
-		w.Header().Set("ETag", etag)
+		header := w.Header()
+		header.Set("Content-Type", contentType)
+		header.Set("Cache-Control", "no-cache")
+		header.Set("ETag", "W/"+file.etag) // weak: it is that of both encodings
+		header.Add("Vary", "Accept-Encoding")
 		// The header may list several tags, weak or not.
-		if strings.Contains(strings.Join(r.Header.Values("If-None-Match"), ","), strings.TrimPrefix(etag, "W/")) {
+		if strings.Contains(strings.Join(r.Header.Values("If-None-Match"), ","), file.etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(content)))
-		_, _ = w.Write(content) // fails if the client has gone
+		body := file.compressed
+		if handler.AcceptsGzip(r.Header.Values("Accept-Encoding")) {
+			header.Set("Content-Encoding", "gzip")
+		} else if body, err = load(); err != nil {
+			return err
+		}
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+		_, _ = w.Write(body) // fails if the client has gone
 		return nil
 	}
 }
 
-// tagOf returns the ETag of content, which is weak because it may be sent compressed.
-func tagOf(content []byte) string {
-	sum := sha256.Sum256(content)
-	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+func compress(content []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(content); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }

@@ -70,8 +70,8 @@ func TestDocs_Files(t *testing.T) {
 		"/api-docs/openapi.json":                    "application/json; charset=utf-8",
 		"/api-docs/docs.css":                        "text/css; charset=utf-8",
 		"/api-docs/swagger-ui.css":                  "text/css; charset=utf-8",
-		"/api-docs/swagger-ui-bundle.js":            "application/javascript",
-		"/api-docs/swagger-ui-standalone-preset.js": "application/javascript",
+		"/api-docs/swagger-ui-bundle.js":            "text/javascript; charset=utf-8",
+		"/api-docs/swagger-ui-standalone-preset.js": "text/javascript; charset=utf-8",
 		"/api-docs/favicon-16x16.png":               "image/png",
 		"/api-docs/favicon-32x32.png":               "image/png",
 	} {
@@ -215,7 +215,7 @@ func TestDocs_RoutesAreInTheDocument(t *testing.T) {
 	}
 }
 
-func TestDocs_AssetsAreCompressed(t *testing.T) {
+func TestDocs_FilesAreCompressed(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	for _, name := range []string{"swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "docs.css"} {
@@ -238,7 +238,7 @@ func TestDocs_AssetsAreCompressed(t *testing.T) {
 	}
 }
 
-func TestDocs_HeadAndRangesOfAssets(t *testing.T) {
+func TestDocs_HeadAndRanges(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, server.URL+"/api-docs/swagger-ui.css", http.NoBody)

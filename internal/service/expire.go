@@ -18,11 +18,13 @@ func (b *Bookings) ExpireDue(ctx context.Context) (int, error) {
 	var counts [sweepers]int
 	group, ctx := errgroup.WithContext(ctx)
 	for i := range sweepers {
-		group.Go(func() (err error) {
-			for n := b.rules.CleanupBatch; err == nil && n == b.rules.CleanupBatch; counts[i] += n {
-				n, err = b.expireBatch(ctx)
-			}
-			return err
+		group.Go(func() error {
+			return recovered(func() (err error) {
+				for n := b.rules.CleanupBatch; err == nil && n == b.rules.CleanupBatch; counts[i] += n {
+					n, err = b.expireBatch(ctx)
+				}
+				return err
+			})
 		})
 	}
 	err := group.Wait()

@@ -45,7 +45,7 @@ func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (R
 		return done, err
 	})
 	b.deps.Recorder.SeatLock(LockPostgres, storeOutcome(err))
-	if err != nil || !held {
+	if err != nil || !held || response.Replayed {
 		b.release(ctx, seatLock)
 	}
 	return response, err

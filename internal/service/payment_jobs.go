@@ -110,7 +110,7 @@ func (p *Payments) each(ctx context.Context, due []domain.DuePayment, work func(
 	group.SetLimit(paymentWorkers)
 	for i, payment := range due {
 		group.Go(func() error {
-			if err := work(ctx, payment); err != nil {
+			if err := recovered(func() error { return work(ctx, payment) }); err != nil {
 				faults[i] = fmt.Errorf("payment %d: %w", payment.ID, err)
 			}
 			return nil

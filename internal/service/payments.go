@@ -100,7 +100,7 @@ func (p *Payments) begin(ctx context.Context, pay Pay, request Request) (attempt
 			Event: domain.EventPaymentCreated, Booking: booking, Payment: &created,
 		}}}, nil
 	})
-	if err != nil {
+	if err != nil || response.Replayed { // an attempt of a run that was rolled back is not on record
 		attempt = domain.Payment{}
 	}
 	return attempt, response, err

@@ -1,6 +1,6 @@
 -- +goose Up
--- What an admin set for the waiting room of one show; NULL is the default of the configuration.
--- A row stays when everything is put back to the default: its version orders the changes.
+-- Settings of one show's waiting room; NULL means the configured default. Rows are never deleted:
+-- the version orders the changes.
 CREATE TABLE waiting_room_overrides (
     show_id              bigint      NOT NULL,
     mode                 text,
