@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -45,17 +46,16 @@ type cluster struct {
 	next            atomic.Int64
 }
 
+// binaryDir is where built puts the binary.
+var binaryDir string
+
 // built builds the tested binary, with the race detector if the tests have it.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "evently-chaos-")
-	if err != nil {
-		return "", err
-	}
 	var args []string
 	if raceEnabled {
 		args = append(args, "-race")
 	}
-	return filepath.Join(dir, "evently"), build(filepath.Join(dir, "evently"), args...)
+	return filepath.Join(binaryDir, "evently"), build(filepath.Join(binaryDir, "evently"), args...)
 })
 
 // build builds the service with more arguments for go build.
@@ -75,11 +75,17 @@ func (discardLog) Printf(context.Context, string, ...any) {}
 
 func TestMain(m *testing.M) {
 	redis.SetLogger(discardLog{})
-	code := m.Run()
-	if binary, err := built(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(binary))
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "evently-chaos-"); err != nil {
+		log.Print(err)
+		return 1
 	}
-	os.Exit(code)
+	defer func() { _ = os.RemoveAll(binaryDir) }()
+	return m.Run()
 }
 
 func builtOrFail(t *testing.T) string {

@@ -12,11 +12,11 @@ var paymentChecks = []auditCheck{
 		  AND (payments.status IS NULL
 		       OR (payments.status IN ('created', 'failed') AND charges.created_at < now() - $2::interval))
 		LIMIT $1`},
-	{name: "payment_is_charged", query: `
+	{name: "payment_agrees_with_charge", query: `
 		SELECT format('payment %s of %s is %s and the provider has %s of %s', payments.transaction_id, payments.amount,
-		              payments.status, coalesce(charges.transaction_id, 'nothing'), coalesce(charges.amount, 0))
+		              payments.status, coalesce(charges.transaction_id, 'a declined charge'), charges.amount)
 		FROM payments
-		LEFT JOIN simulated_charges AS charges USING (attempt_key)
+		JOIN simulated_charges AS charges USING (attempt_key)
 		WHERE payments.transaction_id IS NOT NULL
 		  AND (charges.transaction_id, charges.amount) IS DISTINCT FROM (payments.transaction_id, payments.amount)
 		LIMIT $1`},

@@ -32,12 +32,12 @@ var paymentAuditCases = []struct {
 		`UPDATE simulated_charges SET state = 'succeeded', transaction_id = 'late', created_at = now() - interval '61 minutes'
 		 WHERE attempt_key = 'declined'`,
 	}, want: []string{"charge_is_recorded"}},
-	{name: "payment without a charge", breaks: []string{
-		`DELETE FROM simulated_charges WHERE attempt_key = 'kept'`,
-	}, want: []string{"payment_is_charged"}},
+	{name: "payment of a declined charge", breaks: []string{
+		`UPDATE simulated_charges SET state = 'declined', transaction_id = NULL WHERE attempt_key = 'kept'`,
+	}, want: []string{"payment_agrees_with_charge"}},
 	{name: "payment of another amount than its charge", breaks: []string{
 		`UPDATE simulated_charges SET amount = amount + 1 WHERE attempt_key = 'kept'`,
-	}, want: []string{"payment_is_charged"}},
+	}, want: []string{"payment_agrees_with_charge"}},
 	{name: "two payments of one booking", breaks: []string{
 		`DROP INDEX payments_one_open_per_booking`,
 		`UPDATE payments SET status = 'succeeded', refund_requested_at = NULL, refunded_at = NULL WHERE attempt_key = 'refunded'`,
