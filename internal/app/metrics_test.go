@@ -65,6 +65,7 @@ func TestMetrics_CountASale(t *testing.T) {
 	}
 	b.send(t, request{path: "/api/v1/nowhere/4711"}).want(t, http.StatusNotFound, "route_not_found")
 
+	b.eventually(t, "refund", func() bool { return strings.Contains(b.scrape(t), "evently_refunds_total 1") })
 	scraped := b.scrape(t)
 	wantSeries(t, scraped,
 		`evently_seat_locks_total{layer="redis",outcome="won"} 5`,

@@ -45,15 +45,15 @@ func TestRedisGoneIsOneLineAndItsReturnAnother(t *testing.T) {
 	}
 	// Two runs of the job that comes round every two seconds.
 	b.eventually(t, "failed jobs", func() bool { return len(b.logged(t, "job failed")) >= 2 })
-	if lines := b.told(t)[before:]; len(lines) != 1 || lines[0]["msg"] != "Redis does not answer: booking goes on without it" || lines[0]["level"] != "ERROR" {
+	if lines := b.told(t)[before:]; len(lines) != 1 || lines[0]["msg"] != "redis circuit breaker opened" || lines[0]["level"] != "WARN" {
 		t.Errorf("%d lines tell of it, want 1: %v", len(lines), lines)
 	}
 
 	redis.set(passing)
-	b.eventually(t, "the return of Redis in the log", func() bool { return len(b.logged(t, "Redis answers again")) == 1 })
+	b.eventually(t, "the return of Redis in the log", func() bool { return len(b.logged(t, "redis circuit breaker closed")) == 1 })
 	// What was left to do is done then, of which the jobs tell.
 	for _, line := range b.told(t)[before+1:] {
-		if message := line["msg"]; message != "Redis answers again" && message != "job done" {
+		if message := line["msg"]; message != "redis circuit breaker closed" && message != "job done" {
 			t.Errorf("after its return: %v", line)
 		}
 	}

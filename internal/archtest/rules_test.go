@@ -56,6 +56,11 @@ var rooms = []room{
 		imports: []string{"internal/domain", "internal/respcache"},
 	},
 	{
+		path:    "internal/jobs",
+		owns:    "the asynq queue of work that follows a commit",
+		imports: []string{"internal/rediskit"},
+	},
+	{
 		path:    "internal/payment",
 		owns:    "payment providers",
 		imports: []string{"internal/domain"},
@@ -190,7 +195,7 @@ var libraries = []library{
 		"internal/rediskit", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/telemetry", "internal/jobs", "internal/testkit",
 		"cmd/evently",
 	}},
-	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
+	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/jobs"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/telemetry",

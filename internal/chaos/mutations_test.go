@@ -29,8 +29,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "seat locks are released without comparing the token",
-		file: "internal/seatlock/give.lua",
-		old:  "if redis.call('GET', KEYS[at]) == token then", new: "if true then",
+		file: "internal/seatlock/release.lua",
+		old:  "if redis.call('GET', key) == ARGV[place] then", new: "if true then",
 		finding: "is held and has lost its seat locks",
 	},
 	{
