@@ -48,16 +48,16 @@ SEED     ?= 0
 
 .PHONY: chaos
 chaos: ## Book under faults for DURATION=60s, and check the history of responses
-	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos \
+	go test -count=1 -timeout 0 -v -run '^TestChaos_' ./internal/chaos \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.journal=$(CURDIR)/artifacts/chaos.jsonl
 
 .PHONY: chaos-proof
 chaos-proof: ## Check that the checker finds bugs that are built into the service one by one
-	go test -count=1 -timeout 0 -v -tags proof -run '^TestTheCheckerSeesEveryMutation$$' ./internal/chaos -chaos.duration=$(DURATION)
+	go test -count=1 -timeout 0 -v -tags proof -run '^TestChecker_' ./internal/chaos -chaos.duration=$(DURATION)
 
 .PHONY: degrade
 degrade: ## Measure latencies while the stores are unavailable
-	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading$$' ./internal/chaos
+	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading_' ./internal/chaos
 
 FUZZTIME ?= 30s
 
@@ -71,11 +71,10 @@ browser: ## Test the documentation page in a browser; screenshots go to artifact
 	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
-BENCH_METRICS ?= 127.0.0.1:9091
-BENCH_FLAGS   ?= -report docs/benchmarks.md -env METRICS_ADDR=$(BENCH_METRICS)
+BENCH_FLAGS ?= -report docs/benchmarks.md
 
 .PHONY: bench
-bench: build ## Benchmark against pgbench and net/http; writes docs/benchmarks.md. Metrics on 127.0.0.1:9091
+bench: build ## Benchmark in production settings; updates docs/benchmarks.md
 	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
 	@bin/evently-bench $(BENCH_FLAGS)
 

@@ -6,11 +6,11 @@ import (
 	"io"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"github.com/spf13/cobra"
 
 	"evently/internal/app"
 	"evently/internal/config"
+	"evently/internal/rediskit"
 	"evently/internal/service"
 )
 
@@ -61,9 +61,9 @@ func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
 		return err
 	}
 	defer pool.Close()
-	var client redis.UniversalClient
+	var client *rediskit.Client
 	if cfg.Redis.URL != "" {
-		if client, err = app.OpenRedis(cfg.Redis); err != nil {
+		if client, err = rediskit.Open(cfg.Redis.URL.Parts(), rediskit.Options{Timeout: cfg.Redis.Timeout}); err != nil {
 			return err
 		}
 		defer func() { _ = client.Close() }()

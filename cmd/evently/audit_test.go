@@ -60,7 +60,7 @@ func TestAudit_ReportsViolations(t *testing.T) {
 	set("seat_lock:{"+text(show)+"}:"+text(seats[0]), "mine", time.Hour)
 	set("seat_lock:{"+text(show)+"}:"+text(seats[1]), "of a request that died", time.Minute)
 	set("seat_lock:other", "x", 0)
-	expect(exitOK, "11 checks", "", settings)
+	expect(exitOK, "17 checks", "", settings)
 
 	for name, lock := range map[string]struct {
 		key, token string
@@ -86,7 +86,7 @@ func TestAudit_ReportsViolations(t *testing.T) {
 	expect(exitFailure, "holds_end_in_time: booking "+text(booking), "violation(s)", settings[:1])
 	expect(exitOK, "", "", settings[:1], "--grace", "5m")
 	// An incomplete audit fails.
-	expect(exitFailure, "", "the audit failed", []string{settings[0], "REDIS_URL=redis://127.0.0.1:1", "REDIS_TIMEOUT=100ms"}, "--grace", "5m")
+	expect(exitFailure, "", "the audit was not finished", []string{settings[0], "REDIS_URL=redis://127.0.0.1:1", "REDIS_TIMEOUT=100ms"}, "--grace", "5m")
 }
 
 func text(id int64) string { return strconv.FormatInt(id, 10) }

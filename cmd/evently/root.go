@@ -71,7 +71,7 @@ func openServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*a
 	if err != nil {
 		return nil, nil, err
 	}
-	services, err := app.NewServices(cfg, pool, nil, nil, nil, nil, log)
+	services, err := app.NewServices(cfg, pool, nil, nil, nil, log)
 	if err != nil {
 		pool.Close()
 		return nil, nil, err

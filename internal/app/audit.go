@@ -4,9 +4,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
+	"evently/internal/rediskit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/service"
@@ -21,7 +21,7 @@ type AuditOptions struct {
 
 // NewAudit returns an audit over stores that the caller closes. Without a Redis client (nil) it does
 // not check seat locks.
-func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, o AuditOptions) *service.Audit {
+func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, o AuditOptions) *service.Audit {
 	if o.Grace <= 0 {
 		o.Grace = cfg.Booking.CleanupInterval() + cleanupTimeout
 	}
@@ -36,5 +36,5 @@ func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClie
 	if client == nil {
 		return service.NewAudit(store, nil, rules)
 	}
-	return service.NewAudit(store, seatlock.New(client, seatlock.Options{Timeout: cfg.Redis.Timeout}), rules)
+	return service.NewAudit(store, seatlock.New(client), rules)
 }

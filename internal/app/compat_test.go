@@ -29,6 +29,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/app"
+	"evently/internal/rediskit"
 	"evently/internal/testkit"
 )
 
@@ -216,7 +217,7 @@ func TestOnARedisCluster(t *testing.T) {
 	})
 	b := bookAndRace(t, "REDIS_URL="+strings.Join(urls, ","), "REDIS_TIMEOUT=5s")
 	// Locks of a hold are there, on whichever node, and the audit finds one that is astray.
-	client, err := app.OpenRedis(b.cfg.Redis)
+	client, err := rediskit.Open(b.cfg.Redis.URL.Parts(), rediskit.Options{Timeout: b.cfg.Redis.Timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

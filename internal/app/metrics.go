@@ -9,15 +9,15 @@ import (
 	"evently/internal/telemetry"
 )
 
-// newMetrics returns the metrics of the process and its stores.
-func (a *App) newMetrics(o Options) *telemetry.Metrics {
-	m := telemetry.NewMetrics(telemetry.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
-	m.WatchPostgres(a.pool.Stat)
-	m.WatchRedis(a.redis.PoolStats, redisPinger{a.redis}.Ping)
-	for _, name := range []string{seatLockBreaker, rateLimitBreaker, waitingRoomBreaker} {
-		m.BreakerChanged(name, "closed")
-	}
-	return m
+// newMetrics returns the metrics of the process.
+func newMetrics(o Options) *telemetry.Metrics {
+	return telemetry.NewMetrics(telemetry.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
+}
+
+// watchStores adds the connection pools to the metrics.
+func (a *App) watchStores() {
+	a.metrics.WatchPostgres(a.pool.Stat)
+	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
 }
 
 // watchRooms adds the waiting rooms and their task queue to the metrics.

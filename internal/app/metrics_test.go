@@ -86,7 +86,7 @@ func TestMetrics_CountASale(t *testing.T) {
 		`evently_http_request_duration_seconds_count{method="POST",route="/api/v1/bookings/lock"} 6`,
 		`evently_http_requests_in_flight 0`,
 		`evently_redis_up 1`,
-		`evently_redis_breaker_state{name="seat_locks"} 0`,
+		`evently_redis_breaker_state 0`,
 	)
 	for _, name := range []string{"evently_postgres_connections{", "evently_redis_pool_hits_total ", "go_goroutines ", "process_open_fds ", `evently_build_info{`} {
 		if !strings.Contains(scraped, "\n"+name) {
@@ -112,7 +112,7 @@ func TestMetrics_RedisOutage(t *testing.T) {
 	}
 	wantSeries(t, b.scrape(t),
 		`evently_redis_up 0`,
-		`evently_redis_breaker_state{name="seat_locks"} 2`,
+		`evently_redis_breaker_state 2`,
 		`evently_seat_locks_total{layer="redis",outcome="failed"} 4`,
 		`evently_seat_locks_total{layer="postgres",outcome="won"} 4`,
 	)

@@ -6,15 +6,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/redis/go-redis/v9"
 
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
+	"evently/internal/jobs"
 	"evently/internal/middleware"
 	"evently/internal/payment"
 	"evently/internal/ratelimit"
-	"evently/internal/redisoutage"
+	"evently/internal/rediskit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
@@ -46,14 +46,13 @@ type Services struct {
 	Analytics  *service.Analytics
 	Demo       *service.Demo
 
-	caches   caches
-	breakers breakers
-	Rooms    *waitingroom.Room
+	caches caches
+	Rooms  *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalClient, outage *redisoutage.Watch, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -72,6 +71,12 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		return nil, err
 	}
 	caches := newCaches(cfg.Cache, store)
+	var waitingRooms *waitingroom.Room
+	var rooms service.Rooms
+	if client != nil {
+		waitingRooms = newRooms(cfg, store, client, m, t, log)
+		rooms = waitingRooms
+	}
 	s := &Services{
 		caches:     caches,
 		Store:      store,
@@ -79,14 +84,13 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
 		MyBookings: service.NewMyBookings(store),
 		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(store, caches.seatMaps, nil, log),
+		Catalog:    service.NewCatalog(store, caches.seatMaps, rooms, log),
 		Analytics:  service.NewAnalytics(store),
 		Demo:       service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.breakers = breakers{m, outage, log}
-		s.Rooms = newRooms(cfg, store, client, s.breakers, m, t, log)
-		if s.Bookings, err = newBookings(cfg, store, s.Rooms, caches.seatMaps, client, s.breakers, m, log); err != nil {
+		s.Rooms = waitingRooms
+		if s.Bookings, err = newBookings(cfg, store, s.Rooms, caches.seatMaps, client, m, log); err != nil {
 			return nil, err
 		}
 		s.Payments = service.NewPayments(s.Bookings, payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate))
@@ -94,7 +98,7 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client redis.UniversalC
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client redis.UniversalClient, b breakers, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Client, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -102,28 +106,18 @@ func newRooms(cfg *config.Config, store *repository.Store, client redis.Universa
 		Grace:         o.Grace,
 		Abandon:       o.Abandon,
 		SessionTTL:    o.SessionTTL,
-		Secret:        []byte(cfg.Auth.JWTSecrets[0].Reveal()),
-		Timeout:       cfg.Redis.Timeout,
-		SeatLocks: waitingroom.SeatLocks{
-			Keys: seatlock.Keys, Take: seatlock.TakeSource(), Give: seatlock.GiveSource(), TTL: cfg.Booking.SeatLockTimeout.Duration(),
-		},
 		Metrics:       m,
-		OnStateChange: b.watch(waitingRoomBreaker),
 		Tracer:        t.Provider(),
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client redis.UniversalClient, b breakers, m *telemetry.Metrics, log *slog.Logger) (*service.Bookings, error) {
-	locks := seatlock.New(client, seatlock.Options{
-		Timeout:       cfg.Redis.Timeout,
-		OnStateChange: b.watch(seatLockBreaker),
-	})
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client *rediskit.Client, m *telemetry.Metrics, log *slog.Logger) (*service.Bookings, error) {
 	return service.NewBookings(service.BookingDeps{
 		Store:      store,
-		Locks:      stopLocks{locks},
-		Admissions: stopRooms{rooms},
+		Locks:      seatlock.New(client),
+		Admissions: rooms,
 		Feed:       feed,
-		Refunds:    stopWake{},
+		Refunds:    jobs.NewClient(client),
 		Rules: service.BookingRules{
 			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
 			FirstLockTTL:       firstLockTTL,
@@ -142,11 +136,8 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 }
 
 // newRateLimits gives the limits of the configuration.
-func newRateLimits(cfg *config.Config, client redis.UniversalClient, b breakers, log *slog.Logger) *middleware.RateLimits {
-	limiter := ratelimit.New(client, ratelimit.Options{
-		Timeout:       cfg.Redis.Timeout,
-		OnStateChange: b.watch(rateLimitBreaker),
-	})
+func newRateLimits(cfg *config.Config, client *rediskit.Client, log *slog.Logger) *middleware.RateLimits {
+	limiter := ratelimit.New(client, ratelimit.Options{})
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return middleware.NewRateLimits(limiter, middleware.RateRules{
 		All:      perMinute(cfg.Limits.Requests),
@@ -171,7 +162,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
 		Tokens:     s.Tokens,
-		RateLimits: newRateLimits(a.cfg, a.redis, s.breakers, a.log),
+		RateLimits: newRateLimits(a.cfg, a.redis, a.log),
 		Gate:       s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,

@@ -32,22 +32,18 @@ var rooms = []room{
 		imports: []string{"internal/domain", "internal/service"},
 	},
 	{
-		path: "internal/redisbatch",
-		owns: "sharing round trips to Redis among requests",
-	},
-	{
-		path: "internal/redisoutage",
-		owns: "noticing that Redis has gone, and that it is back: one line in the log of each",
+		path: "internal/rediskit",
+		owns: "the Redis client: connecting, batching scripts, one circuit breaker, one log line an outage",
 	},
 	{
 		path:    "internal/seatlock",
 		owns:    "Redis seat locks",
-		imports: []string{"internal/domain", "internal/redisbatch"},
+		imports: []string{"internal/domain", "internal/rediskit"},
 	},
 	{
 		path:    "internal/waitingroom",
 		owns:    "the queue in Redis, the task and worker that admit from it",
-		imports: []string{"internal/domain", "internal/redisbatch", "internal/redisoutage"},
+		imports: []string{"internal/domain", "internal/rediskit"},
 	},
 	{
 		path:    "internal/respcache",
@@ -65,8 +61,9 @@ var rooms = []room{
 		imports: []string{"internal/domain"},
 	},
 	{
-		path: "internal/ratelimit",
-		owns: "budgets of requests in Redis, and in memory while Redis is away",
+		path:    "internal/ratelimit",
+		owns:    "budgets of requests in Redis, and in memory while Redis is away",
+		imports: []string{"internal/rediskit"},
 	},
 	{
 		path:    "internal/handler",
@@ -113,7 +110,7 @@ var rooms = []room{
 		path:       "internal/app",
 		owns:       "composition root: New, Run, ordered shutdown",
 		imports:    []string{anything},
-		importedBy: []string{"cmd/evently"},
+		importedBy: []string{"cmd/evently", "cmd/evently-bench"},
 	},
 	{
 		path:       "internal/devstack",
@@ -165,7 +162,7 @@ var rooms = []room{
 	{
 		path:       "cmd/evently-bench",
 		owns:       "measuring the service against its yardsticks",
-		imports:    []string{"internal/devstack", "internal/domain", "internal/repository", "internal/service"},
+		imports:    []string{"internal/app", "internal/config", "internal/devstack", "internal/domain", "internal/repository", "internal/service"},
 		importedBy: []string{},
 	},
 }
@@ -184,14 +181,14 @@ var libraries = []library{
 		"internal/testkit", "cmd/evently", "cmd/evently-bench",
 	}},
 	{path: "go.opentelemetry.io/otel/sdk", in: []string{"internal/telemetry"}},
-	{path: "go.opentelemetry.io/otel", in: []string{"internal/telemetry", "internal/middleware", "internal/server", "internal/waitingroom"}},
+	{path: "go.opentelemetry.io/otel", in: []string{"internal/telemetry", "internal/middleware", "internal/server", "internal/waitingroom", "internal/rediskit"}},
 	{path: "github.com/prometheus", in: []string{"internal/telemetry"}},
 	{path: "database/sql", exactly: true, in: []string{"internal/schema"}},
 	{path: "database/sql/driver", in: []string{"internal/repository"}},
 	{path: "github.com/pressly/goose", in: []string{"internal/schema"}},
 	{path: "github.com/redis/go-redis", in: []string{
-		"internal/redisbatch", "internal/redisoutage", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/app",
-		"internal/telemetry", "internal/testkit", "cmd/evently",
+		"internal/rediskit", "internal/seatlock", "internal/waitingroom", "internal/ratelimit", "internal/telemetry", "internal/jobs", "internal/testkit",
+		"cmd/evently",
 	}},
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/app"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
@@ -199,6 +196,8 @@ var libraries = []library{
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/telemetry",
 		"internal/testkit", "cmd/evently", "cmd/evently-bench", "api", "api/apitest",
 	}},
+	{path: "golang.org/x/text", in: []string{"internal/domain"}},
+	{path: "github.com/go-json-experiment/json", in: []string{"internal/handler"}},
 	{path: "github.com/alicebob/miniredis", in: []string{"internal/devstack"}},
 	{path: "testing", exactly: true, in: []string{"internal/testkit", "api/apitest"}},
 }

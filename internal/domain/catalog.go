@@ -1,6 +1,5 @@
-// Package domain holds what Evently is about: venues and seats, events and shows,
-// bookings and money, and the errors that can come of them. It imports nothing
-// beyond the standard library and knows neither HTTP nor any store.
+// Package domain has the entities of Evently, their value types and coded errors. It has nothing of
+// HTTP or of a store.
 package domain
 
 import "time"

@@ -1,7 +1,7 @@
 package domain
 
-// TakenSeat is a seat whose lock carries another token than that of a request.
+// TakenSeat is a seat whose Redis lock belongs to another request.
 type TakenSeat struct {
 	SeatID int64
-	UserID int64 // the user of that token; 0 if it is not known
+	UserID int64 // who locked it; 0 if unknown
 }

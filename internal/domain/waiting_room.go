@@ -2,18 +2,18 @@ package domain
 
 import "time"
 
-// RoomMode is how the waiting room of a show treats those who come.
+// RoomMode is how the waiting room of a show admits users.
 type RoomMode string
 
 // The modes of a waiting room.
 const (
 	RoomAuto        RoomMode = "auto"        // users pass until the cap is reached, then they queue
-	RoomQueueAll    RoomMode = "queue_all"   // everybody queues and is admitted in batches up to the cap
-	RoomPassthrough RoomMode = "passthrough" // everybody passes; the cap is not enforced
-	RoomClosed      RoomMode = "closed"      // everybody queues and nobody is admitted
+	RoomQueueAll    RoomMode = "queue_all"   // all users queue and are admitted in batches up to the cap
+	RoomPassthrough RoomMode = "passthrough" // all users pass; the cap is not enforced
+	RoomClosed      RoomMode = "closed"      // all users queue and none is admitted
 )
 
-// RoomState is where a user stands in the waiting room of a show.
+// RoomState is the state of a user in the waiting room of a show.
 type RoomState string
 
 // The states of a user.
@@ -23,24 +23,33 @@ const (
 	RoomAdmitted RoomState = "admitted"
 )
 
-// RoomStatus is where a user stands. Two of them can be compared.
+// RoomStatus is the state of a user in the waiting room of a show. It is comparable.
 type RoomStatus struct {
 	ShowID int64
 	State  RoomState
-	// Token is an opaque name of the place, the same as long as the place is kept. Waiting only.
+	// Token is an opaque name of the place, the same for as long as the place is kept. Waiting only.
 	Token string
-	// Position counts from 1, who is next. Waiting only.
+	// Position counts from 1, the next user to be admitted. Waiting only.
 	Position int64
-	// EstimatedWait is in whole seconds; 0 is unknown. Waiting only.
+	// ExpectedAt is the estimated time of the admission; zero if unknown. Waiting only.
+	ExpectedAt time.Time
+	// EstimatedWait is the time until ExpectedAt when the status was read, in whole seconds and at least
+	// one; 0 if unknown. Waiting only.
 	EstimatedWait time.Duration
 	AdmittedUntil time.Time // admitted only
+}
+
+// SameAs reports whether two statuses differ in nothing but the time at which they were read.
+func (s RoomStatus) SameAs(other RoomStatus) bool {
+	s.EstimatedWait = other.EstimatedWait
+	return s == other
 }
 
 // RoomSettings is how the waiting room of one show works.
 type RoomSettings struct {
 	Mode      RoomMode
-	MaxUsers  int64 // how many may be admitted at once
-	BatchSize int64 // how many are admitted out of the queue in one interval, at most
+	MaxUsers  int64 // admitted at once, at most
+	BatchSize int64 // admitted out of the queue in one interval, at most
 }
 
 // RoomOverrides is what an admin has set for one show; nil is the default.
@@ -48,10 +57,10 @@ type RoomOverrides struct {
 	Mode      *RoomMode
 	MaxUsers  *int64
 	BatchSize *int64
-	Version   int64 // grows with every change; 0 when there never was one
+	Version   int64 // grows with every change; 0 before the first
 }
 
-// Over gives the defaults with the overrides applied.
+// Over returns the defaults with the overrides applied.
 func (o RoomOverrides) Over(defaults RoomSettings) RoomSettings {
 	if o.Mode != nil {
 		defaults.Mode = *o.Mode
@@ -65,14 +74,14 @@ func (o RoomOverrides) Over(defaults RoomSettings) RoomSettings {
 	return defaults
 }
 
-// Change is a new value for something that may be left as it is (the zero value) or be put back
-// to its default (Set without a Value).
+// Change is a new value of a field. The zero Change keeps the old one; Set without a Value resets it to its
+// default.
 type Change[T any] struct {
 	Set   bool
 	Value *T
 }
 
-// RoomChange is what an admin wants to be different.
+// RoomChange is a change of RoomOverrides.
 type RoomChange struct {
 	Mode      Change[RoomMode]
 	MaxUsers  Change[int64]
@@ -83,14 +92,14 @@ type RoomChange struct {
 type RoomView struct {
 	ShowID   int64
 	Settings RoomSettings
-	// Waiting counts all who hold a place, Away those of them who were not seen lately.
+	// Waiting counts all users who hold a place, Away those of them who were not seen lately.
 	Waiting, Away      int64
 	Admitted           int64
 	AdmittedLastMinute int64
-	OldestWait         time.Duration // 0 when nobody waits
+	OldestWait         time.Duration // 0 if nobody waits
 }
 
-// RoomUpdate is what a stream of a user's status carries: a status that is new, or a heartbeat.
+// RoomUpdate is one element of a stream: a new status, or a heartbeat.
 type RoomUpdate struct {
 	Heartbeat bool
 	Status    RoomStatus

@@ -20,8 +20,8 @@ type WaitingRoomService interface {
 
 // WaitingRoomStreams opens streams of a user's status.
 type WaitingRoomStreams interface {
-	// Watch gives the status now and every change. The channel is closed when the instance drains;
-	// stop must be called when the stream ends.
+	// Watch sends the status now and every change. The channel is closed when the instance drains or the
+	// show is deleted; stop must be called when the stream ends.
 	Watch(ctx context.Context, showID, userID int64) (updates <-chan domain.RoomUpdate, stop func(), err error)
 }
 
@@ -32,7 +32,7 @@ type WaitingRoom struct {
 	refresh time.Duration
 }
 
-// NewWaitingRoom gives the handlers. refresh is when those who wait are told to ask again.
+// NewWaitingRoom returns the handlers. refresh is when users who wait are told to ask again.
 func NewWaitingRoom(rooms WaitingRoomService, streams WaitingRoomStreams, refresh time.Duration) *WaitingRoom {
 	return &WaitingRoom{rooms: rooms, streams: streams, refresh: refresh}
 }
@@ -118,7 +118,7 @@ type roomViewDTO struct {
 	Away               int64           `json:"away"`
 	Admitted           int64           `json:"admitted"`
 	AdmittedLastMinute int64           `json:"admitted_last_minute"`
-	OldestWaitSeconds  *int64          `json:"oldest_wait_seconds"` // null when nobody waits
+	OldestWaitSeconds  *int64          `json:"oldest_wait_seconds"` // null if nobody waits
 }
 
 func toRoomView(v domain.RoomView) roomViewDTO {
@@ -157,7 +157,7 @@ type configureRequest struct {
 	BatchSize          nullable[int64]           `json:"batch_size"`
 }
 
-// Bounds of what an admin may set; the database has them too.
+// Bounds of what an admin may set. The database has them, too.
 const (
 	maxRoomUsers = 1_000_000
 	maxRoomBatch = 10_000
@@ -187,8 +187,8 @@ func (c configureRequest) check() error {
 	return nil
 }
 
-// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null goes back to the
-// default; one that is left out stays as it is.
+// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null is reset to its default; one that
+// is absent stays as it is.
 func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 	showID, err := pathID(r, "show_id")
 	if err != nil {

@@ -17,14 +17,14 @@ import (
 
 const (
 	benchStreams = 10_000
-	// streamsOf tells the benchmark's second process which events to listen to, as a URL's host and
-	// path: one process has too few files for both ends of so many connections.
+	// streamsOf has the host and path of the events for the second process: one process has too few file
+	// descriptors for both ends of so many connections.
 	streamsOf  = "BENCH_STREAMS_OF"
 	streamOpen = "all streams are open"
 )
 
-// BenchmarkIdleStreams holds 10,000 streams of one show open on one instance and gives the memory
-// of its process. Run it once:
+// BenchmarkIdleStreams opens 10,000 streams of one show on one instance and reports the memory of its
+// process. Run it once:
 //
 //	go test ./internal/handler -run NONE -bench IdleStreams -benchtime 1x
 func BenchmarkIdleStreams(b *testing.B) {
@@ -76,8 +76,8 @@ func BenchmarkIdleStreams(b *testing.B) {
 	}
 }
 
-// openStreams is the second process: it opens the streams, waits for the first event on each, says
-// so, and holds them until its input ends.
+// openStreams is the second process: it opens the streams, waits for the first event of each, prints
+// streamOpen, and holds them until its input ends.
 func openStreams(b *testing.B, target string) {
 	host, path, _ := strings.Cut(target, "/")
 	connections := make([]net.Conn, benchStreams)
@@ -108,7 +108,7 @@ func openStreams(b *testing.B, target string) {
 	}
 }
 
-// residentBytes is the memory of this process that is in RAM.
+// residentBytes returns the resident memory of this process.
 func residentBytes(b *testing.B) int64 {
 	b.Helper()
 	text, err := os.ReadFile("/proc/self/statm")

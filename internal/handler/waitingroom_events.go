@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// streamWriteTimeout bounds one write: a client that does not read is let go.
+	// streamWriteTimeout bounds one write to a client that does not read.
 	streamWriteTimeout = 10 * time.Second
-	// Streams that end at once, at a restart, come back spread over this time.
+	// Streams that end together, at a restart, reconnect spread over this time.
 	minRetry, retrySpread = time.Second, 4 * time.Second
 )
 
-// Events serves GET /waiting-room/{show_id}/events: one event on connect, one for every change,
-// comments as heartbeats between. It ends when the client goes or the instance drains.
+// Events serves GET /waiting-room/{show_id}/events: one event on connect, one for every change, and comments
+// as heartbeats between. It ends when the client disconnects, the instance drains or the show is deleted.
 func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	user, showID, err := userAndShow(r)
 	if err != nil {
@@ -35,10 +35,10 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
 	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	header.Set("X-Accel-Buffering", "no") // nginx would buffer events
 	w.WriteHeader(http.StatusOK)
 
-	retry := minRetry + rand.N(retrySpread) //nolint:gosec // spreads reconnects; nothing to guess
+	retry := minRetry + rand.N(retrySpread) //nolint:gosec // not a secret
 	if !send(connection, w, []byte("retry: "+strconv.FormatInt(retry.Milliseconds(), 10)+"\n\n")) {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// event gives an update as it goes over the wire.
+// event returns an update in the format of event streams.
 func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 	if update.Heartbeat {
 		return []byte(": heartbeat\n\n")
@@ -70,9 +70,9 @@ func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 	return b.Bytes()
 }
 
-// send writes and flushes, and reports whether the client is still there.
+// send writes and flushes, and reports whether the client is still connected.
 func send(connection *http.ResponseController, w http.ResponseWriter, text []byte) bool {
-	// In place of the server's timeout, which is for whole answers.
+	// Instead of the server's timeout, which is for a whole response.
 	_ = connection.SetWriteDeadline(time.Now().Add(streamWriteTimeout))
 	if _, err := w.Write(text); err != nil {
 		return false

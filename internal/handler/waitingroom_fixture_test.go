@@ -19,13 +19,14 @@ import (
 
 	"evently/internal/domain"
 	"evently/internal/handler"
+	"evently/internal/rediskit"
 	"evently/internal/repository"
 	"evently/internal/respond"
 	"evently/internal/testkit"
 	"evently/internal/waitingroom"
 )
 
-// roomAPI is one instance that serves the waiting room.
+// roomAPI is one instance of the waiting room.
 type roomAPI struct {
 	*waitingroom.Room
 	hub    *waitingroom.Hub
@@ -50,12 +51,12 @@ func (s roomStores) instance(t testing.TB, hubOptions waitingroom.HubOptions) *r
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	store := repository.New(s.pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	room := waitingroom.New(s.client, store, waitingroom.Options{
+	kit := testkit.Rediskit(t, s.client, rediskit.Options{})
+	room := waitingroom.New(kit, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomAuto, MaxUsers: 1, BatchSize: 5},
 		AdmitInterval: 50 * time.Millisecond, Grace: 30 * time.Second, Abandon: time.Minute, SessionTTL: time.Minute,
-		Secret: []byte("secret"), Timeout: time.Minute,
 	}, log)
-	a := &roomAPI{Room: room, hub: waitingroom.NewHub(room, s.client, hubOptions, log)}
+	a := &roomAPI{Room: room, hub: waitingroom.NewHub(room, hubOptions, log)}
 	h := handler.NewWaitingRoom(room, a.hub, 3*time.Second)
 
 	router := chi.NewRouter()
@@ -79,7 +80,7 @@ func (s roomStores) instance(t testing.TB, hubOptions waitingroom.HubOptions) *r
 		method, path, _ := strings.Cut(route, " ")
 		router.Method(method, path, respond.Adapt(log, serve))
 	}
-	// Timeouts for requests, which a stream must outlive.
+	// A stream must outlive the timeouts of requests.
 	a.server = httptest.NewUnstartedServer(router)
 	a.server.Config.ReadTimeout, a.server.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
 	a.server.Start()
@@ -92,7 +93,7 @@ func (s roomStores) instance(t testing.TB, hubOptions waitingroom.HubOptions) *r
 	return a
 }
 
-// call sends a request as a user that must be answered with status, and decodes the answer.
+// call sends a request of a user, fails unless the response has the status, and decodes it.
 func (a *roomAPI) call(t *testing.T, user int64, method, path, body string, status int) map[string]any {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, a.server.URL+path, strings.NewReader(body))
@@ -114,11 +115,11 @@ func (a *roomAPI) call(t *testing.T, user int64, method, path, body string, stat
 	if status == http.StatusNoContent {
 		return nil
 	}
-	var answer map[string]any
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	var decoded map[string]any
+	if err := json.NewDecoder(response.Body).Decode(&decoded); err != nil {
 		t.Fatal(err)
 	}
-	return answer
+	return decoded
 }
 
 // events is an open stream.
@@ -149,7 +150,7 @@ func (a *roomAPI) listen(t *testing.T, user, show int64) *events {
 	return e
 }
 
-// next gives the next event; ok is false when the stream has ended well.
+// next returns the next event; ok is false at the end of the stream.
 func (e *events) next() (event map[string]any, ok bool) {
 	e.t.Helper()
 	kind := ""
@@ -162,7 +163,7 @@ func (e *events) next() (event map[string]any, ok bool) {
 			kind = line[len("event: "):]
 		case strings.HasPrefix(line, "data: "):
 			if kind != "status" {
-				e.t.Fatalf("an event of type %q", kind)
+				e.t.Fatalf("event of type %q", kind)
 			}
 			if err := json.Unmarshal([]byte(line[len("data: "):]), &event); err != nil {
 				e.t.Fatal(err)

@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"evently/internal/domain"
+	"evently/internal/testkit"
 	"evently/internal/waitingroom"
 )
 
-func TestWaitingRoomOverHTTP(t *testing.T) {
+func TestWaitingRoom_JoinAskLeave(t *testing.T) {
 	t.Parallel()
 	s := setupRooms(t)
 	a := s.instance(t, waitingroom.HubOptions{})
@@ -66,18 +66,18 @@ func TestWaitingRoomOverHTTP(t *testing.T) {
 	for _, request := range []string{"GET " + "/waiting-room/%d", "POST /waiting-room/%d/join", "DELETE /waiting-room/%d", "GET /waiting-room/%d/events", "GET /admin/%d"} {
 		method, pattern, _ := strings.Cut(request, " ")
 		if got := a.call(t, 1, method, fmt.Sprintf(pattern, s.show+1), "", 404); got["code"] != "show_not_found" {
-			t.Errorf("%s of a show that does not exist: %v", request, got)
+			t.Errorf("%s of an unknown show: %v", request, got)
 		}
 		if got := a.call(t, 1, method, fmt.Sprintf(pattern, 0), "", 400); got["code"] != "invalid_parameter" {
 			t.Errorf("%s of show 0: %v", request, got)
 		}
 	}
 	if keys := s.client.Keys(t.Context(), fmt.Sprintf("*{%d}*", s.show+1)).Val(); len(keys) > 0 {
-		t.Errorf("a show that does not exist has keys: %v", keys)
+		t.Errorf("an unknown show has keys: %v", keys)
 	}
 }
 
-func TestAnAdminConfiguresARoom(t *testing.T) {
+func TestWaitingRoom_Configure(t *testing.T) {
 	t.Parallel()
 	s := setupRooms(t)
 	a := s.instance(t, waitingroom.HubOptions{})
@@ -122,11 +122,11 @@ func TestAnAdminConfiguresARoom(t *testing.T) {
 		}
 	}
 	if got := a.call(t, 9, "PUT", fmt.Sprintf("/admin/%d", s.show+1), `{"batch_size": 1}`, 404); got["code"] != "show_not_found" {
-		t.Errorf("a show that does not exist: %v", got)
+		t.Errorf("an unknown show: %v", got)
 	}
 }
 
-func TestAStreamTellsOfEveryChange(t *testing.T) {
+func TestWaitingRoomEvents_EveryChange(t *testing.T) {
 	t.Parallel()
 	s := setupRooms(t)
 	a := s.instance(t, waitingroom.HubOptions{Heartbeat: time.Second})
@@ -145,17 +145,17 @@ func TestAStreamTellsOfEveryChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream.until("admitted")
-	if err := a.Settle(t.Context(), 2, domain.SeatLock{ShowID: s.show}); err != nil {
+	if err := a.End(t.Context(), s.show, 2, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	stream.until("none")
 
-	// The next change comes after heartbeats, and after the server's timeouts for requests.
+	// The next change comes after heartbeats, and after the timeouts of requests.
 	second := a.listen(t, 3, s.show)
 	second.until("none")
 	for second.beats == 0 {
 		if !second.lines.Scan() {
-			t.Fatalf("the stream ended instead of beating: %v", second.lines.Err())
+			t.Fatalf("the stream ended before a heartbeat: %v", second.lines.Err())
 		}
 		if strings.HasPrefix(second.lines.Text(), ":") {
 			second.beats++
@@ -165,7 +165,7 @@ func TestAStreamTellsOfEveryChange(t *testing.T) {
 	second.until("admitted")
 }
 
-func TestAStreamSurvivesTheLossOfItsInstance(t *testing.T) {
+func TestWaitingRoomEvents_PlaceSurvivesTheInstance(t *testing.T) {
 	t.Parallel()
 	s := setupRooms(t)
 	one, two := s.instance(t, waitingroom.HubOptions{}), s.instance(t, waitingroom.HubOptions{})
@@ -176,7 +176,7 @@ func TestAStreamSurvivesTheLossOfItsInstance(t *testing.T) {
 	first := before.until("waiting")
 	one.call(t, 3, "POST", path+"/join", "", 200)
 
-	one.stop() // as it does when it drains
+	one.stop() // drains
 	if event, ok := before.next(); ok {
 		t.Fatalf("a draining instance sent %v", event)
 	}
@@ -193,7 +193,7 @@ func TestAStreamSurvivesTheLossOfItsInstance(t *testing.T) {
 	after.until("admitted")
 }
 
-func TestStreamsAreBounded(t *testing.T) {
+func TestWaitingRoomEvents_Limits(t *testing.T) {
 	t.Parallel()
 	s := setupRooms(t)
 	a := s.instance(t, waitingroom.HubOptions{MaxStreams: 3, MaxStreamsPerUser: 2})
@@ -207,7 +207,7 @@ func TestStreamsAreBounded(t *testing.T) {
 	if got := a.call(t, 3, "GET", path, "", 503); got["code"] != "overloaded" {
 		t.Errorf("the fourth stream of the instance: %v", got)
 	}
-	// A stream that ended makes room. The server finds out when the connection closes.
+	// A stream that has ended makes room once the server notices that its connection is closed.
 	first.stopped()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
@@ -221,7 +221,38 @@ func TestStreamsAreBounded(t *testing.T) {
 		select {
 		case <-again.C:
 		case <-deadline:
-			t.Fatalf("a stream that ended makes no room: %v", err)
+			t.Fatalf("after a stream has ended: %v", err)
+		}
+	}
+}
+
+// A deleted show has no room at once, and its streams end.
+func TestWaitingRoomEvents_DeletedShow(t *testing.T) {
+	t.Parallel()
+	s := setupRooms(t)
+	one, two := s.instance(t, waitingroom.HubOptions{}), s.instance(t, waitingroom.HubOptions{})
+	path := fmt.Sprintf("/waiting-room/%d", s.show)
+	one.call(t, 1, "POST", path+"/join", "", 200)
+	streams := []*events{one.listen(t, 1, s.show), two.listen(t, 2, s.show)}
+	streams[0].until("admitted")
+	streams[1].until("none")
+	testkit.Exec(t, s.pool, `DELETE FROM show_seats`)
+	testkit.Exec(t, s.pool, `DELETE FROM shows`)
+	if err := one.Close(t.Context(), s.show); err != nil {
+		t.Fatal(err)
+	}
+	for i, stream := range streams {
+		for open := true; open; {
+			_, open = stream.next()
+		}
+		t.Logf("stream %d has ended", i)
+	}
+	for _, a := range []*roomAPI{one, two} {
+		for _, request := range []string{"GET ", "DELETE ", "POST /join", "GET /events"} {
+			method, route, _ := strings.Cut(request, " ")
+			if got := a.call(t, 1, method, path+route, "", 404); got["code"] != "show_not_found" {
+				t.Errorf("%s: %v", request, got)
+			}
 		}
 	}
 }

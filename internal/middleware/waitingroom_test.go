@@ -3,9 +3,13 @@ package middleware_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,111 +19,108 @@ import (
 	"evently/internal/middleware"
 )
 
-// gate is a room that says one thing to everybody.
-type gate struct {
-	status    domain.RoomStatus
-	err       error
-	state     domain.LockState // of what it was asked to lock
-	asked     []domain.SeatLock
-	abandoned []domain.SeatLock
+// fakeGate gives all users the same status, and records the shows.
+type fakeGate struct {
+	status domain.RoomStatus
+	err    error
+	shows  []int64
 }
 
-func (g *gate) EnterToLock(_ context.Context, _ int64, lock *domain.EarlyLock) (domain.RoomStatus, error) {
-	g.asked = append(g.asked, lock.SeatLock)
-	lock.State = g.state
+func (g *fakeGate) Enter(_ context.Context, showID, _ int64) (domain.RoomStatus, error) {
+	g.shows = append(g.shows, showID)
 	return g.status, g.err
 }
 
-func (g *gate) Abandon(_ context.Context, lock domain.SeatLock) {
-	g.abandoned = append(g.abandoned, lock)
+// fakeReplays has one response, or an error, for the key "stored".
+type fakeReplays struct {
+	err    error
+	bodies []string
 }
 
-// knock sends a request for seats 1 and 2 of show 3 through the gate. seen is what the handler
-// was told, nil if it was not reached; it takes the locks over if uses is set.
-func knock(t *testing.T, g *gate, failOpen, uses bool) (answer *httptest.ResponseRecorder, seen *domain.SeatRequest) {
-	t.Helper()
-	return knockWith(t, g, &domain.SeatRequest{ShowID: 3, SeatIDs: []int64{1, 2}}, failOpen, uses)
+func (f *fakeReplays) Replay(w http.ResponseWriter, r *http.Request, body []byte) (bool, error) {
+	f.bodies = append(f.bodies, string(body))
+	if r.Header.Get("Idempotency-Key") != "stored" || f.err != nil {
+		return false, f.err
+	}
+	w.WriteHeader(http.StatusOK)
+	_, err := io.WriteString(w, "stored response")
+	return true, err
 }
 
-func knockWith(t *testing.T, g *gate, request *domain.SeatRequest, failOpen, uses bool) (answer *httptest.ResponseRecorder, seen *domain.SeatRequest) {
+const lockBody = `{"seat_ids": [1, 2], "show_id": 3}`
+
+// gateTest is a request through the gate.
+type gateTest struct {
+	gate     *fakeGate
+	replays  middleware.Replays
+	failOpen bool
+	body     string
+	key      string
+}
+
+// send returns the response, and the body that the handler has read; passed is false if it was not called.
+func (g gateTest) send(t *testing.T) (response *httptest.ResponseRecorder, read string, passed bool) {
 	t.Helper()
-	behind := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		seen = domain.SeatRequestFrom(r.Context())
-		if uses {
-			seen.Early.Used = true
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
 		}
+		read, passed = string(body), true
 	})
 	options := middleware.WaitingRoomOptions{
-		RefreshInterval: 3 * time.Second, FailOpen: failOpen, StatusPath: "/api/v1/waiting-room/",
+		RefreshInterval: 3 * time.Second, FailOpen: g.failOpen, StatusPath: "/api/v1/waiting-room/",
 	}
-	read := func(http.ResponseWriter, *http.Request) *domain.SeatRequest { return request }
-	h := middleware.WaitingRoom(g, read, options, slog.New(slog.DiscardHandler))(behind)
-	r := httptest.NewRequest(http.MethodPost, "/bookings/lock", http.NoBody)
+	h := middleware.WaitingRoom(g.gate, g.replays, options, slog.New(slog.DiscardHandler))(handler)
+	r := httptest.NewRequest(http.MethodPost, "/bookings/lock", strings.NewReader(g.body))
+	if g.key != "" {
+		r.Header.Set("Idempotency-Key", g.key)
+	}
 	r = r.WithContext(domain.WithIdentity(r.Context(), domain.Identity{UserID: 7}))
-	answer = httptest.NewRecorder()
-	h.ServeHTTP(answer, r)
-	return answer, seen
+	response = httptest.NewRecorder()
+	h.ServeHTTP(response, r)
+	return response, read, passed
 }
 
-var admitted = domain.RoomStatus{State: domain.RoomAdmitted}
+var (
+	admitted = domain.RoomStatus{State: domain.RoomAdmitted}
+	waiting  = domain.RoomStatus{ShowID: 3, State: domain.RoomWaiting, Token: "token", Position: 12}
+)
 
-// What cannot be read is the handler's to refuse, and no question to the room.
-func TestTheGatePassesOnWhatCannotBeRead(t *testing.T) {
+// The gate reads show_id alone. The handler reads the whole body, whatever is wrong with it.
+func TestWaitingRoom_ReadsTheShow(t *testing.T) {
 	t.Parallel()
-	g := &gate{status: admitted}
-	request := &domain.SeatRequest{Fault: domain.ErrInvalidJSON}
-	if _, seen := knockWith(t, g, request, false, false); seen != request || len(g.asked) > 0 {
-		t.Errorf("the handler was told %v, and the room was asked for %v", seen, g.asked)
-	}
-}
-
-// The room locks what was asked for, each time under a token of its own.
-func TestTheGateAsksForTheSeats(t *testing.T) {
-	t.Parallel()
-	g := &gate{status: admitted, state: domain.LockHeld}
-	for range 2 {
-		if _, seen := knock(t, g, false, true); seen == nil || seen.Early == nil || seen.Early.State != domain.LockHeld {
-			t.Fatalf("the handler was told %+v", seen)
-		}
-	}
-	first, second := g.asked[0], g.asked[1]
-	if first.Token == "" || first.Token == second.Token {
-		t.Errorf("the tokens are %q and %q", first.Token, second.Token)
-	}
-	first.Token = ""
-	if diff := cmp.Diff(domain.SeatLock{ShowID: 3, SeatIDs: []int64{1, 2}}, first); diff != "" {
-		t.Error(diff)
-	}
-}
-
-// Locks that may be set and that nobody has taken over are released.
-func TestTheGateAbandonsWhatNobodyUses(t *testing.T) {
-	t.Parallel()
-	down := domain.ErrWaitingRoomUnavailable
 	for name, c := range map[string]struct {
-		gate     gate
-		failOpen bool
-		uses     bool
-		want     bool // abandoned
+		body  string
+		shows []int64
 	}{
-		"held and used":       {gate: gate{status: admitted, state: domain.LockHeld}, uses: true},
-		"held and not used":   {gate: gate{status: admitted, state: domain.LockHeld}, want: true},
-		"lost":                {gate: gate{status: admitted, state: domain.LockLost}},
-		"waiting":             {gate: gate{status: domain.RoomStatus{State: domain.RoomWaiting}}},
-		"unknown, closed":     {gate: gate{err: down, state: domain.LockUnknown}, want: true},
-		"not asked, closed":   {gate: gate{err: down}},
-		"unknown, open, used": {gate: gate{err: down, state: domain.LockUnknown}, failOpen: true, uses: true},
-		"unknown, open":       {gate: gate{err: down, state: domain.LockUnknown}, failOpen: true, want: true},
-		"client gone":         {gate: gate{err: context.Canceled, state: domain.LockUnknown}, want: true},
+		"good":           {lockBody, []int64{3}},
+		"other fields":   {`{"show_id": 3, "seat_ids": "x", "colour": 1}`, []int64{3}},
+		"no show":        {`{"seat_ids": [1]}`, nil},
+		"show zero":      {`{"show_id": 0}`, nil},
+		"negative show":  {`{"show_id": -3}`, nil},
+		"wrong type":     {`{"show_id": "3"}`, nil},
+		"fraction":       {`{"show_id": 3.5}`, nil},
+		"no JSON":        {`show 3`, nil},
+		"trailing data":  {lockBody + "1", nil},
+		"empty":          {"", nil},
+		"more than read": {`{"show_id": 3, "seat_ids": "` + strings.Repeat("x", 64<<10) + `"}`, nil},
 	} {
-		knock(t, &c.gate, c.failOpen, c.uses)
-		if abandoned := len(c.gate.abandoned) == 1 && c.gate.abandoned[0].Token == c.gate.asked[0].Token; abandoned != c.want {
-			t.Errorf("%s: %v were abandoned", name, c.gate.abandoned)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			gate := &fakeGate{status: admitted}
+			_, read, passed := gateTest{gate: gate, body: c.body}.send(t)
+			if !passed || read != c.body {
+				t.Errorf("the handler has read %q, %v", read, passed)
+			}
+			if !slices.Equal(gate.shows, c.shows) {
+				t.Errorf("the room was asked for %v; want %v", gate.shows, c.shows)
+			}
+		})
 	}
 }
 
-func TestTheGateAnswersWithThePlace(t *testing.T) {
+func TestWaitingRoom_RespondsWithThePlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		estimate time.Duration
@@ -127,15 +128,14 @@ func TestTheGateAnswersWithThePlace(t *testing.T) {
 	}{"estimate": {90 * time.Second, 90.0}, "no estimate": {0, nil}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := &gate{status: domain.RoomStatus{
-				ShowID: 3, State: domain.RoomWaiting, Token: "token", Position: 12, EstimatedWait: test.estimate,
-			}}
-			answer, seen := knock(t, g, true, false)
-			if seen != nil || answer.Code != http.StatusTooManyRequests || answer.Header().Get("Retry-After") != "3" {
-				t.Fatalf("status %d, Retry-After %q, handler was told %v", answer.Code, answer.Header().Get("Retry-After"), seen)
+			status := waiting
+			status.EstimatedWait = test.estimate
+			response, _, passed := gateTest{gate: &fakeGate{status: status}, failOpen: true, body: lockBody}.send(t)
+			if passed || response.Code != http.StatusTooManyRequests || response.Header().Get("Retry-After") != "3" {
+				t.Fatalf("status %d, Retry-After %q, passed %v", response.Code, response.Header().Get("Retry-After"), passed)
 			}
 			var got map[string]any
-			if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
+			if err := json.Unmarshal(response.Body.Bytes(), &got); err != nil {
 				t.Fatal(err)
 			}
 			want := map[string]any{
@@ -150,28 +150,61 @@ func TestTheGateAnswersWithThePlace(t *testing.T) {
 	}
 }
 
-func TestTheGateWithoutAnAnswerOfTheRoom(t *testing.T) {
+func TestWaitingRoom_Errors(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		err    error
-		open   bool
-		passes bool
-		status int
+	for name, test := range map[string]struct {
+		err      error
+		failOpen bool
+		passes   bool
+		status   int
 	}{
-		"open":         {domain.ErrWaitingRoomUnavailable, true, true, http.StatusOK},
-		"closed":       {domain.ErrWaitingRoomUnavailable, false, false, http.StatusServiceUnavailable},
-		"no such show": {domain.ErrShowNotFound, false, true, http.StatusOK},
-		"no database":  {domain.ErrDatabaseUnavailable, true, false, http.StatusServiceUnavailable},
-	}
-	for name, test := range tests {
+		"unavailable, open":   {domain.ErrWaitingRoomUnavailable, true, true, http.StatusOK},
+		"unavailable, closed": {domain.ErrWaitingRoomUnavailable, false, false, http.StatusServiceUnavailable},
+		"no such show":        {domain.ErrShowNotFound, false, true, http.StatusOK},
+		"no database":         {domain.ErrDatabaseUnavailable, true, false, http.StatusServiceUnavailable},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, seen := knock(t, &gate{err: test.err}, test.open, false)
-			if (seen != nil) != test.passes || answer.Code != test.status {
-				t.Fatalf("status %d, passed %v; want %d, %v", answer.Code, seen != nil, test.status, test.passes)
+			response, _, passed := gateTest{gate: &fakeGate{err: test.err}, failOpen: test.failOpen, body: lockBody}.send(t)
+			if passed != test.passes || response.Code != test.status {
+				t.Fatalf("status %d, passed %v; want %d, %v", response.Code, passed, test.status, test.passes)
 			}
-			if !test.passes && answer.Header().Get("Retry-After") == "" {
+			if !test.passes && response.Header().Get("Retry-After") == "" {
 				t.Error("no Retry-After")
+			}
+		})
+	}
+}
+
+// A repeat gets its stored response although its user would have to wait now.
+func TestWaitingRoom_ReplaysBeforeItRefuses(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		room   domain.RoomStatus
+		key    string
+		err    error
+		bodies []string
+		status int
+	}{
+		"stored":           {waiting, "stored", nil, []string{lockBody}, http.StatusOK},
+		"not stored":       {waiting, "new", nil, []string{lockBody}, http.StatusTooManyRequests},
+		"no key":           {waiting, "", nil, nil, http.StatusTooManyRequests},
+		"admitted":         {admitted, "stored", nil, nil, http.StatusOK},
+		"reused":           {waiting, "stored", domain.ErrIdempotencyKeyReused, []string{lockBody}, http.StatusUnprocessableEntity},
+		"unexpected error": {waiting, "stored", errors.New("x"), []string{lockBody}, http.StatusInternalServerError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			replays := &fakeReplays{err: test.err}
+			response, _, passed := gateTest{gate: &fakeGate{status: test.room}, replays: replays, body: lockBody, key: test.key}.send(t)
+			if response.Code != test.status || passed != (test.room == admitted) {
+				t.Errorf("status %d, passed %v", response.Code, passed)
+			}
+			if diff := cmp.Diff(test.bodies, replays.bodies); diff != "" {
+				t.Errorf("asked for %s", diff)
+			}
+			if name == "stored" && response.Body.String() != "stored response" {
+				t.Errorf("response %q", response.Body)
 			}
 		})
 	}

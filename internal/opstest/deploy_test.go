@@ -37,7 +37,7 @@ func metricNames(t *testing.T) map[string]bool {
 	m.RequestEnded(http.MethodGet, "/", http.StatusOK, 0, false)
 	m.SeatLock(service.LockRedis, service.LockWon)
 	m.Payment(service.PaymentSucceeded)
-	m.BreakerChanged("x", "closed")
+	m.RedisBreaker("closed")
 	m.JobRan("x", "ok", 0, 0)
 
 	w := httptest.NewRecorder()

@@ -8,19 +8,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// local keeps budgets in memory, as many as it has room for. A token bucket admits what GCRA
-// does: the whole budget at once, and then as it refills.
+// local keeps a bounded number of budgets in memory. A token bucket admits what GCRA admits: the whole
+// budget at once, and then as it is refilled.
 type local struct {
 	now func() time.Time
 
-	mu      sync.Mutex // makes looking at several budgets and taking from them one step
+	mu      sync.Mutex // checking several budgets and taking from them is one step
 	buckets *simplelru.LRU[string, *rate.Limiter]
 }
 
 func newLocal(size int, now func() time.Time) *local {
 	buckets, err := simplelru.NewLRU[string, *rate.Limiter](size, nil)
 	if err != nil {
-		panic(err) // only for a size that New does not let through
+		panic(err) // only for a size below 1, which New does not pass
 	}
 	return &local{now: now, buckets: buckets}
 }
@@ -44,8 +44,7 @@ func (l *local) take(budgets []Budget) []state {
 		tokens := buckets[i].TokensAt(now)
 		states[i] = state{left: max(int(tokens), 0), full: refill(b.Limit, float64(b.Limit.Requests)-tokens)}
 		if !fits && tokens < 1 {
-			// Less than a nanosecond is still a wait.
-			states[i].wait = max(refill(b.Limit, 1-tokens), 1)
+			states[i].wait = max(refill(b.Limit, 1-tokens), 1) // less than a nanosecond is still a wait
 		}
 	}
 	return states
@@ -62,7 +61,7 @@ func (l *local) bucket(b Budget) *rate.Limiter {
 	return bucket
 }
 
-// refill is the time in which so many requests come back.
+// refill returns the time in which so many requests are refilled.
 func refill(l Limit, requests float64) time.Duration {
 	return time.Duration(requests / float64(l.Requests) * float64(l.Per))
 }

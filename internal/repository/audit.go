@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,7 +18,9 @@ type auditCheck struct {
 	grace bool
 }
 
-var auditChecks = []auditCheck{
+var auditChecks = slices.Concat(bookingChecks, paymentChecks)
+
+var bookingChecks = []auditCheck{
 	{name: "seat_holder_alive", query: `
 		SELECT format('show %s seat %s is %s by booking %s, which is %s',
 		              show_seats.show_id, show_seats.seat_id, show_seats.status, booking_id, bookings.status)

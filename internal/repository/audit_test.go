@@ -16,14 +16,14 @@ import (
 func TestAudit_FindsEachViolation(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name string
+		name   string
 		breaks []string // $1 is a CONFIRMED booking of the first two seats
 		want   []string
 	}{
 		{name: "cancelled and still on its seats", breaks: []string{
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
 			`UPDATE payments SET status = 'refunded', refund_requested_at = now(), refunded_at = now() WHERE booking_id = $1`,
-		}, want: []string{"seat_holder_alive"}},
+		}, want: []string{"seat_holder_alive", "refund_is_made"}},
 		{name: "booked for a booking that is only held", breaks: []string{
 			`UPDATE bookings SET status = 'PENDING' WHERE booking_id = $1`,
 		}, want: []string{"seat_holder_alive"}},
@@ -56,21 +56,21 @@ func TestAudit_FindsEachViolation(t *testing.T) {
 		}, want: []string{"amount_is_sum_of_seats", "confirmed_is_paid"}},
 		{name: "not paid", breaks: []string{
 			`DELETE FROM payments WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+		}, want: []string{"confirmed_is_paid", "charge_is_recorded"}},
 		{name: "paid and refunded", breaks: []string{
 			`UPDATE payments SET status = 'refunded', refund_requested_at = now(), refunded_at = now() WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+		}, want: []string{"confirmed_is_paid", "refund_is_made"}},
 		{name: "paid in two parts", breaks: []string{
 			`DROP INDEX payments_one_open_per_booking`,
 			`UPDATE payments SET amount = amount / 2 WHERE booking_id = $1`,
 			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
 			 SELECT booking_id, 'twin', 'twin', amount, status, paid_at FROM payments WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+		}, want: []string{"confirmed_is_paid", "payment_agrees_with_charge", "payment_is_taken_once"}},
 		{name: "paid twice", breaks: []string{
 			`DROP INDEX payments_one_open_per_booking`,
 			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
 			 SELECT booking_id, 'twin', 'twin', amount, status, paid_at FROM payments WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+		}, want: []string{"confirmed_is_paid", "payment_is_taken_once"}},
 		{name: "cancelled and not refunded", breaks: []string{
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
 			`UPDATE show_seats SET status = 'AVAILABLE', booking_id = NULL, locked_at = NULL WHERE booking_id = $1`,
@@ -87,6 +87,11 @@ func TestAudit_FindsEachViolation(t *testing.T) {
 		}, want: []string{"show_has_every_seat"}},
 	}
 	seen := map[string]bool{}
+	for _, tt := range paymentAuditCases { // TestAudit_BrokenPaymentIsReported
+		for _, check := range tt.want {
+			seen[check] = true
+		}
+	}
 	for _, tt := range tests {
 		for _, check := range tt.want {
 			seen[check] = true

@@ -13,18 +13,17 @@ import (
 )
 
 const (
-	// scanPage is how many keys Redis looks at in one step: short enough to hold nobody up.
+	// scanPage is how many keys Redis looks at in one step.
 	scanPage = 500
-	// keyFormat is the form of keys, for reading them back.
+	// keyFormat is the name of a key: show, then seat.
 	keyFormat = "seat_lock:{%d}:%d"
 )
 
-// Lasting gives up to limit of the locks that last longer than grace from now on, or for ever, and
-// whether there may be more. It walks the whole of Redis in small steps, every node of a cluster.
-// It fails with ErrUnavailable.
+// Lasting returns up to limit of the locks that expire later than grace from now, or never, and whether
+// there may be more. It scans all keys of Redis in small steps, on every node of a cluster.
 func (l *Locks) Lasting(ctx context.Context, grace time.Duration, limit int) (locks []domain.HeldLock, more bool, err error) {
 	var mu sync.Mutex
-	walk := func(ctx context.Context, node *redis.Client) error {
+	scan := func(ctx context.Context, node *redis.Client) error {
 		var cursor uint64
 		for {
 			keys, next, err := node.Scan(ctx, cursor, "seat_lock:*", scanPage).Result()
@@ -44,16 +43,8 @@ func (l *Locks) Lasting(ctx context.Context, grace time.Duration, limit int) (lo
 			}
 		}
 	}
-	switch client := l.client.(type) {
-	case *redis.ClusterClient:
-		err = client.ForEachMaster(ctx, walk)
-	case *redis.Client:
-		err = walk(ctx, client)
-	default:
-		err = fmt.Errorf("no way to walk a %T", client)
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	if err := l.client.ForEachMaster(ctx, scan); err != nil {
+		return nil, false, fmt.Errorf("scan seat locks: %w", err)
 	}
 	if len(locks) > limit {
 		locks, more = locks[:limit], true
@@ -61,8 +52,8 @@ func (l *Locks) Lasting(ctx context.Context, grace time.Duration, limit int) (lo
 	return locks, more, nil
 }
 
-// readLocks reads token and time to live of keys that one node has, in one round trip. A key that
-// went meanwhile, and one that is not ours, is left out.
+// readLocks reads the token and the time to live of keys of one node. Keys that have gone meanwhile or
+// have another format are left out.
 func readLocks(ctx context.Context, node *redis.Client, keys []string, grace time.Duration) ([]domain.HeldLock, error) {
 	tokens, ttls := make([]*redis.StringCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
 	_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
@@ -80,7 +71,7 @@ func readLocks(ctx context.Context, node *redis.Client, keys []string, grace tim
 		if _, err := fmt.Sscanf(key, keyFormat, &lock.ShowID, &lock.SeatID); err != nil || tokens[i].Err() != nil {
 			continue
 		}
-		// Below zero: -1 is a key that never ends, -2 one that is gone.
+		// PTTL is -1 for a key that never expires, and -2 for one that is gone.
 		if ttl := ttls[i].Val(); ttl > grace || ttl == -1 {
 			locks = append(locks, lock)
 		}

@@ -1,7 +1,6 @@
-// Package seatlock is the fast gate in front of PostgreSQL: one Redis key for every held seat,
-// set by SET NX with a random token and a time to live. It turns most losers of a race away
-// without a database connection. It is advisory: what it says "yes" to, PostgreSQL decides; a
-// lock left behind may delay a seat until it runs out, and never sells it twice.
+// Package seatlock locks seats in Redis in front of PostgreSQL: one key per seat, set by SET NX with a
+// token and a time to live. It refuses most losers of a race without a database connection. The locks are
+// advisory: PostgreSQL decides, and a lock that is left behind only delays a seat until it expires.
 package seatlock
 
 import (
@@ -10,145 +9,82 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/sony/gobreaker/v2"
 
 	"evently/internal/domain"
-	"evently/internal/redisbatch"
+	"evently/internal/rediskit"
 )
 
-// The scripts touch the keys of one show alone. The show's id in braces is a hash tag, so in a
-// Redis Cluster all of them live in one slot.
+// The keys of a script belong to one show and share its hash tag, so that they share a slot of a cluster.
 var (
-	//go:embed take.lua
-	takeSource string
 	//go:embed acquire.lua
 	acquireSource string
-	//go:embed give.lua
-	giveSource string
+	//go:embed extend.lua
+	extendSource string
 	//go:embed release.lua
 	releaseSource string
-	//go:embed release_many.lua
-	releaseManySource string
 
-	acquireScript = redis.NewScript(takeSource + acquireSource)
-	releaseScript = redis.NewScript(giveSource + releaseSource)
-
-	releaseManyScript = redis.NewScript(releaseManySource)
+	acquireScript = redis.NewScript(acquireSource)
+	extendScript  = redis.NewScript(extendSource)
+	releaseScript = redis.NewScript(releaseSource)
 )
 
-// ErrUnavailable tells that Redis did not answer, or was not asked because it failed a moment ago.
-var ErrUnavailable = errors.New("the seat lock store is unavailable")
-
-// Options are the bounds of Locks.
-type Options struct {
-	// Timeout bounds one round trip. 0 means 250 ms.
-	Timeout time.Duration
-	// Cooldown is how long Redis is left alone after it failed several times in a row. 0 means 2 s.
-	Cooldown time.Duration
-	// OnStateChange hears of it when the circuit breaker opens, half-opens and closes. May be nil.
-	OnStateChange func(from, to string)
-}
-
-// Locks takes and releases seat locks. It is safe for concurrent use.
-type Locks struct {
-	client  redis.UniversalClient
-	timeout time.Duration
-	batch   *redisbatch.Batch
-	breaker *gobreaker.CircuitBreaker[[]int64]
-}
-
-// failuresToOpen is how many round trips must fail in a row before the breaker opens: one lost
-// packet is no outage, and each one costs a request its timeout.
-const failuresToOpen = 3
-
-// maxReleased is how many locks one call of a script releases: Redis does nothing else meanwhile.
+// maxReleased bounds the keys of one script: Redis does nothing else meanwhile.
 const maxReleased = 1000
 
-// New gives Locks over client, which the caller keeps and closes.
-func New(client redis.UniversalClient, options Options) *Locks {
-	if options.Timeout <= 0 {
-		options.Timeout = 250 * time.Millisecond
-	}
-	if options.Cooldown <= 0 {
-		options.Cooldown = 2 * time.Second
-	}
-	settings := gobreaker.Settings{
-		Name:        "seatlock",
-		Timeout:     options.Cooldown,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
-		// A request that was cancelled by its client says nothing about Redis.
-		IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, context.Canceled) },
-	}
-	if options.OnStateChange != nil {
-		settings.OnStateChange = func(_ string, from, to gobreaker.State) {
-			options.OnStateChange(from.String(), to.String())
-		}
-	}
-	return &Locks{
-		client:  client,
-		timeout: options.Timeout,
-		batch:   redisbatch.New(client, options.Timeout),
-		breaker: gobreaker.NewCircuitBreaker[[]int64](settings),
-	}
+// Locks sets and releases seat locks. It is safe for concurrent use. Its methods fail with
+// rediskit.ErrUnavailable if Redis does not reply; the locks may have been set or released then.
+type Locks struct {
+	client *rediskit.Client
 }
 
-// Acquire locks every seat of lock for ttl, or none. It gives the ids of the seats that somebody
-// else has locked; none means that all are ours. ErrUnavailable means that nobody knows: the
-// locks may or may not have been set.
-func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) (taken []int64, err error) {
-	taken, err = l.breaker.Execute(func() ([]int64, error) {
-		result, err := l.batch.Run(ctx, acquireScript, keys(lock), lock.Token, ttl.Milliseconds())
-		if err != nil {
-			return nil, err
-		}
-		places, err := result.Int64Slice()
-		if err != nil {
-			return nil, err
-		}
-		ids := make([]int64, 0, len(places))
-		for _, place := range places {
-			if place < 1 || place > int64(len(lock.SeatIDs)) {
-				return nil, fmt.Errorf("seat lock script answered place %d of %d", place, len(lock.SeatIDs))
-			}
-			ids = append(ids, lock.SeatIDs[place-1])
-		}
-		return ids, nil
-	})
+// New returns Locks over client, which the caller closes.
+func New(client *rediskit.Client) *Locks { return &Locks{client: client} }
+
+// Acquire locks every seat of lock for ttl, or none. It returns the seats that are locked with another
+// token; none means that all are locked. A seat that carries the token already counts as locked.
+func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) ([]domain.TakenSeat, error) {
+	reply, err := acquireScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Slice()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("acquire seat locks: %w", err)
+	}
+	var taken []domain.TakenSeat
+	for i := 0; i+1 < len(reply); i += 2 {
+		place, isPlace := reply[i].(int64)
+		token, isToken := reply[i+1].(string)
+		if !isPlace || !isToken || place < 1 || place > int64(len(lock.SeatIDs)) {
+			return nil, fmt.Errorf("acquire seat locks: unexpected reply %v", reply)
+		}
+		taken = append(taken, domain.TakenSeat{SeatID: lock.SeatIDs[place-1], UserID: userOf(token)})
 	}
 	return taken, nil
 }
 
-// Release removes those of the locks that still carry their token, in one round trip a show.
-// A lock that ran out and was taken by somebody else meanwhile stays.
-func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
-	if len(locks) == 0 {
-		return nil
-	}
-	_, err := l.breaker.Execute(func() ([]int64, error) {
-		if len(locks) == 1 {
-			result, err := l.batch.Run(ctx, releaseScript, keys(locks[0]), locks[0].Token)
-			if err != nil {
-				return nil, err
-			}
-			return nil, result.Err()
-		}
-		return nil, l.releaseMany(ctx, locks)
-	})
+// userOf returns the user of a token "user_id.random", or 0.
+func userOf(token string) int64 {
+	user, _, _ := strings.Cut(token, ".")
+	id, err := strconv.ParseInt(user, 10, 64)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return 0
+	}
+	return id
+}
+
+// Extend makes the locks that carry the token expire after ttl. Locks that are gone are set again, unless
+// another token has locked the seat meanwhile.
+func (l *Locks) Extend(ctx context.Context, lock domain.SeatLock, ttl time.Duration) error {
+	err := extendScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Err()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return fmt.Errorf("extend seat locks: %w", err)
 	}
 	return nil
 }
 
-// releaseMany releases what a sweep has ended: the locks of a show go together, a thousand seats a
-// call. EVALSHA inside a pipeline cannot fall back to EVAL for one command, and beside a thousand keys
-// the script itself is nothing.
-func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error {
+// Release removes the locks that still carry their token.
+func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
 	type show struct {
 		keys   []string
 		tokens []any
@@ -164,44 +100,22 @@ func (l *Locks) releaseMany(ctx context.Context, locks []domain.SeatLock) error 
 			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.timeout)
-	defer cancel()
-	_, err := l.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-		for _, s := range shows {
-			for at := 0; at < len(s.keys); at += maxReleased {
-				end := min(at+maxReleased, len(s.keys))
-				releaseManyScript.Eval(ctx, pipe, s.keys[at:end], s.tokens[at:end]...)
+	for _, s := range shows {
+		for start := 0; start < len(s.keys); start += maxReleased {
+			end := min(start+maxReleased, len(s.keys))
+			err := releaseScript.Run(ctx, l.client, s.keys[start:end], s.tokens[start:end]...).Err()
+			if err != nil && !errors.Is(err, redis.Nil) {
+				return fmt.Errorf("release seat locks: %w", err)
 			}
 		}
-		return nil
-	})
-	return err
+	}
+	return nil
 }
 
-func keys(lock domain.SeatLock) []string { return Keys(lock.ShowID, lock.SeatIDs) }
-
-// Keys gives the key of the lock of each seat of a show.
-func Keys(showID int64, seatIDs []int64) []string {
-	const most = len("seat_lock:{}:") + 2*20
-	text := make([]byte, 0, most*len(seatIDs))
-	ends := make([]int, len(seatIDs))
-	for i, id := range seatIDs {
-		text = append(text, "seat_lock:{"...)
-		text = strconv.AppendInt(text, showID, 10)
-		text = append(text, "}:"...)
-		text = strconv.AppendInt(text, id, 10)
-		ends[i] = len(text)
-	}
-	all, names, start := string(text), make([]string, len(seatIDs)), 0 // one piece of memory for all
-	for i, end := range ends {
-		names[i], start = all[start:end], end
+func keys(lock domain.SeatLock) []string {
+	names := make([]string, len(lock.SeatIDs))
+	for i, seat := range lock.SeatIDs {
+		names[i] = fmt.Sprintf(keyFormat, lock.ShowID, seat)
 	}
 	return names
 }
-
-// TakeSource is the Lua function take(first, token, ttl), which takes the locks whose keys are KEYS[first]
-// and on as Acquire does, for a script that does something else for the same show in the same round trip.
-func TakeSource() string { return takeSource }
-
-// GiveSource is, likewise, give(first, token), which releases locks as Release does.
-func GiveSource() string { return giveSource }

@@ -34,6 +34,7 @@ type Options struct {
 	Tokens         middleware.TokenVerifier
 	RateLimits     *middleware.RateLimits
 	Gate           middleware.RoomGate
+	Replays        middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom    middleware.WaitingRoomOptions
 	AllowedOrigins []string       // of CORS; empty: no CORS
 	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is trusted
@@ -95,7 +96,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	// User
 	r.Group(func(r chi.Router) {
 		r.Use(signedIn(o.RateLimits.Bookings)...)
-		gate := middleware.WaitingRoom(o.Gate, o.WaitingRoom, o.Log)
+		gate := middleware.WaitingRoom(o.Gate, o.Replays, o.WaitingRoom, o.Log)
 		r.With(gate).Post(base+"/bookings/lock", do(h.Bookings.Lock))
 		r.Post(base+"/bookings/payments/simulate", do(h.Bookings.Pay))
 		r.Post(base+"/bookings/{booking_id}/confirm", do(h.Bookings.Confirm))

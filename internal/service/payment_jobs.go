@@ -40,7 +40,7 @@ func (p *Payments) settleOpen(ctx context.Context, open domain.DuePayment) error
 		}
 		charge.State = domain.ChargeDeclined
 	}
-	_, err = p.bookings.transactClaimed(ctx, Request{Encoder: noResponse{}}, func(ctx context.Context) (outcome, error) {
+	_, err = p.bookings.transact(ctx, Request{Encoder: noResponse{}}, func(ctx context.Context) (outcome, error) {
 		return p.settle(ctx, open.UserID, open.Payment, charge)
 	})
 	if errors.Is(err, domain.ErrPaymentDeclined) {

@@ -59,7 +59,8 @@ func (p *Payments) Pay(ctx context.Context, pay Pay, request Request) (Response,
 	}
 	ctx, cancel := p.bookings.afterCommit(ctx)
 	defer cancel()
-	return p.bookings.transactClaimed(ctx, request, func(ctx context.Context) (outcome, error) {
+	request.claimed = true
+	return p.bookings.transact(ctx, request, func(ctx context.Context) (outcome, error) {
 		return p.settle(ctx, pay.UserID, attempt, charge)
 	})
 }

@@ -27,6 +27,8 @@ type Encoder interface {
 type Request struct {
 	Key     domain.RequestKey
 	Encoder Encoder
+
+	claimed bool // the key was claimed by the first step of a payment
 }
 
 // outcome is the outcome of a step.
@@ -43,28 +45,12 @@ type outcome struct {
 // transact runs a step of a booking in one transaction: it claims the idempotency key, runs step, saves
 // its changes and stores the response. A request that was answered before gets the stored response.
 func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx context.Context) (outcome, error)) (Response, error) {
-	return b.transactAs(ctx, request, step, func(ctx context.Context) (Response, error) {
-		if request.Key.IsZero() {
-			return Response{}, nil
-		}
-		return b.deps.Store.BeginKey(ctx, request.Key, b.rules.KeepResponses)
-	})
-}
-
-// transactClaimed is transact for the second step of a payment, whose first step has claimed the key.
-func (b *Bookings) transactClaimed(ctx context.Context, request Request, step func(ctx context.Context) (outcome, error)) (Response, error) {
-	return b.transactAs(ctx, request, step, func(context.Context) (Response, error) { return Response{}, nil })
-}
-
-func (b *Bookings) transactAs(ctx context.Context, request Request, step func(ctx context.Context) (outcome, error),
-	begin func(ctx context.Context) (Response, error),
-) (Response, error) {
 	began := b.deps.Now()
 	var response Response
 	var done outcome
 	err := b.deps.Store.InTx(ctx, func(ctx context.Context) (err error) {
 		done = outcome{}
-		if response, err = begin(ctx); err != nil || !response.IsZero() {
+		if response, err = b.beginKey(ctx, request); err != nil || !response.IsZero() {
 			return err
 		}
 		if done, err = step(ctx); err != nil {
@@ -82,6 +68,14 @@ func (b *Bookings) transactAs(ctx context.Context, request Request, step func(ct
 		return Response{}, done.refusal
 	}
 	return response, nil
+}
+
+// beginKey claims the key of a request. It returns its stored response, or the zero Response.
+func (b *Bookings) beginKey(ctx context.Context, request Request) (Response, error) {
+	if request.Key.IsZero() || request.claimed {
+		return Response{}, nil
+	}
+	return b.deps.Store.BeginKey(ctx, request.Key, b.rules.KeepResponses)
 }
 
 // respond encodes the response of a step and queues its write for the idempotency key.

@@ -34,7 +34,7 @@ type Metrics struct {
 	payments    *prometheus.CounterVec
 	refunds     prometheus.Counter
 
-	breaker        *prometheus.GaugeVec
+	breaker        prometheus.Gauge
 	roomAdmissions prometheus.Counter
 	roomFailures   prometheus.Counter
 
@@ -73,11 +73,11 @@ func NewMetrics(build Build) *Metrics {
 		payments: counters("evently_payments_total",
 			"Charges by outcome: succeeded, declined, late (after the hold expired, refunded), failed.", "outcome"),
 		refunds: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "evently_refunds_total", Help: "Refunded payments of cancelled bookings."}),
-		breaker: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "evently_refunds_total", Help: "Payments that the provider has refunded."}),
+		breaker: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "evently_redis_breaker_state",
 			Help: "State of the circuit breaker in front of Redis: 0 closed, 1 half open, 2 open.",
-		}, []string{"name"}),
+		}),
 		roomAdmissions: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "evently_waiting_room_admissions_total", Help: "Users admitted from a queue."}),
 		roomFailures: prometheus.NewCounter(prometheus.CounterOpts{
@@ -186,10 +186,10 @@ func (m *Metrics) RoomAdmitted(n int) { m.roomAdmissions.Add(float64(n)) }
 // RoomUnavailable implements waitingroom.Metrics.
 func (m *Metrics) RoomUnavailable() { m.roomFailures.Inc() }
 
-// BreakerChanged records the state of a circuit breaker: closed, half-open or open.
-func (m *Metrics) BreakerChanged(name, state string) {
+// RedisBreaker sets the state of the circuit breaker: closed, half-open or open.
+func (m *Metrics) RedisBreaker(state string) {
 	values := map[string]float64{"closed": 0, "half-open": 1, "open": 2}
-	m.breaker.WithLabelValues(name).Set(values[state])
+	m.breaker.Set(values[state])
 }
 
 // JobRan implements schedule.Recorder.

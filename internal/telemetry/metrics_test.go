@@ -44,7 +44,7 @@ func TestMetrics_RecordedValuesAreScraped(t *testing.T) {
 	m.Refund()
 	m.RoomAdmitted(25)
 	m.RoomUnavailable()
-	m.BreakerChanged("seat_locks", "open")
+	m.RedisBreaker("open")
 	m.JobRan("cleanup", "failed", 3, time.Second)
 	m.JobSkipped("cleanup")
 	wantLines(t, scrape(t, m),
@@ -63,7 +63,7 @@ func TestMetrics_RecordedValuesAreScraped(t *testing.T) {
 		`evently_refunds_total 1`,
 		`evently_waiting_room_admissions_total 25`,
 		`evently_waiting_room_failures_total 1`,
-		`evently_redis_breaker_state{name="seat_locks"} 2`,
+		`evently_redis_breaker_state 2`,
 		`evently_cron_runs_total{entry="cleanup",result="failed"} 1`,
 		`evently_cron_runs_total{entry="cleanup",result="skipped"} 1`,
 		`evently_cron_items_total{entry="cleanup"} 3`,

@@ -6,8 +6,6 @@ import (
 
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
-	"github.com/redis/go-redis/extra/redisotel/v9"
-	"github.com/redis/go-redis/v9"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -65,16 +63,6 @@ func (t *Tracing) Queries() pgx.QueryTracer {
 		return nil
 	}
 	return otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))
-}
-
-// WatchRedis traces the commands of client. Spans have the name of the command without its arguments, which may be
-// tokens.
-func (t *Tracing) WatchRedis(client redis.UniversalClient) error {
-	if t == nil {
-		return nil
-	}
-	return redisotel.InstrumentTracing(client,
-		redisotel.WithTracerProvider(t.provider), redisotel.WithDBStatement(false), redisotel.WithCallerEnabled(false))
 }
 
 // Close sends the remaining spans, until ctx is done.

@@ -24,7 +24,7 @@ func BenchmarkRush(b *testing.B) {
 	for b.Loop() {
 		f := setup(b, settings(domain.RoomQueueAll, 500, 50))
 		f.options.Now = nil
-		f.Room = New(f.client, f.store, f.options, logger())
+		f.Room = f.with(f.options)
 		f.enter(b, 1)
 		before := usedMemory(b, f.client)
 
@@ -47,7 +47,7 @@ func BenchmarkRush(b *testing.B) {
 		b.ReportMetric(users/took.Seconds(), "joins/s")
 		b.ReportMetric(float64(usedMemory(b, f.client)-before)/users, "redis-B/user")
 
-		// One after the other: the time of the look-up itself, without a queue in front of it.
+		// One after the other: the time of the look-up itself.
 		lookups := make([]time.Duration, 5000)
 		for i := range lookups {
 			user := 1 + rand.Int64N(users)
@@ -62,16 +62,16 @@ func BenchmarkRush(b *testing.B) {
 		polled := each(func(user int64) { f.ask(b, user) })
 		b.ReportMetric(users/polled.Seconds(), "polls/s")
 
-		// A tick by the clock of the room: one interval after the other until the cap is reached.
+		// One tick an interval until the cap is reached.
 		now := time.Now()
 		f.options.Now = func() time.Time { return now }
-		f.Room = New(f.client, f.store, f.options, logger())
+		f.Room = f.with(f.options)
 		ticks := make([]time.Duration, 10)
 		for i := range ticks {
 			now = now.Add(f.options.AdmitInterval)
 			start := time.Now()
 			if tick := f.tick(b); tick.Admitted != 50 {
-				b.Fatalf("a tick let %d in", tick.Admitted)
+				b.Fatalf("the tick admitted %d", tick.Admitted)
 			}
 			ticks[i] = time.Since(start)
 		}
@@ -79,25 +79,25 @@ func BenchmarkRush(b *testing.B) {
 		b.ReportMetric(micros(ticks[len(ticks)/2]), "tick-p50-µs")
 		b.ReportMetric(micros(ticks[len(ticks)-1]), "tick-max-µs")
 
-		// The worst tick: everybody has gone, and one is there, behind all of them.
+		// The worst tick: all users are absent but the last one.
 		now = now.Add(f.options.Grace + time.Second)
 		f.enter(b, users+1)
-		if err := f.Settle(b.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
+		if err := f.End(b.Context(), show, 1, now); err != nil {
 			b.Fatal(err)
 		}
 		start := time.Now()
 		if tick := f.tick(b); tick.Admitted != 1 {
-			b.Fatalf("the tick behind those who vanished let %d in", tick.Admitted)
+			b.Fatalf("the tick behind the absent users admitted %d", tick.Admitted)
 		}
-		b.ReportMetric(float64(time.Since(start).Milliseconds()), "vanished-tick-ms")
+		b.ReportMetric(float64(time.Since(start).Milliseconds()), "absent-tick-ms")
 	}
 }
 
-// BenchmarkIdleRoom is what the gate costs a lock request when nobody waits: one round trip.
+// BenchmarkIdleRoom measures the gate of a lock request when nobody waits.
 func BenchmarkIdleRoom(b *testing.B) {
 	f := setup(b, settings(domain.RoomAuto, 1_000_000, 50))
 	f.options.Now = nil
-	f.Room = New(f.client, f.store, f.options, logger())
+	f.Room = f.with(f.options)
 	user := int64(0)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -108,7 +108,7 @@ func BenchmarkIdleRoom(b *testing.B) {
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
-// usedMemory gives what Redis says that it uses, in bytes.
+// usedMemory returns the memory that Redis uses, in bytes.
 func usedMemory(b *testing.B, client redis.UniversalClient) int64 {
 	b.Helper()
 	info, err := client.Info(context.WithoutCancel(b.Context()), "memory").Result()

@@ -10,8 +10,86 @@ import (
 	"evently/internal/domain"
 )
 
-// In a steady queue, where as many come as are let in, half of the estimates are within a fifth.
-func TestTheEstimateHoldsInASteadyQueue(t *testing.T) {
+// measured returns a room with a hundred users waiting, whose rate is known: one every two seconds.
+func measured(t *testing.T) *fixture {
+	t.Helper()
+	f := setup(t, settings(domain.RoomQueueAll, 1000, 1), func(o *Options) { o.Grace, o.Abandon = time.Hour, time.Hour })
+	for user := int64(1); user <= 100; user++ {
+		f.enter(t, user)
+	}
+	f.tick(t)
+	for range 40 {
+		f.clock.Advance(f.options.AdmitInterval)
+		f.tick(t)
+	}
+	f.limit(t, 1) // nobody is admitted from now on
+	return f
+}
+
+// limit changes the cap of the room.
+func (f *fixture) limit(t *testing.T, maxUsers int64) {
+	t.Helper()
+	change := domain.RoomChange{MaxUsers: domain.Change[int64]{Set: true, Value: &maxUsers}}
+	if _, err := f.Configure(t.Context(), show, change); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// admitOne lets one tick admit one user.
+func (f *fixture) admitOne(t *testing.T) {
+	t.Helper()
+	f.limit(t, 1000)
+	f.clock.Advance(f.options.AdmitInterval)
+	if tick := f.tick(t); tick.Admitted != 1 {
+		t.Fatalf("the tick admitted %d", tick.Admitted)
+	}
+	f.limit(t, 1)
+}
+
+func TestEstimate_CountsDownBetweenAdmissions(t *testing.T) {
+	t.Parallel()
+	f := measured(t)
+	last := f.ask(t, 100)
+	if last.Position != 59 || last.EstimatedWait < 110*time.Second || last.EstimatedWait > 125*time.Second {
+		t.Fatalf("58 users ahead, one admitted every 2 s: %+v", last)
+	}
+	for range 60 {
+		f.clock.Advance(time.Second)
+		f.tick(t)
+		status := f.ask(t, 100)
+		if status.EstimatedWait != last.EstimatedWait-time.Second || !status.SameAs(last) {
+			t.Fatalf("a second later: %+v; before %+v", status, last)
+		}
+		last = status
+	}
+	f.admitOne(t)
+	if status := f.ask(t, 100); status.SameAs(last) || status.Position != 58 || status.ExpectedAt.Equal(last.ExpectedAt) {
+		t.Fatalf("after an admission: %+v; before %+v", status, last)
+	}
+}
+
+// An estimate that is over stays at a second, and is dropped when nothing has moved for minutes.
+func TestEstimate_OverdueAndUnknown(t *testing.T) {
+	t.Parallel()
+	f := measured(t)
+	for range 170 {
+		f.clock.Advance(time.Second)
+		f.tick(t)
+	}
+	if status := f.ask(t, 100); status.EstimatedWait != time.Second {
+		t.Errorf("overdue: %+v", status)
+	}
+	for range 15 {
+		f.clock.Advance(time.Second)
+		f.tick(t)
+	}
+	if status := f.ask(t, 100); status.EstimatedWait != 0 || !status.ExpectedAt.IsZero() {
+		t.Errorf("after three minutes without an admission: %+v", status)
+	}
+}
+
+// In a steady queue the error of half of the estimates is at most a fifth.
+func TestEstimate_HoldsInASteadyQueue(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 100, 50))
 	random := rand.New(rand.NewPCG(1, 2))
@@ -28,7 +106,7 @@ func TestTheEstimateHoldsInASteadyQueue(t *testing.T) {
 
 	const intervals = 450 // of 2 s: a quarter of an hour
 	for interval := range intervals {
-		newcomers := 3 + random.IntN(2) // about 100 users a minute, which is what a cap of 100 lets through
+		newcomers := 3 + random.IntN(2) // about 100 users a minute, as many as a cap of 100 admits
 		if interval == 0 {
 			newcomers = 300
 		}
@@ -44,9 +122,7 @@ func TestTheEstimateHoldsInASteadyQueue(t *testing.T) {
 			if at.After(f.clock.Now()) {
 				continue
 			}
-			if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
-				t.Fatal(err)
-			}
+			f.end(t, user)
 			delete(leaves, user)
 		}
 		f.clock.Advance(f.options.AdmitInterval)

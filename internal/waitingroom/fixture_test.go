@@ -3,7 +3,6 @@ package waitingroom
 import (
 	"context"
 	"log/slog"
-	"net"
 	"os"
 	"sync"
 	"testing"
@@ -12,11 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
+	"evently/internal/rediskit"
 	"evently/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
-	redis.SetLogger(silence{}) // outages are made on purpose here
+	redis.SetLogger(silence{}) // the outages here are on purpose
 	testkit.Main(m)
 }
 
@@ -27,7 +27,7 @@ func (silence) Printf(context.Context, string, ...any) {}
 // show is the show of most tests: each has a Redis database of its own.
 const show = int64(7)
 
-// defaults are the options of tests, with the intervals of production.
+// defaults returns the options of tests, with the intervals of production.
 func defaults() Options {
 	return Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomAuto, MaxUsers: 3, BatchSize: 2},
@@ -35,15 +35,13 @@ func defaults() Options {
 		Grace:         30 * time.Second,
 		Abandon:       5 * time.Minute,
 		SessionTTL:    5 * time.Minute,
-		Secret:        []byte("a secret of tests"),
-		Timeout:       10 * time.Second, // the machine that tests run on may be busy
 	}
 }
 
-// fixture is a room over a Redis database of its own, with a clock that stands still.
+// fixture is a room on a Redis database of its own, with a clock that stands still.
 type fixture struct {
 	*Room
-	client *redis.Client
+	client *redis.Client // without a circuit breaker
 	clock  *testkit.Clock
 	store  *memory
 }
@@ -60,8 +58,26 @@ func setup(t testing.TB, change ...func(*Options)) *fixture {
 	for _, c := range change {
 		c(&options)
 	}
-	f.Room = New(f.client, f.store, options, logger())
+	f.Room = New(testkit.Rediskit(t, f.client, rediskit.Options{}), f.store, options, logger())
 	return f
+}
+
+// with returns another room on the same client and store.
+func (f *fixture) with(options Options) *Room { return New(f.Room.client, f.store, options, logger()) }
+
+// wired returns another room on the same database, over a wire, and its client.
+func (f *fixture) wired(t testing.TB, options Options, kit rediskit.Options) (*Room, *testkit.Wire) {
+	t.Helper()
+	client, wire := testkit.WiredRedis(t, f.client)
+	return New(testkit.Rediskit(t, client, kit), f.store, options, logger()), wire
+}
+
+// end ends the admission of a user whose booking was made just now.
+func (f *fixture) end(t testing.TB, user int64) {
+	t.Helper()
+	if err := f.End(t.Context(), show, user, f.clock.Now()); err != nil {
+		t.Fatalf("end the admission of user %d: %v", user, err)
+	}
 }
 
 func settings(mode domain.RoomMode, maxUsers, batch int64) func(*Options) {
@@ -87,7 +103,7 @@ func (f *fixture) ask(t testing.TB, user int64) domain.RoomStatus {
 	t.Helper()
 	status, err := f.Status(t.Context(), show, user)
 	if err != nil {
-		t.Fatalf("user %d asks: %v", user, err)
+		t.Fatalf("status of user %d: %v", user, err)
 	}
 	return status
 }
@@ -133,6 +149,13 @@ func (m *memory) RoomOverrides(_ context.Context, showID int64) (domain.RoomOver
 	return m.overrides[showID], m.err
 }
 
+// delete deletes a show.
+func (m *memory) delete(showID int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone[showID] = true
+}
+
 func (m *memory) ChangeRoomOverrides(_ context.Context, showID int64, change domain.RoomChange) (domain.RoomOverrides, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -149,67 +172,4 @@ func (m *memory) ChangeRoomOverrides(_ context.Context, showID int64, change dom
 	o.Version++
 	m.overrides[showID] = o
 	return o, m.err
-}
-
-// wire is the network between one instance and Redis: it can be cut.
-type wire struct {
-	mu    sync.Mutex
-	isCut bool
-	conns map[net.Conn]struct{}
-}
-
-// wired gives a client of its own to the database of client, over a wire.
-func wired(t testing.TB, client *redis.Client) (*redis.Client, *wire) {
-	t.Helper()
-	w := &wire{conns: map[net.Conn]struct{}{}}
-	original := client.Options()
-	options := &redis.Options{
-		Addr: original.Addr, DB: original.DB, Username: original.Username, Password: original.Password,
-		// Fail at once: an outage is what the test is about, not how it is borne with. After as many
-		// failures as the pool is large, go-redis would dial in a goroutine that outlives the client.
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 10_000,
-	}
-	options.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		if w.down() {
-			_ = sleep(ctx, 10*time.Millisecond) // asynq dials again and again
-			return nil, net.ErrClosed
-		}
-		conn, err := (&net.Dialer{}).DialContext(ctx, original.Network, original.Addr)
-		if err != nil {
-			return nil, err
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.isCut { // meanwhile
-			_ = conn.Close()
-			return nil, net.ErrClosed
-		}
-		w.conns[conn] = struct{}{}
-		return conn, nil
-	}
-	other := redis.NewClient(options)
-	t.Cleanup(func() { _ = other.Close() })
-	return other, w
-}
-
-func (w *wire) down() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.isCut
-}
-
-func (w *wire) cut() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.isCut = true
-	for conn := range w.conns {
-		_ = conn.Close()
-	}
-	clear(w.conns)
-}
-
-func (w *wire) mend() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.isCut = false
 }

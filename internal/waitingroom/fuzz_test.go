@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzPayload reads any task: one that is understood is of one show and one moment.
+// FuzzPayload parses any task. One that is valid has one show and one time.
 func FuzzPayload(f *testing.F) {
 	for _, text := range []string{"7:1700000000000", "", ":", "7", "7:", ":7", "7:7:7", "-1:9223372036854775807", "+1: 2", "9223372036854775808:1"} {
 		f.Add([]byte(text))
@@ -17,7 +17,7 @@ func FuzzPayload(f *testing.F) {
 		}
 		again, dueAgain, err := parsePayload(fmt.Appendf(nil, "%d:%d", show, due.UnixMilli()))
 		if err != nil || again != show || !dueAgain.Equal(due) {
-			t.Errorf("%q is %d at %v, written again %d at %v, %v", payload, show, due, again, dueAgain, err)
+			t.Errorf("%q is %d at %v, formatted and parsed %d at %v, %v", payload, show, due, again, dueAgain, err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package waitingroom
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -13,22 +14,20 @@ import (
 	"evently/internal/domain"
 )
 
-// HubOptions are the bounds of a Hub.
+// HubOptions configure a Hub. The zero value of each field is its default.
 type HubOptions struct {
-	// MaxStreams is how many streams the instance holds. 0 means 20,000.
+	// MaxStreams bounds the streams of the instance. The default is 20,000.
 	MaxStreams int
-	// MaxStreamsPerUser is how many streams one user holds on one show. 0 means 5.
+	// MaxStreamsPerUser bounds the streams of one user on one show. The default is 5.
 	MaxStreamsPerUser int
-	// Heartbeat is the time between two heartbeats of a stream, in whole seconds. 0 means 15 s.
+	// Heartbeat is the time between two heartbeats of a stream, in whole seconds. The default is 15 s.
 	Heartbeat time.Duration
 }
 
-// Hub tells streams how their users' statuses change. An instance has one: one subscription and
-// one loop serve all its streams, and each stream costs a channel that holds no more than the
-// latest update.
+// Hub sends the statuses of users to their streams. An instance has one: one subscription and one loop
+// serve all streams, and each stream is a channel that holds the latest update alone.
 type Hub struct {
 	room    *Room
-	client  redis.UniversalClient
 	options HubOptions
 	log     *slog.Logger
 
@@ -37,35 +36,35 @@ type Hub struct {
 	mu       sync.Mutex
 	shows    map[int64]*watchers
 	streams  int
-	beat     int // position in the circle of heartbeats
+	beat     int // the slot whose streams get a heartbeat next
 	draining bool
 }
 
 // watchers are the streams of one show.
 type watchers struct {
 	users map[int64][]*stream
-	all   bool // every status is stale
+	all   bool // all statuses are stale
 	stale map[int64]struct{}
 }
 
 // stream is one open stream of one user.
 type stream struct {
-	updates chan domain.RoomUpdate // room for one: a newer status replaces one that was not read
+	updates chan domain.RoomUpdate // capacity 1: a newer status replaces one that was not read
 	last    domain.RoomStatus
-	sent    bool // whether last was ever sent
-	slot    int  // its place in the circle of heartbeats
+	sent    bool // last is valid
+	slot    int  // when it gets its heartbeat
 }
 
 const (
-	// statusBatch is how many users one round trip asks about.
+	// statusBatch is how many users one script returns the status of.
 	statusBatch = 200
-	// sweepsPerGrace is how often within the grace period all streams give a sign of life, so that
-	// one lost round trip makes nobody absent.
+	// sweepsPerGrace is how often within the grace period the statuses of all streams are read, which is
+	// their users' sign of life: one lost round trip makes nobody absent.
 	sweepsPerGrace = 3
 )
 
-// NewHub gives a Hub over client, which the caller keeps and closes. Run must be called.
-func NewHub(room *Room, client redis.UniversalClient, options HubOptions, log *slog.Logger) *Hub {
+// NewHub returns a Hub of room. Run must be called.
+func NewHub(room *Room, options HubOptions, log *slog.Logger) *Hub {
 	if options.MaxStreams <= 0 {
 		options.MaxStreams = 20_000
 	}
@@ -76,14 +75,14 @@ func NewHub(room *Room, client redis.UniversalClient, options HubOptions, log *s
 		options.Heartbeat = 15 * time.Second
 	}
 	return &Hub{
-		room: room, client: client, options: options, log: log,
+		room: room, options: options, log: log,
 		wake:  make(chan struct{}, 1),
 		shows: map[int64]*watchers{},
 	}
 }
 
-// Watch opens a stream: the status of the user now, then every change and the heartbeats between.
-// The channel is closed when the instance drains. stop must be called when the stream ends. It
+// Watch opens a stream: the status of the user now, then every change, and heartbeats between. The channel
+// is closed when the instance drains or the show is deleted. stop must be called when the stream ends. It
 // fails with domain.ErrShowNotFound, ErrTooManyStreams, ErrOverloaded or ErrWaitingRoomUnavailable.
 func (h *Hub) Watch(ctx context.Context, showID, userID int64) (updates <-chan domain.RoomUpdate, stop func(), err error) {
 	if _, err := h.room.Status(ctx, showID, userID); err != nil {
@@ -105,30 +104,36 @@ func (h *Hub) Watch(ctx context.Context, showID, userID int64) (updates <-chan d
 	s := &stream{updates: make(chan domain.RoomUpdate, 1), slot: h.streams % h.slots()}
 	w.users[userID] = append(w.users[userID], s)
 	h.streams++
-	// The loop sends the first status too: updates come from one place and so in order.
+	// The loop sends the first status, too, so that updates are in order.
 	w.stale[userID] = struct{}{}
 	h.poke()
 	return s.updates, func() { h.remove(showID, userID, s) }, nil
 }
 
-// Drain ends all streams and refuses new ones; their clients reconnect to another instance, where
-// their place is kept.
+// Drain ends all streams and refuses new ones. Their clients reconnect to another instance and keep their
+// places.
 func (h *Hub) Drain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.draining = true
-	for _, w := range h.shows {
-		for _, streams := range w.users {
-			for _, s := range streams {
-				close(s.updates)
-			}
-		}
+	for showID := range h.shows {
+		h.end(showID)
 	}
-	h.shows, h.streams = map[int64]*watchers{}, 0
 }
 
-// Run serves the streams until ctx ends, and then drains. It works through an outage of Redis:
-// streams stay open, and hear what changed when it is back.
+// end closes the streams of a show. The caller holds the mutex.
+func (h *Hub) end(showID int64) {
+	for _, streams := range h.shows[showID].users {
+		for _, s := range streams {
+			close(s.updates)
+			h.streams--
+		}
+	}
+	delete(h.shows, showID)
+}
+
+// Run serves the streams until ctx ends, and then drains. In an outage of Redis streams stay open, and get
+// what has changed when it is over.
 func (h *Hub) Run(ctx context.Context) {
 	var listening sync.WaitGroup
 	listening.Go(func() { h.listen(ctx) })
@@ -153,10 +158,10 @@ func (h *Hub) Run(ctx context.Context) {
 	}
 }
 
-// listen marks what the channel tells as stale. Reading is all that it does, so that no message
-// has to wait.
+// listen marks the statuses that messages of the channel are about as stale. It does nothing else, so that
+// no message has to wait.
 func (h *Hub) listen(ctx context.Context) {
-	subscription := h.client.Subscribe(ctx, channel)
+	subscription := h.room.client.Subscribe(ctx, channel)
 	defer func() { _ = subscription.Close() }()
 	messages := subscription.ChannelWithSubscriptions()
 	for {
@@ -169,15 +174,15 @@ func (h *Hub) listen(ctx context.Context) {
 			}
 			switch m := message.(type) {
 			case *redis.Subscription:
-				h.markAll() // connected anew: nobody knows what was missed
+				h.markAll() // reconnected: messages may have been missed
 			case *redis.Message:
-				h.hear(m.Payload)
+				h.handle(m.Payload)
 			}
 		}
 	}
 }
 
-func (h *Hub) hear(payload string) {
+func (h *Hub) handle(payload string) {
 	show, user, one := strings.Cut(payload, ":")
 	showID, err := strconv.ParseInt(show, 10, 64)
 	if err != nil {
@@ -219,7 +224,7 @@ func (h *Hub) markUser(showID, userID int64) {
 	}
 }
 
-// poke wakes the loop; once is enough.
+// poke wakes the loop.
 func (h *Hub) poke() {
 	select {
 	case h.wake <- struct{}{}:
@@ -227,11 +232,11 @@ func (h *Hub) poke() {
 	}
 }
 
-// slots is the number of groups of streams; each second one of them gets its heartbeat.
+// slots is the number of groups of streams. Each second one of them gets its heartbeat.
 func (h *Hub) slots() int { return int(h.options.Heartbeat / time.Second) }
 
-// everySecond sends heartbeats to one group, looks for admissions that ran out, of which nothing
-// else tells when nobody waits, and has the loop try again what failed.
+// everySecond sends heartbeats to one group, marks the statuses of users whose admission has expired, which
+// nothing publishes while nobody waits, and wakes the loop for what has failed.
 func (h *Hub) everySecond(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -245,7 +250,7 @@ func (h *Hub) everySecond(now time.Time) {
 				if s.slot == h.beat {
 					select {
 					case s.updates <- domain.RoomUpdate{Heartbeat: true}:
-					default: // something better waits to be read
+					default: // a status is waiting to be read
 					}
 				}
 				if s.last.State == domain.RoomAdmitted && now.After(s.last.AdmittedUntil) {
@@ -257,24 +262,36 @@ func (h *Hub) everySecond(now time.Time) {
 	}
 }
 
-// refresh asks where the users of all stale streams stand and tells those for whom it changed.
+// refresh reads the statuses of all stale streams and sends those that have changed.
 func (h *Hub) refresh(ctx context.Context) {
 	for showID, users := range h.takeStale() {
 		for start := 0; start < len(users); start += statusBatch {
 			batch := users[start:min(start+statusBatch, len(users))]
 			statuses, err := h.room.statuses(ctx, showID, batch)
+			if errors.Is(err, domain.ErrShowNotFound) {
+				h.endDeleted(showID)
+				break
+			}
 			if err != nil {
-				// The room has logged it. The next second asks again.
-				h.log.DebugContext(ctx, "statuses for streams", "show_id", showID, "error", err)
+				h.log.DebugContext(ctx, "read statuses for streams", "show_id", showID, "error", err)
 				h.putBack(showID)
 				break
 			}
-			h.tell(showID, batch, statuses)
+			h.send(showID, batch, statuses)
 		}
 	}
 }
 
-// takeStale gives the users to ask about, by show, and counts them as fresh.
+// endDeleted ends the streams of a show that was deleted.
+func (h *Hub) endDeleted(showID int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.shows[showID] != nil {
+		h.end(showID)
+	}
+}
+
+// takeStale returns the users with stale statuses, by show, and marks them as fresh.
 func (h *Hub) takeStale() map[int64][]int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -296,7 +313,7 @@ func (h *Hub) takeStale() map[int64][]int64 {
 	return taken
 }
 
-// putBack counts all of a show as stale again. It does not wake the loop, which would not rest then.
+// putBack marks a show as stale again. The loop tries again in a second.
 func (h *Hub) putBack(showID int64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -305,7 +322,9 @@ func (h *Hub) putBack(showID int64) {
 	}
 }
 
-func (h *Hub) tell(showID int64, users []int64, statuses []domain.RoomStatus) {
+// send sends the statuses that differ from the last ones of their streams. A stream gets no event when only
+// the estimate counts down.
+func (h *Hub) send(showID int64, users []int64, statuses []domain.RoomStatus) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w := h.shows[showID]
@@ -314,7 +333,7 @@ func (h *Hub) tell(showID int64, users []int64, statuses []domain.RoomStatus) {
 	}
 	for i, userID := range users {
 		for _, s := range w.users[userID] {
-			if s.sent && s.last == statuses[i] {
+			if s.sent && s.last.SameAs(statuses[i]) {
 				continue
 			}
 			s.last, s.sent = statuses[i], true
@@ -322,8 +341,8 @@ func (h *Hub) tell(showID int64, users []int64, statuses []domain.RoomStatus) {
 			select {
 			case s.updates <- update:
 			default:
-				// The reader is slow: the new status takes the place of the one that it did not read. Only
-				// holders of the mutex send, so there is room after one was taken out, by them or here.
+				// The reader is slow: replace the update that it has not read. Only holders of the mutex
+				// send, so there is room after one was taken out, by the reader or here.
 				select {
 				case <-s.updates:
 				default:

@@ -2,6 +2,7 @@ package waitingroom
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -13,52 +14,43 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
-	"evently/internal/redisoutage"
+	"evently/internal/rediskit"
+	"evently/internal/testkit"
 )
 
-// instance is one process of a service that has many: a room and a worker with connections of
-// their own.
+// instance is one of several processes: a room and a worker with connections of their own.
 type instance struct {
 	*Room
-	wires []*wire
-}
-
-// kill makes the instance vanish from Redis in the middle of what it does.
-func (i instance) kill() {
-	for _, w := range i.wires {
-		w.cut()
-	}
+	wire *testkit.Wire
 }
 
 func start(t *testing.T, f *fixture, options Options) instance {
 	t.Helper()
-	requests, first := wired(t, f.client)
-	work, second := wired(t, f.client)
-	room := New(requests, f.store, options, logger())
-	worker := NewWorker(room, work, redisoutage.New(logger()), logger())
+	room, wire := f.wired(t, options, rediskit.Options{Cooldown: time.Millisecond})
+	worker := NewWorker(room, logger())
 	if err := worker.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(worker.Stop)
-	return instance{room, []*wire{first, second}}
+	return instance{room, wire}
 }
 
-// eventually asks again and again until the answer is true.
-func eventually(t *testing.T, what string, answer func() bool) {
+// eventually polls until the condition holds.
+func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	again := time.NewTicker(5 * time.Millisecond)
 	defer again.Stop()
 	deadline := time.After(30 * time.Second)
-	for !answer() {
+	for !condition() {
 		select {
 		case <-again.C:
 		case <-deadline:
-			t.Fatalf("in half a minute it never came about that %s", what)
+			t.Fatalf("timed out waiting: %s", what)
 		}
 	}
 }
 
-func TestInstancesShareAQueueAndOneIsKilled(t *testing.T) {
+func TestInstances_ShareAQueueAndOneIsKilled(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{2, 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -74,14 +66,14 @@ func rush(t *testing.T, instances int) {
 	options := f.options
 	options.Defaults = domain.RoomSettings{Mode: domain.RoomAuto, MaxUsers: maxUsers, BatchSize: 7}
 	options.AdmitInterval = 40 * time.Millisecond
-	options.Now = nil // real time, and one clock: that of Redis
+	options.Now = nil // the clock of Redis
 	all := make([]instance, instances)
 	for i := range all {
 		all[i] = start(t, f, options)
 	}
-	observer := New(f.client, f.store, options, logger())
+	observer := f.with(options)
 
-	// Somebody looks at the number inside all the time.
+	// An observer watches the cap all the time.
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	looks := 0
@@ -93,7 +85,7 @@ func rush(t *testing.T, instances int) {
 			}
 			looks++
 			if view.Admitted > maxUsers {
-				t.Errorf("%d are inside; the cap is %d", view.Admitted, maxUsers)
+				t.Errorf("%d are admitted; the cap is %d", view.Admitted, maxUsers)
 				return
 			}
 		}
@@ -102,11 +94,11 @@ func rush(t *testing.T, instances int) {
 		stop()
 		watching.Wait()
 		if looks < 20 {
-			t.Errorf("the observer looked only %d times", looks)
+			t.Errorf("the observer looked %d times only", looks)
 		}
 	}()
 
-	var order []int64 // of arrival, those who had to wait
+	var order []int64 // of arrival, users who have to wait
 	for user := int64(1); user <= users; user++ {
 		status, err := all[rand.IntN(instances)].Enter(t.Context(), show, user)
 		if err != nil {
@@ -120,15 +112,15 @@ func rush(t *testing.T, instances int) {
 		t.Fatalf("%d wait; want %d", len(order), users-maxUsers)
 	}
 
-	done := map[int64]bool{} // let in, booked and gone
+	done := map[int64]bool{} // admitted and ended
 	alive := all
-	eventually(t, "all were let in", func() bool {
+	eventually(t, "all were admitted", func() bool {
 		room := alive[rand.IntN(len(alive))]
 		statuses, err := room.statuses(t.Context(), show, order)
 		if err != nil {
 			t.Fatal(err)
 		}
-		// One look at all of them at one instant: nobody waits who came before one who is inside.
+		// All statuses are of one instant: nobody waits who came before a user who is admitted.
 		waits := int64(0)
 		for i, status := range statuses {
 			switch status.State {
@@ -138,7 +130,7 @@ func rush(t *testing.T, instances int) {
 				}
 			case domain.RoomAdmitted:
 				if waits > 0 {
-					t.Fatalf("user %d is inside and user %d, who came before, waits", order[i], waits)
+					t.Fatalf("user %d is admitted and user %d, who came before, waits", order[i], waits)
 				}
 			case domain.RoomNone:
 				if !done[order[i]] {
@@ -147,30 +139,30 @@ func rush(t *testing.T, instances int) {
 			}
 		}
 		if len(done) > users/3 && len(alive) == instances {
-			alive[0].kill()
+			alive[0].wire.Cut()
 			alive = alive[1:]
 		}
 		for i, status := range statuses {
 			if status.State == domain.RoomAdmitted {
-				if err := alive[rand.IntN(len(alive))].Settle(t.Context(), order[i], domain.SeatLock{ShowID: show}); err != nil {
+				if err := alive[rand.IntN(len(alive))].End(t.Context(), show, order[i], time.Now()); err != nil {
 					t.Fatal(err)
 				}
 				done[order[i]] = true
 			}
 		}
-		for user := int64(1); user <= maxUsers; user++ { // those who passed at once
-			if err := alive[0].Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
+		for user := int64(1); user <= maxUsers; user++ { // who were admitted at once
+			if err := alive[0].End(t.Context(), show, user, time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}
 		return len(done) == len(order)
 	})
 	if len(alive) == instances {
-		t.Fatal("no instance was killed on the way")
+		t.Fatal("no instance was killed")
 	}
 }
 
-// scheduled gives the ids of the ticks that asynq has.
+// scheduled returns the ids of the ticks that asynq has.
 func scheduled(t *testing.T, client redis.UniversalClient) []string {
 	t.Helper()
 	inspector := asynq.NewInspectorFromRedisClient(client)
@@ -194,20 +186,20 @@ func lose(t *testing.T, client redis.UniversalClient) {
 	t.Helper()
 	inspector := asynq.NewInspectorFromRedisClient(client)
 	if n, err := inspector.DeleteAllScheduledTasks(queueName); err != nil || n == 0 {
-		t.Fatalf("%d tasks were there to lose, %v", n, err)
+		t.Fatalf("%d tasks deleted, %v", n, err)
 	}
 }
 
-func TestALostTickIsScheduledAgain(t *testing.T) {
+func TestTick_LostOneIsScheduledAgain(t *testing.T) {
 	t.Parallel()
 	asks := map[string]func(*testing.T, *fixture) error{
-		"by who polls": func(t *testing.T, f *fixture) error { _, err := f.Status(t.Context(), show, 1); return err },
-		"by who asks to lock again": func(t *testing.T, f *fixture) error {
+		"poll": func(t *testing.T, f *fixture) error { _, err := f.Status(t.Context(), show, 1); return err },
+		"lock again": func(t *testing.T, f *fixture) error {
 			_, err := f.Enter(t.Context(), show, 1)
 			return err
 		},
-		"by who joins":    func(t *testing.T, f *fixture) error { _, err := f.Enter(t.Context(), show, 2); return err },
-		"by the watchdog": func(t *testing.T, f *fixture) error { _, err := f.Watchdog(t.Context()); return err },
+		"join":     func(t *testing.T, f *fixture) error { _, err := f.Enter(t.Context(), show, 2); return err },
+		"watchdog": func(t *testing.T, f *fixture) error { _, err := f.Watchdog(t.Context()); return err },
 	}
 	for name, ask := range asks {
 		t.Run(name, func(t *testing.T) {
@@ -216,13 +208,13 @@ func TestALostTickIsScheduledAgain(t *testing.T) {
 			f.enter(t, 1)
 			first := scheduled(t, f.client)
 			if len(first) != 1 {
-				t.Fatalf("joining scheduled %v; want one tick", first)
+				t.Fatalf("joining has scheduled %v; want one tick", first)
 			}
 			if err := ask(t, f); err != nil {
 				t.Fatal(err)
 			}
 			if got := scheduled(t, f.client); !slices.Equal(got, first) {
-				t.Fatalf("with one scheduled, asking made it %v", got)
+				t.Fatalf("with one scheduled, asking has made it %v", got)
 			}
 			lose(t, f.client)
 			f.clock.Advance(f.options.AdmitInterval)
@@ -245,13 +237,13 @@ func TestALostTickIsScheduledAgain(t *testing.T) {
 	}
 }
 
-func TestTheWatchdogForgetsRoomsInWhichNobodyWaits(t *testing.T) {
+func TestWatchdog_RemovesRoomsInWhichNobodyWaits(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	f.enter(t, 1)
 	listed := func() []string { return f.client.SMembers(t.Context(), roomsKey).Val() }
 	if lost, err := f.Watchdog(t.Context()); err != nil || lost != 0 || !slices.Equal(listed(), []string{"7"}) {
-		t.Fatalf("with one who waits: %v, %v", listed(), err)
+		t.Fatalf("one user waits: %v, %v", listed(), err)
 	}
 	if err := f.Leave(t.Context(), show, 1); err != nil {
 		t.Fatal(err)
@@ -259,12 +251,11 @@ func TestTheWatchdogForgetsRoomsInWhichNobodyWaits(t *testing.T) {
 	f.client.SAdd(t.Context(), roomsKey, "8", "nonsense")
 	f.store.gone[8] = true
 	if _, err := f.Watchdog(t.Context()); err != nil || len(listed()) != 0 {
-		t.Fatalf("with nobody who waits: %v, %v", listed(), err)
+		t.Fatalf("nobody waits: %v, %v", listed(), err)
 	}
 }
 
-// A worker needs nobody who asks to go on until the queue is empty.
-func TestAWorkerKeepsItselfGoing(t *testing.T) {
+func TestWorker_ContinuesUntilTheQueueIsEmpty(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	options := f.options
@@ -277,15 +268,15 @@ func TestAWorkerKeepsItselfGoing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "all were let in", func() bool { return f.client.ZCard(t.Context(), keys(show)[5]).Val() == 10 })
-	eventually(t, "no task was left", func() bool {
+	eventually(t, "all were admitted", func() bool { return f.client.ZCard(t.Context(), keys(show)[5]).Val() == 10 })
+	eventually(t, "no task is left", func() bool {
 		info, err := asynq.NewInspectorFromRedisClient(f.client).GetQueueInfo(queueName)
 		return err == nil && info.Size == 0
 	})
 }
 
-// Flushing Redis loses the queue and its task. Who asks again queues anew and is let in.
-func TestAWorkerGoesOnAfterAFlush(t *testing.T) {
+// Flushing Redis loses the queue and its task. Users who ask again queue again and are admitted.
+func TestWorker_ContinuesAfterAFlush(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	options := f.options
@@ -303,26 +294,24 @@ func TestAWorkerGoesOnAfterAFlush(t *testing.T) {
 	for round := range int64(3) {
 		f.client.FlushDB(t.Context())
 		enter(round)
-		eventually(t, "the user was let in", func() bool { return enter(round).State == domain.RoomAdmitted })
+		eventually(t, "the user was admitted", func() bool { return enter(round).State == domain.RoomAdmitted })
 	}
 }
 
-// A worker bears with an outage and goes on when it is over.
-func TestAWorkerOutlivesAnOutage(t *testing.T) {
+func TestWorker_ContinuesAfterAnOutage(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	options := f.options
 	options.Defaults = domain.RoomSettings{Mode: domain.RoomQueueAll, MaxUsers: 1000, BatchSize: 1}
 	options.AdmitInterval = 40 * time.Millisecond
 	options.Now = nil
-	options.Cooldown = time.Millisecond
 	one := start(t, f, options)
 	for user := int64(1); user <= 10; user++ {
 		if _, err := one.Enter(t.Context(), show, user); err != nil {
 			t.Fatal(err)
 		}
 	}
-	observer := New(f.client, f.store, options, logger())
+	observer := f.with(options)
 	admitted := func() int64 {
 		view, err := observer.View(t.Context(), show)
 		if err != nil {
@@ -330,31 +319,29 @@ func TestAWorkerOutlivesAnOutage(t *testing.T) {
 		}
 		return view.Admitted
 	}
-	eventually(t, "one was let in", func() bool { return admitted() > 0 })
-	one.kill()
-	for _, w := range one.wires {
-		w.mend()
-	}
-	eventually(t, "all were let in", func() bool {
+	eventually(t, "one was admitted", func() bool { return admitted() > 0 })
+	one.wire.Cut()
+	one.wire.Mend()
+	eventually(t, "all were admitted", func() bool {
 		_, _ = one.Status(t.Context(), show, 10)
 		return admitted() == 10
 	})
 }
 
-func TestATaskThatMeansNothingIsNotTriedAgain(t *testing.T) {
+func TestWorker_InvalidTaskIsNotRetried(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	worker := &Worker{room: f.Room}
 	for _, payload := range []string{"", "7", "x:1", "7:x"} {
 		err := worker.admit(t.Context(), asynq.NewTask(taskType, []byte(payload)))
-		if err == nil {
-			t.Errorf("payload %q was accepted", payload)
+		if !errors.Is(err, asynq.SkipRetry) {
+			t.Errorf("payload %q: %v", payload, err)
 		}
 	}
 }
 
-// A tick tells those who ask when the next one is due, so that they do not schedule another.
-func TestAfterATickTheNextIsExpected(t *testing.T) {
+// After a tick the next one is expected, so that callers do not schedule another.
+func TestTick_NextIsExpected(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomClosed, 1, 1))
 	f.enter(t, 1)
@@ -364,6 +351,6 @@ func TestAfterATickTheNextIsExpected(t *testing.T) {
 	f.clock.Advance(2*f.options.AdmitInterval - time.Millisecond)
 	f.ask(t, 1)
 	if got := scheduled(t, f.client); len(got) != 0 {
-		t.Fatalf("asking scheduled %v although the worker does that", got)
+		t.Fatalf("asking has scheduled %v, which the worker does", got)
 	}
 }

@@ -5,92 +5,44 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"evently/internal/domain"
-	"evently/internal/redisoutage"
+	"evently/internal/rediskit"
 )
 
-// counting counts the round trips of a client.
-type counting struct {
-	mu sync.Mutex
-	n  int
-}
-
-func (c *counting) add() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-}
-
-func (c *counting) DialHook(next redis.DialHook) redis.DialHook { return next }
-func (c *counting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { c.add(); return next(ctx, cmd) }
-}
-func (c *counting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { c.add(); return next(ctx, cmds) }
-}
-
-func TestAnIdleRoomCostsOneRoundTrip(t *testing.T) {
+func TestRoom_OutageIsAnErrorAndNoLostPlace(t *testing.T) {
 	t.Parallel()
-	f := setup(t, settings(domain.RoomAuto, 10, 10))
-	f.enter(t, 1) // loads the script and the settings
-	count := &counting{}
-	f.client.AddHook(count)
-	f.enter(t, 2)
-	if count.n != 1 {
-		t.Errorf("a user who passes costs %d round trips", count.n)
-	}
-	f.enter(t, 2)
-	if count.n != 2 {
-		t.Errorf("a user who is inside costs %d round trips", count.n-1)
-	}
-}
-
-func TestAnOutageIsOneErrorAndNoLie(t *testing.T) {
-	t.Parallel()
-	f := setup(t)
-	var states []string
-	client, wire := wired(t, f.client)
+	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	metrics := &metricsSpy{}
 	options := f.options
-	options.Cooldown = time.Nanosecond // the next call tries again
 	options.Metrics = metrics
-	options.OnStateChange = func(_, to string) {
-		if to != "half-open" && (len(states) == 0 || states[len(states)-1] != to) {
-			states = append(states, to)
-		}
-	}
-	room := New(client, f.store, options, logger())
-	if _, err := room.Enter(t.Context(), show, 1); err != nil {
+	room, wire := f.wired(t, options, rediskit.Options{Cooldown: time.Nanosecond}) // every call is an attempt
+	before, err := room.Enter(t.Context(), show, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
-	wire.cut()
-	for range 20 {
-		if _, err := room.Enter(t.Context(), show, 1); !errors.Is(err, domain.ErrWaitingRoomUnavailable) {
-			t.Fatalf("while Redis is away: %v", err)
+	wire.Cut()
+	for range 5 {
+		_, err := room.Enter(t.Context(), show, 1)
+		if !errors.Is(err, domain.ErrWaitingRoomUnavailable) || !errors.Is(err, rediskit.ErrUnavailable) {
+			t.Fatalf("in the outage: %v", err)
 		}
 	}
-	wire.mend()
-	if _, err := room.Enter(t.Context(), show, 1); err != nil {
-		t.Fatalf("when Redis is back: %v", err)
+	wire.Mend()
+	if after, err := room.Enter(t.Context(), show, 1); err != nil || after != before {
+		t.Fatalf("after the outage: %+v, %v; before %+v", after, err, before)
 	}
-	if !slices.Equal(states, []string{"open", "closed"}) {
-		t.Errorf("the circuit breaker was %q", states)
-	}
-	if metrics.unavailable != 20 {
-		t.Errorf("the metric counted %d; want 20", metrics.unavailable)
+	if metrics.unavailable != 5 {
+		t.Errorf("the metric counted %d; want 5", metrics.unavailable)
 	}
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := room.Enter(cancelled, show, 1); !errors.Is(err, context.Canceled) {
-		t.Errorf("a client that went away: %v", err)
+		t.Errorf("a cancelled request: %v", err)
 	}
 }
 
@@ -99,40 +51,38 @@ type metricsSpy struct{ unavailable, admitted int }
 func (m *metricsSpy) RoomUnavailable()   { m.unavailable++ }
 func (m *metricsSpy) RoomAdmitted(n int) { m.admitted += n }
 
-func TestAWorkerLogsAnOutageOnce(t *testing.T) {
+// The worker polls several times a second. An outage is logged by the client alone.
+func TestWorker_OutageIsTwoLines(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	client, wire := wired(t, f.client)
 	lines := &lockedLines{}
+	log := slog.New(slog.NewTextHandler(lines, nil))
 	options := f.options
 	options.AdmitInterval = 20 * time.Millisecond // polls often
-	room := New(f.client, f.store, options, logger())
-	log := slog.New(slog.NewTextHandler(lines, nil))
-	outage := redisoutage.New(log)
-	client.AddHook(outage)
-	worker := NewWorker(room, client, outage, log)
+	room, wire := f.wired(t, options, rediskit.Options{Cooldown: time.Millisecond, Log: log})
+	worker := NewWorker(room, log)
 	if err := worker.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer worker.Stop()
-	eventually(t, "the queue was reached", func() bool { return worker.Ping() == nil })
-	wire.cut()
+	reached := func() bool { _, err := worker.Queue(); return err == nil }
+	eventually(t, "the queue can be read", reached)
+	wire.Cut()
+	eventually(t, "the outage is noticed", room.client.Down)
 	for range 20 {
-		if err := worker.Ping(); err == nil {
-			t.Fatal("the queue was reached although the wire is cut")
+		if _, err := worker.Queue(); !errors.Is(err, rediskit.ErrUnavailable) {
+			t.Fatalf("in the outage: %v", err)
 		}
 	}
-	wire.mend()
-	eventually(t, "both lines were there", func() bool { return strings.Count(lines.String(), "\n") >= 2 })
-	if got := strings.Count(lines.String(), "\n"); got > 2 {
-		t.Errorf("an outage is %d lines:\n%s", got, lines.String())
-	}
-	if got := lines.String(); !strings.Contains(got, "does not answer") || !strings.Contains(got, "answers again") {
-		t.Errorf("the lines do not say what happened:\n%s", got)
+	wire.Mend()
+	eventually(t, "its end is noticed", func() bool { return reached() && !room.client.Down() })
+	text := lines.String()
+	if strings.Count(text, "\n") != 2 || !strings.Contains(text, "breaker opened") || !strings.Contains(text, "breaker closed") {
+		t.Errorf("an outage is logged as\n%s", text)
 	}
 }
 
-// lockedLines takes what goroutines log.
+// lockedLines is a writer that goroutines may share.
 type lockedLines struct {
 	mu sync.Mutex
 	b  bytes.Buffer

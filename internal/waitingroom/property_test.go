@@ -14,10 +14,10 @@ import (
 	"evently/internal/domain"
 )
 
-// Run one schedule again with: go test ./internal/waitingroom -run Property -room.seed N
+// Repeat one schedule with: go test ./internal/waitingroom -run Property -room.seed N
 var seedFlag = flag.Uint64("room.seed", 0, "run the property test with this seed alone")
 
-// reference says in plain Go what the scripts must do. It has one list in the order of arrival.
+// reference is a model of the scripts in Go. It has one list in the order of arrival.
 type reference struct {
 	settings domain.RoomSettings
 	line     []*place
@@ -126,7 +126,7 @@ func (m *reference) tick(now int64, o *Options) (admitted int) {
 		case now-p.seen > o.Grace.Milliseconds():
 			p.away = true
 		case free == 0:
-			return admitted // up to the first who is there and must wait
+			return admitted // up to the first who is present and must wait
 		default:
 			m.remove(p.user)
 			m.active[p.user] = now + o.SessionTTL.Milliseconds()
@@ -138,10 +138,9 @@ func (m *reference) tick(now int64, o *Options) (admitted int) {
 	return admitted
 }
 
-// witness knows nothing of how the room works. It sees what users see and checks what they were
-// promised.
+// witness sees what users see, and checks what they were promised without knowing how the room works.
 type witness struct {
-	arrived map[int64]int // order of those who were told that they wait
+	arrived map[int64]int // order of the users who wait
 	alive   map[int64]int64
 	tokens  map[int64]string
 	serial  int
@@ -157,7 +156,7 @@ func (w *witness) forget(user int64) {
 	delete(w.tokens, user)
 }
 
-// sees takes note of what a user was told and gives what is wrong with it, if anything is.
+// sees records what a user was told, and returns what is wrong with it.
 func (w *witness) sees(user, now int64, s domain.RoomStatus, o *Options) string {
 	last, held := w.alive[user]
 	if held && now-last > o.Abandon.Milliseconds() {
@@ -184,21 +183,21 @@ func (w *witness) sees(user, now int64, s domain.RoomStatus, o *Options) string 
 	return ""
 }
 
-// overtaken gives a user who is present and still waits although somebody who came later was let in.
+// overtaken returns a present user who still waits although a later one was admitted.
 func (w *witness) overtaken(now int64, let, wait []int64, o *Options) string {
 	for _, late := range let {
 		for _, early := range wait {
 			order, known := w.arrived[late]
 			first, waits := w.arrived[early]
 			if known && waits && first < order && now-w.alive[early] <= o.Grace.Milliseconds() {
-				return fmt.Sprintf("user %d, who came after user %d, was let in first", late, early)
+				return fmt.Sprintf("user %d, who came after user %d, was admitted first", late, early)
 			}
 		}
 	}
 	return ""
 }
 
-func TestPropertyRandomSchedules(t *testing.T) {
+func TestRoom_PropertyRandomSchedules(t *testing.T) {
 	t.Parallel()
 	seeds := []uint64{*seedFlag}
 	if *seedFlag == 0 {
@@ -241,7 +240,7 @@ func runSchedule(t *testing.T, seed uint64) {
 		t.Helper()
 		got, want := f.tick(t).Admitted, model.tick(now(), o)
 		if got != want {
-			t.Fatalf("seed %d, step %d: a tick let %d in; want %d", seed, step, got, want)
+			t.Fatalf("seed %d, step %d: the tick admitted %d; want %d", seed, step, got, want)
 		}
 		var let []int64
 		for _, user := range slices.Collect(maps.Keys(watch.arrived)) {
@@ -269,9 +268,7 @@ func runSchedule(t *testing.T, seed uint64) {
 		case p < 72:
 			tick(step)
 		case p < 78: // confirmed or cancelled
-			if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
-				t.Fatal(err)
-			}
+			f.end(t, user)
 			delete(model.active, user)
 		case p < 82:
 			if err := f.Leave(t.Context(), show, user); err != nil {
@@ -282,9 +279,9 @@ func runSchedule(t *testing.T, seed uint64) {
 			watch.forget(user)
 		case p < 95:
 			f.clock.Advance(time.Duration(random.Int64N(3000)) * time.Millisecond)
-		case p < 97: // ticks are lost, users vanish
+		case p < 97: // ticks are lost, users are absent
 			f.clock.Advance(o.Grace + time.Duration(random.Int64N(20))*time.Second)
-		case p < 98: // admissions run out, places are abandoned
+		case p < 98: // admissions expire, places are abandoned
 			f.clock.Advance(o.Abandon - time.Duration(random.Int64N(10)-5)*time.Second)
 		case p < 99: // the cap or the mode is changed
 			modes := []domain.RoomMode{domain.RoomAuto, domain.RoomAuto, domain.RoomQueueAll, domain.RoomClosed, domain.RoomPassthrough}
@@ -296,27 +293,31 @@ func runSchedule(t *testing.T, seed uint64) {
 				t.Fatal(err)
 			}
 			model.settings.Mode, model.settings.MaxUsers = mode, maxUsers
-		default: // Redis is flushed: everybody queues anew
+		default: // Redis is flushed: all users queue again
 			f.client.FlushDB(t.Context())
 			fresh := newReference(model.settings)
 			model, watch = fresh, newWitness()
 		}
 
-		// The cap: whoever was inside when it was lowered stays, and nobody is let in beyond it.
+		// Users who were admitted when the cap was lowered stay, and no one is admitted beyond it.
 		inside := f.client.ZCount(t.Context(), keys(show)[5], fmt.Sprintf("(%d", now()), "+inf").Val()
 		if inside > max(model.settings.MaxUsers, insideBefore) && model.settings.Mode != domain.RoomPassthrough {
-			t.Fatalf("seed %d, step %d: %d are inside; the cap is %d", seed, step, inside, model.settings.MaxUsers)
+			t.Fatalf("seed %d, step %d: %d are admitted; the cap is %d", seed, step, inside, model.settings.MaxUsers)
 		}
 		insideBefore = inside
 
-		// The keys agree: a last sign of life for everybody who holds a place, and for nobody else.
+		// The keys agree: a last sign of life for every place, a beginning for every admission.
 		places := f.client.ZCard(t.Context(), keys(show)[2]).Val() + f.client.ZCard(t.Context(), keys(show)[3]).Val()
 		if seen := f.client.ZCard(t.Context(), keys(show)[4]).Val(); seen != places {
 			t.Fatalf("seed %d, step %d: %d places, and last signs of life of %d users", seed, step, places, seen)
 		}
+		ends, starts := f.client.ZCard(t.Context(), keys(show)[5]).Val(), f.client.HLen(t.Context(), keys(show)[6]).Val()
+		if ends != starts {
+			t.Fatalf("seed %d, step %d: %d ends and %d beginnings of admissions", seed, step, ends, starts)
+		}
 	}
 
-	// No slot and no place leaks: once everybody is done, the room is as empty as it was.
+	// No slot and no place leaks: the room is empty in the end.
 	mode := domain.RoomAuto
 	if _, err := f.Configure(t.Context(), show, domain.RoomChange{Mode: domain.Change[domain.RoomMode]{Set: true, Value: &mode}}); err != nil {
 		t.Fatal(err)
@@ -328,9 +329,7 @@ func runSchedule(t *testing.T, seed uint64) {
 			got := f.ask(t, user)
 			check(steps, "asks at the end", user, got, model.outcome(user, now(), model.touch(user, now(), o)))
 			if got.State == domain.RoomAdmitted {
-				if err := f.Settle(t.Context(), user, domain.SeatLock{ShowID: show}); err != nil {
-					t.Fatal(err)
-				}
+				f.end(t, user)
 				delete(model.active, user)
 			}
 		}
@@ -338,6 +337,6 @@ func runSchedule(t *testing.T, seed uint64) {
 	}
 	view := f.view(t)
 	if view.Waiting != 0 || view.Admitted != 0 {
-		t.Fatalf("seed %d: %d still wait and %d are still inside although all are done", seed, view.Waiting, view.Admitted)
+		t.Fatalf("seed %d: %d still wait and %d are still admitted", seed, view.Waiting, view.Admitted)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"evently/internal/domain"
 )
 
-func TestUsersPassUntilTheCapAndThenQueue(t *testing.T) {
+func TestEnter_PassUntilTheCapThenQueue(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 2, 2))
 	until := f.clock.Now().Add(f.options.SessionTTL)
@@ -29,18 +29,16 @@ func TestUsersPassUntilTheCapAndThenQueue(t *testing.T) {
 	f.enter(t, 4)
 	f.clock.Advance(f.options.Grace + time.Second)
 	if again := f.enter(t, 3); again != third {
-		t.Fatalf("asking again gave %+v; want %+v", again, third)
+		t.Fatalf("asking again: %+v; want %+v", again, third)
 	}
 }
 
-func TestAFreedSlotGoesToTheNextInLineAndNotToANewcomer(t *testing.T) {
+func TestEnter_FreedSlotGoesToTheNextInLine(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 1, 10))
 	f.enter(t, 1)
 	f.enter(t, 2)
-	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
-		t.Fatal(err)
-	}
+	f.end(t, 1)
 	if got := f.enter(t, 3); got.State != domain.RoomWaiting || got.Position != 2 {
 		t.Fatalf("a newcomer got %+v", got)
 	}
@@ -53,16 +51,10 @@ func TestAFreedSlotGoesToTheNextInLineAndNotToANewcomer(t *testing.T) {
 	}
 }
 
-func TestReleaseKeepsAPlaceInTheQueueAndLeaveGivesItUp(t *testing.T) {
+func TestLeave_EndsThePlace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	place := f.enter(t, 1)
-	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
-		t.Fatal(err)
-	}
-	if got := f.ask(t, 1); got != place {
-		t.Fatalf("after a release: %+v; want %+v", got, place)
-	}
 	if err := f.Leave(t.Context(), show, 1); err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +66,7 @@ func TestReleaseKeepsAPlaceInTheQueueAndLeaveGivesItUp(t *testing.T) {
 	}
 }
 
-func TestAnAbsentUserIsSkippedAndKeepsThePlaceUntilItIsAbandoned(t *testing.T) {
+func TestTick_AbsentUserIsSkippedAndKeepsThePlace(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	first := f.enter(t, 1)
@@ -85,10 +77,10 @@ func TestAnAbsentUserIsSkippedAndKeepsThePlaceUntilItIsAbandoned(t *testing.T) {
 	f.ask(t, 3)
 	f.tick(t)
 	if got := f.ask(t, 2); got.State != domain.RoomAdmitted {
-		t.Fatalf("user 2, who is there, got %+v", got)
+		t.Fatalf("user 2, who is present, got %+v", got)
 	}
 	if view := f.view(t); view.Waiting != 2 || view.Away != 1 {
-		t.Fatalf("%d hold a place and %d are away; want 2 and 1", view.Waiting, view.Away)
+		t.Fatalf("%d hold a place, %d are away; want 2 and 1", view.Waiting, view.Away)
 	}
 	if got := f.ask(t, 1); got != first {
 		t.Fatalf("user 1, who is back, got %+v; want %+v", got, first)
@@ -99,16 +91,16 @@ func TestAnAbsentUserIsSkippedAndKeepsThePlaceUntilItIsAbandoned(t *testing.T) {
 	}
 	f.tick(t)
 	if view := f.view(t); view.Waiting != 0 {
-		t.Fatalf("%d hold a place that they abandoned", view.Waiting)
+		t.Fatalf("%d hold a place that was abandoned", view.Waiting)
 	}
 }
 
-func TestManyWhoVanishAtOnceDoNotStallTheQueue(t *testing.T) {
+func TestTick_ManyAbsentUsersDoNotStallTheQueue(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 10, 10))
 	const ghosts = 3*tickBudget + 1
 	pipe := f.client.Pipeline()
-	f.enter(t, 1) // makes the room and its sequence
+	f.enter(t, 1) // creates the room
 	for user := 2; user <= ghosts; user++ {
 		pipe.ZAdd(t.Context(), keys(show)[2], redis.Z{Score: float64(user), Member: user})
 		pipe.ZAdd(t.Context(), keys(show)[4], redis.Z{Score: float64(f.clock.Now().UnixMilli()), Member: user})
@@ -120,18 +112,18 @@ func TestManyWhoVanishAtOnceDoNotStallTheQueue(t *testing.T) {
 	f.clock.Advance(f.options.Grace + time.Second)
 	f.enter(t, ghosts+1)
 	if tick := f.tick(t); tick.Admitted != 1 {
-		t.Fatalf("one tick let %d in; want the one who is there", tick.Admitted)
+		t.Fatalf("the tick admitted %d; want 1", tick.Admitted)
 	}
 	if view := f.view(t); view.Away != ghosts {
 		t.Fatalf("%d are away; want %d", view.Away, ghosts)
 	}
 	f.clock.Advance(f.options.Abandon)
 	if tick := f.tick(t); tick.Waiting != 0 {
-		t.Fatalf("%d hold a place that they abandoned", tick.Waiting)
+		t.Fatalf("%d hold a place that was abandoned", tick.Waiting)
 	}
 }
 
-func TestDirectPassesRaceForTheLastSlots(t *testing.T) {
+func TestEnter_RaceForTheLastSlots(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 50, 10))
 	var admitted sync.Map
@@ -155,7 +147,7 @@ func TestDirectPassesRaceForTheLastSlots(t *testing.T) {
 	}
 }
 
-func TestOneBatchAnIntervalHoweverOftenItIsDelivered(t *testing.T) {
+func TestTick_OneBatchAnInterval(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1000, 5))
 	for user := int64(1); user <= 40; user++ {
@@ -178,13 +170,13 @@ func TestOneBatchAnIntervalHoweverOftenItIsDelivered(t *testing.T) {
 		}
 		all.Wait()
 		if admitted != 5 {
-			t.Fatalf("ten deliveries let %d in; want one batch of 5", admitted)
+			t.Fatalf("ten ticks admitted %d; want one batch of 5", admitted)
 		}
 		f.clock.Advance(f.options.AdmitInterval)
 	}
 }
 
-func TestAnAdmissionLastsItsTimeAndNoLonger(t *testing.T) {
+func TestEnter_AdmissionExpires(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 1, 1))
 	f.enter(t, 1)
@@ -193,7 +185,7 @@ func TestAnAdmissionLastsItsTimeAndNoLonger(t *testing.T) {
 		t.Fatalf("just before the end: %+v", got)
 	}
 	if got := f.enter(t, 2); got.State != domain.RoomWaiting {
-		t.Fatalf("user 2 got %+v although user 1 is inside", got)
+		t.Fatalf("user 2 got %+v although user 1 is admitted", got)
 	}
 	f.clock.Advance(time.Millisecond)
 	if got := f.ask(t, 1); got.State != domain.RoomNone {
@@ -201,7 +193,7 @@ func TestAnAdmissionLastsItsTimeAndNoLonger(t *testing.T) {
 	}
 }
 
-func TestModes(t *testing.T) {
+func TestConfigure_Modes(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 1, 5))
 	configure := func(mode domain.RoomMode) {
@@ -215,7 +207,7 @@ func TestModes(t *testing.T) {
 		t.Fatalf("closed: %+v", got)
 	}
 	if tick := f.tick(t); tick.Admitted != 0 || tick.Waiting != 1 {
-		t.Fatalf("closed: a tick gave %+v", tick)
+		t.Fatalf("closed: tick %+v", tick)
 	}
 	configure(domain.RoomPassthrough)
 	if got := f.enter(t, 2); got.State != domain.RoomAdmitted {
@@ -223,11 +215,11 @@ func TestModes(t *testing.T) {
 	}
 	f.enter(t, 3)
 	if tick := f.tick(t); tick.Admitted != 1 {
-		t.Fatalf("passthrough: a tick let %d in; want who still waited", tick.Admitted)
+		t.Fatalf("passthrough: the tick admitted %d; want the user who still waited", tick.Admitted)
 	}
 	configure(domain.RoomAuto)
 	if got := f.enter(t, 4); got.State != domain.RoomWaiting {
-		t.Fatalf("auto, with 3 inside and a cap of 1: %+v", got)
+		t.Fatalf("auto, with 3 admitted and a cap of 1: %+v", got)
 	}
 	for user := int64(1); user <= 3; user++ {
 		if err := f.Leave(t.Context(), show, user); err != nil {
@@ -244,11 +236,11 @@ func TestModes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := f.enter(t, 5); got.State != domain.RoomWaiting {
-		t.Fatalf("queue_all, with nobody inside: %+v", got)
+		t.Fatalf("queue_all, with nobody admitted: %+v", got)
 	}
 }
 
-func TestAnOlderSettingNeverReplacesANewerOne(t *testing.T) {
+func TestConfigure_OlderVersionIsIgnored(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	maxUsers := int64(9)
@@ -256,8 +248,8 @@ func TestAnOlderSettingNeverReplacesANewerOne(t *testing.T) {
 	if _, err := f.Configure(t.Context(), show, change); err != nil {
 		t.Fatal(err)
 	}
-	// What another instance read before the change, and brings only now.
-	if _, err := f.guarded(t.Context(), f.scripts.view, show, nil, &domain.RoomOverrides{}); err != nil {
+	// Another instance has read the settings before the change.
+	if _, err := f.once(t.Context(), f.scripts.view, show, &domain.RoomOverrides{}); err != nil {
 		t.Fatal(err)
 	}
 	if view := f.view(t); view.Settings.MaxUsers != 9 {
@@ -266,18 +258,18 @@ func TestAnOlderSettingNeverReplacesANewerOne(t *testing.T) {
 	change = domain.RoomChange{MaxUsers: domain.Change[int64]{Set: true}}
 	view, err := f.Configure(t.Context(), show, change)
 	if err != nil || view.Settings != f.options.Defaults {
-		t.Fatalf("put back: %+v, %v; want %+v", view.Settings, err, f.options.Defaults)
+		t.Fatalf("reset: %+v, %v; want %+v", view.Settings, err, f.options.Defaults)
 	}
 }
 
-func TestView(t *testing.T) {
+func TestView_Counts(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 2, 2))
 	for user := int64(1); user <= 5; user++ {
 		f.enter(t, user)
 		f.clock.Advance(5 * time.Second)
 	}
-	// User 3 came 15 s ago; users 1 and 2 passed within the last minute.
+	// User 3 entered 15 s ago; users 1 and 2 were admitted within the last minute.
 	want := domain.RoomView{
 		ShowID: show, Settings: f.options.Defaults,
 		Waiting: 3, Admitted: 2, AdmittedLastMinute: 2, OldestWait: 15 * time.Second,
@@ -287,11 +279,11 @@ func TestView(t *testing.T) {
 	}
 	f.clock.Advance(time.Minute)
 	if got := f.view(t).AdmittedLastMinute; got != 0 {
-		t.Fatalf("%d were let in during the last minute; want 0", got)
+		t.Fatalf("%d were admitted during the last minute; want 0", got)
 	}
 }
 
-func TestAFlushedRedisTellsNobodyALie(t *testing.T) {
+func TestRoom_FlushedRedis(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomQueueAll, 1, 1))
 	before := f.enter(t, 1)
@@ -302,14 +294,14 @@ func TestAFlushedRedisTellsNobodyALie(t *testing.T) {
 	f.clock.Advance(time.Millisecond)
 	f.enter(t, 2)
 	if got := f.enter(t, 1); got.Position != 2 || got.Token == before.Token {
-		t.Fatalf("queueing anew gave %+v, before it was %+v", got, before)
+		t.Fatalf("queueing again: %+v; before %+v", got, before)
 	}
 	if tick := f.tick(t); tick.Admitted != 1 {
-		t.Fatalf("a tick after the flush let %d in", tick.Admitted)
+		t.Fatalf("the tick after the flush admitted %d", tick.Admitted)
 	}
 }
 
-func TestAShowThatDoesNotExistLeavesNoTrace(t *testing.T) {
+func TestRoom_UnknownShowLeavesNoKeys(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	f.store.gone[show] = true
@@ -325,18 +317,18 @@ func TestAShowThatDoesNotExistLeavesNoTrace(t *testing.T) {
 	if err := f.Leave(t.Context(), show, 1); !errors.Is(err, domain.ErrShowNotFound) {
 		t.Fatalf("leave: %v", err)
 	}
-	if err := f.Settle(t.Context(), 1, domain.SeatLock{ShowID: show}); err != nil {
-		t.Fatalf("release: %v", err)
+	if err := f.End(t.Context(), show, 1, f.clock.Now()); err != nil {
+		t.Fatalf("end: %v", err)
 	}
 	if tick, err := f.Tick(t.Context(), show); err != nil || tick.Waiting != 0 {
 		t.Fatalf("tick: %+v, %v", tick, err)
 	}
 	if left := f.client.Keys(t.Context(), "*").Val(); len(left) > 0 {
-		t.Fatalf("keys were left: %v", left)
+		t.Fatalf("keys left: %v", left)
 	}
 }
 
-func TestEveryKeyOfARoomRunsOut(t *testing.T) {
+func TestRoom_AllKeysExpire(t *testing.T) {
 	t.Parallel()
 	f := setup(t, settings(domain.RoomAuto, 2, 1))
 	for user := int64(1); user <= 6; user++ {
@@ -352,16 +344,16 @@ func TestEveryKeyOfARoomRunsOut(t *testing.T) {
 	f.tick(t)
 	existing := f.client.Keys(t.Context(), "wr:{*").Val()
 	if len(existing) != len(keys(show)) {
-		t.Fatalf("the test is to make all %d keys and made %v", len(keys(show)), existing)
+		t.Fatalf("the test has made the keys %v, not all %d", existing, len(keys(show)))
 	}
 	for _, key := range existing {
 		if ttl := f.client.PTTL(t.Context(), key).Val(); ttl <= 0 || ttl > f.options.idleTTL() {
-			t.Errorf("%s has a time to live of %v", key, ttl)
+			t.Errorf("%s expires in %v", key, ttl)
 		}
 	}
 }
 
-func TestOneQueryAnswersARush(t *testing.T) {
+func TestRoom_ConcurrentCallsShareAQuery(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	var all sync.WaitGroup
@@ -374,6 +366,6 @@ func TestOneQueryAnswersARush(t *testing.T) {
 		f.enter(t, user)
 	}
 	if f.store.reads != reads || reads > 100 {
-		t.Fatalf("the settings were read %d times, and %d times once they were known", reads, f.store.reads-reads)
+		t.Fatalf("the settings were read %d times, and %d times when they were known", reads, f.store.reads-reads)
 	}
 }

@@ -3,7 +3,6 @@ package waitingroom
 import (
 	_ "embed"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,23 +12,25 @@ import (
 var (
 	//go:embed lua/prelude.lua
 	prelude string
-	//go:embed lua/pass.lua
-	passSource string
 	//go:embed lua/enter.lua
 	enterSource string
 	//go:embed lua/status.lua
 	statusSource string
 	//go:embed lua/leave.lua
 	leaveSource string
+	//go:embed lua/end.lua
+	endSource string
+	//go:embed lua/close.lua
+	closeSource string
 	//go:embed lua/tick.lua
 	tickSource string
 	//go:embed lua/view.lua
 	viewSource string
 )
 
-// scripts are the scripts of a room, with what its options say written into them.
+// scripts are the scripts of a room. The options are constants in them.
 type scripts struct {
-	enter, status, leave, tick, view *redis.Script
+	enter, status, leave, end, close, tick, view *redis.Script
 }
 
 func newScripts(o Options) scripts {
@@ -44,74 +45,44 @@ func newScripts(o Options) scripts {
 	constant("idle", o.idleTTL())
 	constant("settings_ttl", o.SettingsTTL)
 	fmt.Fprintf(&constants, "local channel = '%s'\n", channel)
-	script := func(sources ...string) *redis.Script {
-		return redis.NewScript(constants.String() + strings.Join(sources, ""))
-	}
+	script := func(source string) *redis.Script { return redis.NewScript(constants.String() + prelude + source) }
 	return scripts{
-		enter:  script(o.SeatLocks.Take, passSource, prelude, enterSource),
-		status: script(prelude, statusSource),
-		leave:  script(o.SeatLocks.Give, prelude, leaveSource),
-		tick:   script(prelude, tickSource),
-		view:   script(prelude, viewSource),
+		enter:  script(enterSource),
+		status: script(statusSource),
+		leave:  script(leaveSource),
+		end:    script(endSource),
+		close:  script(closeSource),
+		tick:   script(tickSource),
+		view:   script(viewSource),
 	}
 }
 
-// Codes in the answers of the scripts.
 const (
-	codeMissing  = -1 // the settings are not in Redis
-	codeWaiting  = 1
-	codeAdmitted = 2
-)
-
-// Places in the answers of the scripts.
-const (
-	atCode = iota
-	atNow
-	atArm
-	atEpoch
-	atRate
-	atHolders
-	headerSize
-)
-
-// statusSize is how many numbers tell of one user behind the header.
-const statusSize = 3
-
-const (
-	// channel carries "SHOW" when places of a show moved and "SHOW:USER" when one user's status
-	// changed. One subscription of an instance hears of all shows.
+	// channel carries "SHOW" when places of a show moved or its room was closed, and "SHOW:USER" when one
+	// user's status changed.
 	channel = "wr:changes"
-	// roomsKey is a set of the shows whose queues need ticks, for the watchdog.
+	// roomsKey is the set of shows whose queues need ticks, for the watchdog.
 	roomsKey = "wr:rooms"
 )
 
-// keyNames are what the keys of a show end in, in the order that the scripts know them.
+// keyNames are the keys of a show, in the order of KEYS in the scripts.
 var keyNames = [...]string{
-	"conf",   // hash: mode, cap, batch, version; from PostgreSQL, with a short time to live
-	"room",   // hash: seq, epoch and the state of the ticks
+	"conf",   // hash: mode, cap, batch, version; copied from PostgreSQL, with a short time to live
+	"room",   // hash: seq, salt and the state of the ticks
 	"queue",  // sorted set: user → sequence number
-	"away",   // sorted set: the same, of those found missing when it was their turn
+	"away",   // sorted set: the same, of users who were absent when it was their turn
 	"seen",   // sorted set: user → last sign of life
 	"active", // sorted set: user → end of the admission
-	"marks",  // sorted set: moment → sequence number, one a second
+	"began",  // hash: user → beginning of the admission
+	"marks",  // sorted set: time → sequence number, one a second
 	"admits", // hash: admissions in buckets of 10 s
 }
 
-// keys gives the keys of a show, with room for some more. The braces are a hash tag: in a Redis Cluster
-// they share a slot.
+// keys returns the keys of a show. The braces are a hash tag, so that they share a slot of a cluster.
 func keys(showID int64) []string {
-	text := make([]byte, 0, 256)
-	var ends [len(keyNames)]int
+	names := make([]string, len(keyNames))
 	for i, name := range keyNames {
-		text = append(text, "wr:{"...)
-		text = strconv.AppendInt(text, showID, 10)
-		text = append(text, "}:"...)
-		text = append(text, name...)
-		ends[i] = len(text)
-	}
-	all, names, start := string(text), make([]string, 0, 2*len(keyNames)), 0 // one piece of memory for all
-	for _, end := range ends {
-		names, start = append(names, all[start:end]), end
+		names[i] = fmt.Sprintf("wr:{%d}:%s", showID, name)
 	}
 	return names
 }

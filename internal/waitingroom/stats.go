@@ -2,16 +2,18 @@ package waitingroom
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"time"
+
+	"evently/internal/domain"
 )
 
-// maxTotals bounds how many rooms Totals asks.
+// maxTotals bounds how many rooms Totals queries.
 const maxTotals = 200
 
-// Totals gives how many users wait, and how many are admitted, over the rooms that are at work: those
-// where somebody waits, or did a moment ago.
+// Totals returns how many users wait and how many are admitted, over the rooms that need ticks.
 func (r *Room) Totals(ctx context.Context) (waiting, admitted int64, err error) {
 	rooms := r.client.SScan(ctx, roomsKey, 0, "", maxTotals).Iterator()
 	for n := 0; n < maxTotals && rooms.Next(ctx); n++ {
@@ -19,28 +21,27 @@ func (r *Room) Totals(ctx context.Context) (waiting, admitted int64, err error) 
 		if err != nil {
 			continue // the watchdog removes it
 		}
-		answer, err := r.ask(ctx, r.scripts.view, showID)
-		if err != nil {
+		room, err := r.View(ctx, showID)
+		if err != nil && !errors.Is(err, domain.ErrShowNotFound) {
 			return 0, 0, err
 		}
-		room := view(showID, answer)
 		waiting += room.Waiting
 		admitted += room.Admitted
 	}
 	return waiting, admitted, rooms.Err()
 }
 
-// QueueStats is the state of the queue of ticks.
+// QueueStats is the state of the asynq queue of ticks.
 type QueueStats struct {
 	Name                                        string
 	Pending, Active, Scheduled, Retry, Archived int
-	Processed, Failed                           int           // since the queue came to life
+	Processed, Failed                           int           // since the queue was created
 	Latency                                     time.Duration // age of the oldest task that is due
 }
 
-// Queue reads the state of the queue of ticks. A queue that no task was ever put into is empty.
+// Queue returns the state of the queue of ticks.
 func (w *Worker) Queue() (QueueStats, error) {
-	// asynq has no error that tells a queue that is not there yet.
+	// asynq has no error for a queue that does not exist yet.
 	queues, err := w.inspector.Queues()
 	if err != nil {
 		return QueueStats{}, err

@@ -9,15 +9,14 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// traceHeaders gives what a task carries of the trace that it was scheduled in, if there is one.
+// traceHeaders returns the headers of a task that is scheduled in a trace.
 func traceHeaders(ctx context.Context) map[string]string {
 	headers := propagation.MapCarrier{}
 	propagation.TraceContext{}.Inject(ctx, headers)
 	return headers
 }
 
-// traced runs a task in a span of its own, if anybody traces. It links to what scheduled the task, and
-// is no part of it: that has ended long before.
+// traced runs a task in a trace of its own, which links to the one that scheduled it.
 func (r *Room) traced(ctx context.Context, task *asynq.Task, run func(context.Context, *asynq.Task) error) error {
 	if r.options.Tracer == nil {
 		return run(ctx, task)

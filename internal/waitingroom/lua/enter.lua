@@ -1,11 +1,10 @@
--- Lets a user pass, and takes the locks that they want, or gives them a place. ARGV as in pass.lua.
--- Answers a header, then state, until (admitted) or sequence number (waiting), rank; for an
--- admitted user then the places (from 1) of those locks that somebody has; with none they are taken.
+-- Admits a user, or gives them a place in the queue. ARGV[4]: user. ARGV[5]: salt of a new queue.
+-- Returns a header, then state, end of the admission or sequence number of the place, and rank.
 if not mode then return {MISSING} end
 local user = ARGV[4]
 
 local ends = admitted(user)
-if ends then return welcome(now, ends) end
+if ends then return append(header(NONE), ADMITTED, ends, 0) end
 
 local seq = touch(user)
 if mode == 'passthrough'
@@ -15,19 +14,21 @@ if mode == 'passthrough'
     redis.call('HSET', room, 'dirty', 1)
   end
   add(active, now + session, user)
+  redis.call('HSET', began, user, now)
+  redis.call('PEXPIRE', began, idle)
   purge(10)
   count('a', 1)
   keep()
   redis.call('PUBLISH', channel, show .. ':' .. user)
-  return welcome(now, now + session)
+  return append(header(NONE), ADMITTED, now + session, 0)
 end
 
 if not seq then
-  redis.call('HSETNX', room, 'epoch', now)
+  redis.call('HSETNX', room, 'salt', ARGV[5])
   seq = redis.call('HINCRBY', room, 'seq', 1)
   add(queue, seq, user)
   add(seen, now, user)
-  -- When was a number given? A mark a second answers that without a join time for every user.
+  -- One mark a second says when a number was given, without a time for every user.
   if math.abs(now - tonumber(redis.call('HGET', room, 'mark') or 0)) >= 1000 then
     redis.call('HSET', room, 'mark', now)
     add(marks, seq, now)
@@ -35,7 +36,4 @@ if not seq then
   redis.call('PUBLISH', channel, show .. ':' .. user)
 end
 keep()
-
-local answer = header(NONE)
-answer[7], answer[8], answer[9] = WAITING, seq, redis.call('ZRANK', queue, user)
-return answer
+return append(header(NONE), WAITING, seq, redis.call('ZRANK', queue, user))

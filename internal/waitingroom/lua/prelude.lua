@@ -1,10 +1,10 @@
--- What every script starts with, behind the constants of the configuration: grace, abandon, session, interval,
--- idle and settings_ttl, all in milliseconds, and channel. All keys belong to one show and share its hash tag.
--- ARGV[1]: the time, or 0. ARGV[2]: show. ARGV[3]: '' or its settings: mode, cap, batch and version.
-local conf, room, queue, away = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local seen, active, marks, admits = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+-- Every script begins with the constants of the configuration (grace, abandon, session, interval, idle and
+-- settings_ttl, in milliseconds, and channel) and then this file. All keys are of one show.
+-- ARGV[1]: the time, or 0. ARGV[2]: show. ARGV[3]: its settings "mode cap batch version", or ''.
+local conf, room, queue, away, seen = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local active, began, marks, admits = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 
--- One clock for all instances: Redis' own, unless a test gives the time. Milliseconds everywhere.
+-- All instances use the clock of Redis; only tests pass a time. Milliseconds everywhere.
 local now = tonumber(ARGV[1])
 if now == 0 then
   local t = redis.call('TIME')
@@ -12,8 +12,8 @@ if now == 0 then
 end
 local show = ARGV[2]
 
--- The caller brings the settings when an earlier answer said that they are missing, or when an
--- admin changed them. An older version never replaces a newer one.
+-- The caller passes the settings after a reply of MISSING, or when an admin has changed them. An older
+-- version never replaces a newer one.
 if ARGV[3] ~= '' then
   local set = {string.match(ARGV[3], '^(%S+) (%S+) (%S+) (%S+)$')}
   local version = redis.call('HGET', conf, 'version')
@@ -25,13 +25,14 @@ end
 local settings = redis.call('HMGET', conf, 'mode', 'cap', 'batch')
 local mode, cap, batch = settings[1], tonumber(settings[2] or 0), tonumber(settings[3] or 0)
 
--- Codes of answers.
-local MISSING, NONE, WAITING, ADMITTED = -1, 0, 1, 2
+-- Codes of replies. GONE is the reply for a deleted show.
+local GONE, MISSING, NONE, WAITING, ADMITTED = -2, -1, 0, 1, 2
+if mode == 'gone' then return {GONE} end
 
--- Buckets of 10 seconds count admissions; the rate looks back 18 of them.
+-- Admissions are counted in buckets of 10 seconds; the rate is that of the last 18 of them.
 local BUCKET, WINDOW = 10000, 18
 
--- Adds a member; a key that this creates gets its time to live.
+-- Adds a member; a new key gets its time to live.
 local function add(key, score, member)
   redis.call('ZADD', key, score, member)
   if redis.call('ZCARD', key) == 1 then
@@ -39,24 +40,25 @@ local function add(key, score, member)
   end
 end
 
--- Keeps the keys of a room in use from running out, at most every 10 seconds.
+-- Extends the time to live of the keys of a room in use, at most every 10 seconds.
 local function keep()
   local kept = tonumber(redis.call('HGET', room, 'kept') or 0)
   if math.abs(now - kept) < 10000 then return end
   redis.call('HSET', room, 'kept', now)
-  for _, key in ipairs({room, queue, away, seen, active, marks, admits}) do
+  for _, key in ipairs({room, queue, away, seen, active, began, marks, admits}) do
     redis.call('PEXPIRE', key, idle)
   end
 end
 
+-- Removes the place of a user.
 local function forget(user)
   redis.call('ZREM', queue, user)
   redis.call('ZREM', away, user)
   redis.call('ZREM', seen, user)
 end
 
--- A sign of life. Answers the sequence number of the user's place, or nil without one. Who was
--- away comes back with the number that they had.
+-- Records a sign of life. Returns the sequence number of the user's place, or nil without one. Users who
+-- were away return to the queue with their number.
 local function touch(user)
   local last = redis.call('ZSCORE', seen, user)
   if not last then return nil end
@@ -80,30 +82,39 @@ local function touch(user)
   return tonumber(seq)
 end
 
--- Until when the user is admitted, or nil.
+-- Returns when the user's admission ends, or nil without one.
 local function admitted(user)
   local ends = tonumber(redis.call('ZSCORE', active, user) or 0)
   if ends > now then return ends end
   return nil
 end
 
--- How many are admitted at this instant, whether or not anybody has tidied up.
+-- Ends the user's admission. Returns 0 if there was none. The slot stays free until a tick, so that no
+-- newcomer takes it from those who wait.
+local function dismiss(user)
+  redis.call('HDEL', began, user)
+  return redis.call('ZREM', active, user)
+end
+
+-- Returns how many users are admitted, expired admissions not counted.
 local function occupied()
   return redis.call('ZCOUNT', active, '(' .. now, '+inf')
 end
 
--- Removes up to limit admissions that have run out.
+-- Removes up to limit expired admissions.
 local function purge(limit)
-  local over = redis.call('ZRANGEBYSCORE', active, '-inf', now, 'LIMIT', 0, limit)
-  if #over > 0 then redis.call('ZREM', active, unpack(over)) end
-  return #over
+  local expired = redis.call('ZRANGEBYSCORE', active, '-inf', now, 'LIMIT', 0, limit)
+  if #expired > 0 then
+    redis.call('ZREM', active, unpack(expired))
+    redis.call('HDEL', began, unpack(expired))
+  end
 end
 
 local function waiting()
   return redis.call('ZCARD', queue) + redis.call('ZCARD', away)
 end
 
--- Counts n admissions under a name: 'a' all of them, 'q' those out of the queue.
+-- Counts n admissions: 'a' for all of them, 'q' for those out of the queue.
 local function count(name, n)
   local bucket = math.floor(now / BUCKET)
   if redis.call('HINCRBY', admits, name .. bucket, n) == n then
@@ -116,8 +127,8 @@ local function count(name, n)
   end
 end
 
--- Tells one caller, in an interval, to see to it that a tick is scheduled: when none is known of,
--- or when the one that was expected is more than an interval late.
+-- Returns 1 for the one caller in an interval that is to schedule a tick: if none is known, or the expected
+-- one is more than half an interval late.
 local function arm()
   local due = tonumber(redis.call('HGET', room, 'due') or 0)
   if now < due + interval + interval / 2 and due <= now + 2 * interval then return 0 end
@@ -125,14 +136,29 @@ local function arm()
   return 1
 end
 
--- What an answer starts with: code, time, whether to schedule a tick, the epoch of the places,
--- admissions per million seconds (0 is unknown), users who hold a place.
+-- Returns what a reply begins with: code, time, whether to schedule a tick, users who hold a place, the salt
+-- of the queue, admissions per million seconds (0 is unknown) and when the last of them was.
 local function header(code)
   local holders = waiting()
   local scheduled = 0
   if holders > 0 then scheduled = arm() end
-  local facts = redis.call('HMGET', room, 'epoch', 'rate', 'tick')
-  local rate = tonumber(facts[2] or 0)
-  if now - tonumber(facts[3] or 0) > 10 * interval then rate = 0 end
-  return {code, now, scheduled, tonumber(facts[1] or 0), rate, holders}
+  local facts = redis.call('HMGET', room, 'salt', 'rate', 'moved', 'tick')
+  local rate, moved = tonumber(facts[2] or 0), tonumber(facts[3] or 0)
+  -- Without ticks, or when nothing has moved for so long, nobody can say how long it will take.
+  if now - tonumber(facts[4] or 0) > 10 * interval or now - moved > WINDOW * BUCKET then rate = 0 end
+  return {code, now, scheduled, holders, facts[1] or '', rate, moved}
+end
+
+-- Appends values to a reply.
+local function append(reply, ...)
+  for _, value in ipairs({...}) do reply[#reply + 1] = value end
+  return reply
+end
+
+-- Publishes that one user's state has changed, and returns the reply to that user.
+local function changed(user)
+  redis.call('PUBLISH', channel, show .. ':' .. user)
+  local scheduled = 0
+  if waiting() > 0 then scheduled = arm() end
+  return {NONE, now, scheduled}
 end

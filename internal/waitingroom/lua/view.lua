@@ -1,6 +1,5 @@
--- What an admin sees, and how settings that were changed come to Redis.
--- Answers a header, then those away, admitted, admissions of the last minute, age of the oldest
--- place in ms, cap, batch, mode.
+-- Returns what an admin sees: a header, then users away, users admitted, admissions of the last minute, age
+-- of the oldest place in ms, cap, batch, mode. Changed settings come to Redis by this script, too.
 if not mode then return {MISSING} end
 
 local bucket = math.floor(now / BUCKET)
@@ -8,7 +7,7 @@ local recent = 0
 for back = 0, 5 do
   recent = recent + tonumber(redis.call('HGET', admits, 'a' .. (bucket - back)) or 0)
 end
--- The bucket that the minute begins in counts by the part of it that is inside.
+-- The bucket in which the minute begins counts by its share.
 local part = 1 - (now % BUCKET) / BUCKET
 recent = recent + math.floor(part * tonumber(redis.call('HGET', admits, 'a' .. (bucket - 6)) or 0) + 0.5)
 
@@ -21,7 +20,4 @@ if head[2] then
   if mark[1] then age = math.max(0, now - tonumber(mark[1])) end
 end
 
-local answer = header(NONE)
-answer[7], answer[8], answer[9], answer[10] = redis.call('ZCARD', away), occupied(), recent, age
-answer[11], answer[12], answer[13] = cap, batch, mode
-return answer
+return append(header(NONE), redis.call('ZCARD', away), occupied(), recent, age, cap, batch, mode)
