@@ -363,9 +363,9 @@ func TestPay_LateSuccessOfAFailedAttemptIsRefunded(t *testing.T) {
 	f.age(t, time.Hour)
 	f.settleOpen(t, 1)
 	f.mustPay(t, hold)
-	f.mustConfirm(t, hold)
 	close(goOn)
 	wantCode(t, <-late, domain.ErrBookingNotPending)
+	f.mustConfirm(t, hold)
 	if diff := cmp.Diff([]string{"refund_pending", "succeeded"}, f.paymentStatus(t, hold.ID)); diff != "" {
 		t.Error(diff)
 	}
