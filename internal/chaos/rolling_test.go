@@ -24,7 +24,7 @@ const probeInterval = 50 * time.Millisecond
 // and cancel. The proxy in front follows /health/ready and retries nothing.
 func TestRollingRestart_NoRequestFails(t *testing.T) {
 	t.Parallel()
-	c := newCluster(t, builtOrFail(t), 2)
+	c := newCluster(t, builtOrFail(t), 2, "PAYMENT_TIMEOUT=10s")
 	id := testkit.NewShow(t, c.pool, testkit.Show{})
 	seats := testkit.SeatIDs(t, c.pool, id)
 	ctx, stop := context.WithCancel(t.Context())
