@@ -60,8 +60,8 @@ const rows = `
 	), d AS (
 		INSERT INTO demo_rows (demo_key, show_id) SELECT gen_random_uuid()::text, show_id FROM sh
 	)
-	INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, claim_token, claimed_until)
-	SELECT user_id, 'r', 'k', '\x00', 't', now() FROM u`
+	INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, claimed_until)
+	SELECT user_id, 'r', 'k', '\x00', now() FROM u`
 
 // shape describes tables with their columns, constraints, indexes and types, one fact a line.
 func shape(t *testing.T, pool *pgxpool.Pool) []string {
