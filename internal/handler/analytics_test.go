@@ -29,8 +29,9 @@ func (f figures) booking(show int64, status, expires, made, amount, payment stri
 			       CASE WHEN $3 = 'CANCELLED'::booking_status THEN now() END
 			RETURNING booking_id, amount
 		)
-		INSERT INTO payments (booking_id, transaction_id, amount, status, refunded_at)
-		SELECT booking_id, 'paid-' || booking_id, amount, $6, CASE WHEN $6 = 'refunded' THEN now() END
+		INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at, refund_requested_at, refunded_at)
+		SELECT booking_id, 'attempt-' || booking_id, 'paid-' || booking_id, amount, $6, now(),
+		       CASE WHEN $6 = 'refunded' THEN now() END, CASE WHEN $6 = 'refunded' THEN now() END
 		FROM booking
 		WHERE $6 <> ''`, f.user, show, status, amount, expires, payment)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
 )
@@ -80,7 +81,8 @@ func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueCh
 // DeleteVenue deletes a venue and its seats. It returns ErrVenueNotFound, or ErrVenueHasShows, with
 // the shows in its details, if a show or the history of a booking needs the venue.
 func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
+	// Not in a transaction: after a refusal the shows are read.
+	return s.withConn(ctx, longFactor*s.options.QueryTimeout, func(ctx context.Context, q *pgxpool.Conn) error {
 		tag, err := q.Exec(ctx, `
 			DELETE FROM venues
 			WHERE venue_id = $1`, id)

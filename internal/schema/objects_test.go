@@ -55,6 +55,7 @@ func TestFindMissing_DroppedObjects(t *testing.T) {
 		Types:   []string{"seat_status"},
 		Indexes: []string{"bookings_show_user_idx", "bookings_user_idx", "idempotency_keys_created_at_idx", "idempotency_keys_pkey", "shows_venue_busy"},
 		Constraints: []string{
+			"idempotency_keys.idempotency_keys_claimed_or_answered",
 			"idempotency_keys.idempotency_keys_key_length", "idempotency_keys.idempotency_keys_pkey",
 			"idempotency_keys.idempotency_keys_response_whole", "idempotency_keys.idempotency_keys_user_fkey",
 			"shows.shows_venue_busy",

@@ -53,8 +53,8 @@ const rows = `
 	), bs AS (
 		INSERT INTO booking_seats (booking_id, seat_id, price) SELECT booking_id, seat_id, 10 FROM b, s
 	), p AS (
-		INSERT INTO payments (booking_id, transaction_id, amount, status)
-		SELECT booking_id, gen_random_uuid()::text, 10, 'succeeded' FROM b
+		INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+		SELECT booking_id, gen_random_uuid()::text, gen_random_uuid()::text, 10, 'succeeded', now() FROM b
 	), o AS (
 		INSERT INTO waiting_room_overrides (show_id) SELECT show_id FROM sh
 	), d AS (

@@ -126,7 +126,7 @@ func (c *Catalog) UpdateVenue(ctx context.Context, id int64, change domain.Venue
 // DeleteVenue deletes a venue with its seats. It returns ErrVenueNotFound, or ErrVenueHasShows if a
 // show or the history of a booking needs it.
 func (c *Catalog) DeleteVenue(ctx context.Context, id int64) error {
-	return c.store.InLongTx(ctx, func(ctx context.Context) error { return c.store.DeleteVenue(ctx, id) })
+	return c.store.DeleteVenue(ctx, id)
 }
 
 // AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started,

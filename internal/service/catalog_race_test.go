@@ -240,7 +240,7 @@ func TestCatalog_ChangeWaitsForBookings(t *testing.T) {
 		"an expired hold being paid": {
 			before: &aBooking{status: domain.BookingPending, expires: "-1 second"},
 			during: func(ctx context.Context, tx pgx.Tx, _, _, booking, _ int64) error {
-				_, err := tx.Exec(ctx, `INSERT INTO payments (booking_id, transaction_id, amount, status) VALUES ($1, 'late', 450, 'succeeded')`, booking)
+				_, err := tx.Exec(ctx, `INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at) VALUES ($1, 'late', 'late', 450, 'succeeded', now())`, booking)
 				return err
 			},
 		},
