@@ -63,7 +63,7 @@ func TestHold_ResponseAndDetailsAgree(t *testing.T) {
 func TestHold_ListsSeatsByRowAndNumber(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
-	venue := testkit.Value[int64](t, f.pool, `INSERT INTO venues (venue_name, address) VALUES ('v', 'a') RETURNING venue_id`)
+	venue := testkit.NewVenue(t, f.pool, 0, 0)
 	testkit.Exec(t, f.pool, `
 		INSERT INTO seats (venue_id, seat_row, seat_number)
 		VALUES ($1, 'AA', 1), ($1, 'Z', 10), ($1, 'Z', 9)`, venue)

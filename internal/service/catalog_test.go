@@ -127,8 +127,8 @@ func book(ctx context.Context, tx pgx.Tx, user, show int64, b aBooking) (id int6
 	}
 	if b.paid {
 		_, err = tx.Exec(ctx, `
-			INSERT INTO payments (booking_id, transaction_id, amount, status)
-			VALUES ($1, 'paid-' || $1::bigint, 450, 'succeeded')`, id)
+			INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			VALUES ($1, 'paid-' || $1::bigint, 'paid-' || $1::bigint, 450, 'succeeded', now())`, id)
 		if err != nil {
 			return 0, err
 		}
@@ -364,7 +364,7 @@ func TestUpdateShow_EndsExpiredHolds(t *testing.T) {
 	}
 	got := testkit.Value[string](t, f.pool, `
 		SELECT concat_ws(' ', (SELECT count(*) FROM bookings WHERE status = 'CANCELLED' AND cancel_reason = 'expired'),
-		                 (SELECT count(*) FROM payments WHERE status = 'refunded'),
+		                 (SELECT count(*) FROM payments WHERE status = 'refund_pending'),
 		                 (SELECT count(*) FROM show_seats WHERE status = 'AVAILABLE'))`)
 	if got != "3 3 10" {
 		t.Fatalf("cancelled bookings, refunds, available seats: %s, want 3 3 10", got)
