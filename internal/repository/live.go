@@ -33,5 +33,6 @@ const (
 	)`
 )
 
-// seatPrice is the price of a seat of show_seats in a statement that has joined its row of shows.
+// seatPrice is the price of a seat of show_seats in a statement that has joined its row of shows, as
+// seatsForHold does. Prices of another table need a join there.
 const seatPrice = "shows.price"

@@ -31,7 +31,7 @@ type Request struct {
 	claimed bool // the key was claimed by the first step of a payment
 }
 
-// outcome is the outcome of a step.
+// outcome is what a step has decided.
 type outcome struct {
 	booking domain.BookingDetails // without its show
 	changes []domain.Transition
@@ -94,7 +94,7 @@ func (b *Bookings) respond(ctx context.Context, request Request, done outcome) (
 	case done.refusal != nil:
 		response = request.Encoder.EncodeError(done.refusal)
 	default:
-		// The changes of this step count in the show that is read.
+		// Unless the show is cached, it is read with the changes of this step.
 		if done.booking.Show, err = b.show(ctx, done.booking.ShowID); err != nil {
 			return Response{}, err
 		}
@@ -139,7 +139,9 @@ func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, b
 	refund := false
 	for _, t := range changes {
 		b.record(t)
-		refund = refund || t.Ends() && t.Paid || t.Payment != nil && t.Payment.Status == domain.PaymentRefundPending
+		if t.Ends() && t.Paid || t.Payment != nil && t.Payment.Status == domain.PaymentRefundPending {
+			refund = true
+		}
 		switch t.Event {
 		case domain.EventHeld:
 			b.extend(ctx, t.Lock())
@@ -150,11 +152,11 @@ func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, b
 			b.feed(t, domain.SeatBooked, began)
 		case domain.EventCancelled:
 			released = append(released, t.Lock())
-			if t.Paid {
+			if t.Paid { // a user who lets an unpaid hold go may lock other seats
 				b.endAdmission(ctx, t.Booking)
 			}
 			b.feed(t, domain.SeatAvailable, began)
-		case domain.EventExpired:
+		case domain.EventExpired: // seat maps know when holds end
 			released = append(released, t.Lock())
 		}
 	}
