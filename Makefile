@@ -1,22 +1,17 @@
-# Evently. Needs Go, make, and for `make test` a C compiler, which it installs when missing.
-# `make help` lists what there is.
+# Evently. Needs Go and make, and for `make test` a C compiler, which is installed if missing.
 
 GOLANGCI_VERSION    := v2.15.0
 GOVULNCHECK_VERSION := v1.9.0
 
-# Tools carry their version in their name: another version is another file, and is installed.
+# The version is part of a tool's file name, so that a new version is installed.
 TOOLS       := $(CURDIR)/.bin
 GOLANGCI    := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 
-# What `evently version` tells. The date is the commit's, so that the same commit builds the same
-# binary, and a second `make run` has nothing to link. All three work without git, too.
+# Printed by `evently version`. The date is the commit's, so that builds are reproducible.
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 DATE    ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
-# Both leave out a corner of a library that nobody here uses, and that calls methods by name. With one
-# such call in it the linker keeps every method of every type, and the binary is a third larger.
-TAGS    := grpcnotrace,validator_novalidatefn
 LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 TEST_FLAGS ?=
@@ -29,15 +24,15 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: build ## Serve on :3000 with a private PostgreSQL and Redis and demo data; Ctrl-C ends all of it
+run: build ## Serve on :3000 with a private PostgreSQL and Redis and demo data, until Ctrl-C
 	@exec bin/evently dev
 
 .PHONY: build
 build: ## Build bin/evently, static, with version, commit and date
-	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/evently ./cmd/evently
+	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/evently ./cmd/evently
 
 .PHONY: test
-test: ## Run all tests with the race detector, against real stores that they start themselves
+test: ## Run all tests with the race detector, against real stores that they start
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
 	@.ci/ensure-promtool
@@ -52,17 +47,17 @@ DURATION ?= 60s
 SEED     ?= 0
 
 .PHONY: chaos
-chaos: ## Break everything while people book, for DURATION=60s, and check what they were told
-	go test -count=1 -timeout 0 -v -run '^TestChaos$$' ./internal/chaos \
+chaos: ## Book under faults for DURATION=60s, and check the history of responses
+	go test -count=1 -timeout 0 -v -run '^TestChaos_' ./internal/chaos \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.journal=$(CURDIR)/artifacts/chaos.jsonl
 
 .PHONY: chaos-proof
-chaos-proof: ## Build faults into the service, one at a time, and see the checker find each
-	go test -count=1 -timeout 0 -v -tags proof -run '^TestTheCheckerSeesEveryMutation$$' ./internal/chaos -chaos.duration=$(DURATION)
+chaos-proof: ## Check that the checker finds bugs that are built into the service one by one
+	go test -count=1 -timeout 0 -v -tags proof -run '^TestChecker_' ./internal/chaos -chaos.duration=$(DURATION)
 
 .PHONY: degrade
-degrade: ## Take the stores away from people who book, and tell how long they wait for what
-	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading$$' ./internal/chaos
+degrade: ## Measure latencies while the stores are unavailable
+	go test -count=1 -timeout 10m -v -tags proof -run '^TestDegrading_' ./internal/chaos
 
 FUZZTIME ?= 30s
 
@@ -71,22 +66,21 @@ fuzz: ## Fuzz each target for FUZZTIME=30s
 	@.ci/fuzz $(FUZZTIME)
 
 .PHONY: browser
-browser: ## Try the documentation page in a real browser; screenshots go to artifacts/
+browser: ## Test the documentation page in a browser; screenshots go to artifacts/
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
 	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
 
-BENCH_METRICS ?= 127.0.0.1:9091
-BENCH_FLAGS   ?= -report docs/benchmarks.md -env METRICS_ADDR=$(BENCH_METRICS)
+BENCH_FLAGS ?= -report docs/benchmarks.md
 
 .PHONY: bench
-bench: build ## Measure against pgbench and net/http in turns; writes docs/benchmarks.md. Metrics on 127.0.0.1:9091
+bench: build ## Benchmark in production settings; updates docs/benchmarks.md
 	@go build -buildvcs=false -trimpath -o bin/evently-bench ./cmd/evently-bench
 	@bin/evently-bench $(BENCH_FLAGS)
 
-# Without the two that are a run of minutes each, and say so.
+# Without the two benchmarks that take minutes.
 .PHONY: microbench
-microbench: ## Benchmark the inner pieces, the scripts of Redis among them
+microbench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -skip '^(BenchmarkRush|BenchmarkIdleStreams)$$' -benchmem $(PACKAGES)
 
 .PHONY: lint
@@ -99,7 +93,7 @@ fmt: $(GOLANGCI) ## Format the code
 	$(GOLANGCI) fmt
 
 .PHONY: clean
-clean: ## Delete what was built; tools, and the data of `make run`, stay
+clean: ## Delete build results; tools and the data of `make run` stay
 	rm -rf bin artifacts
 	go clean -testcache
 

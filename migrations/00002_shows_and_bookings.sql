@@ -10,7 +10,6 @@ CREATE TABLE shows (
     end_time    timestamptz    NOT NULL,
     price       numeric(10, 2) NOT NULL,
     total_seats integer        NOT NULL DEFAULT 0,
-    demo_key    text,
     created_at  timestamptz    NOT NULL DEFAULT now(),
     deleted_at  timestamptz,
     CONSTRAINT shows_pkey PRIMARY KEY (show_id),
@@ -26,7 +25,7 @@ CREATE TABLE shows (
         tstzrange(start_time, end_time) WITH &&
     ) WHERE (deleted_at IS NULL)
 );
-COMMENT ON COLUMN shows.deleted_at IS 'A show that was ever booked is hidden when deleted, so that its bookings keep their history.';
+COMMENT ON COLUMN shows.deleted_at IS 'A show that was ever paid for is hidden when it is deleted, and keeps the history of its bookings.';
 COMMENT ON COLUMN shows.total_seats IS 'Number of show_seats rows, so that lists need not count them.';
 
 CREATE INDEX shows_start_time_idx ON shows (start_time, show_id) WHERE deleted_at IS NULL;
@@ -66,10 +65,10 @@ COMMENT ON COLUMN bookings.lock_token IS 'The value of this hold''s Redis seat l
 CREATE INDEX bookings_user_idx ON bookings (user_id, booking_id DESC);
 -- The expiry sweep walks this one and finds nothing else in it.
 CREATE INDEX bookings_pending_expiry_idx ON bookings (expires_at, booking_id) WHERE status = 'PENDING';
--- Seats taken per show, read without touching show_seats.
-CREATE INDEX bookings_live_by_show_idx ON bookings (show_id) INCLUDE (status, expires_at, seat_count)
-    WHERE status <> 'CANCELLED';
--- A user's seats of one show, which the per-user limit counts; and whether a show was ever booked.
+-- Seats taken per show and the version of its seat map, read from this index alone.
+CREATE INDEX bookings_live_by_show_idx ON bookings (show_id)
+    INCLUDE (booking_id, status, expires_at, seat_count) WHERE status <> 'CANCELLED';
+-- A user's seats of one show, for the limit per user; and all bookings of a show, for its deletion.
 CREATE INDEX bookings_show_user_idx ON bookings (show_id, user_id);
 CREATE INDEX bookings_created_at_idx ON bookings (created_at);
 
@@ -108,26 +107,57 @@ CREATE TABLE booking_seats (
 
 CREATE INDEX booking_seats_seat_idx ON booking_seats (seat_id);
 
+-- One row per attempt to pay, written before money moves.
 CREATE TABLE payments (
-    payment_id     bigint GENERATED ALWAYS AS IDENTITY,
-    booking_id     bigint         NOT NULL,
-    transaction_id text           NOT NULL,
-    amount         numeric(12, 2) NOT NULL,
-    status         text           NOT NULL,
-    created_at     timestamptz    NOT NULL DEFAULT now(),
-    refunded_at    timestamptz,
+    payment_id          bigint GENERATED ALWAYS AS IDENTITY,
+    booking_id          bigint         NOT NULL,
+    attempt_key         text           NOT NULL,
+    amount              numeric(12, 2) NOT NULL,
+    status              text           NOT NULL,
+    transaction_id      text,
+    created_at          timestamptz    NOT NULL DEFAULT now(),
+    paid_at             timestamptz,
+    refund_requested_at timestamptz,
+    refunded_at         timestamptz,
+    next_check_at       timestamptz    NOT NULL DEFAULT now(),
+    checks              integer        NOT NULL DEFAULT 0,
     CONSTRAINT payments_pkey PRIMARY KEY (payment_id),
     CONSTRAINT payments_booking_fkey FOREIGN KEY (booking_id) REFERENCES bookings (booking_id) ON DELETE CASCADE,
     CONSTRAINT payments_amount_positive CHECK (amount > 0),
-    CONSTRAINT payments_status_known CHECK (status IN ('succeeded', 'refunded')),
-    CONSTRAINT payments_refunded_at_agrees CHECK ((status = 'refunded') = (refunded_at IS NOT NULL)),
+    CONSTRAINT payments_status_known CHECK (status IN ('created', 'succeeded', 'failed', 'refund_pending', 'refunded')),
+    CONSTRAINT payments_charged_agrees CHECK (
+        (status IN ('created', 'failed')) = (transaction_id IS NULL)
+        AND (transaction_id IS NULL) = (paid_at IS NULL)
+    ),
+    CONSTRAINT payments_refund_agrees CHECK (
+        (status IN ('refund_pending', 'refunded')) = (refund_requested_at IS NOT NULL)
+        AND (status = 'refunded') = (refunded_at IS NOT NULL)
+    ),
+    CONSTRAINT payments_attempt_key_key UNIQUE (attempt_key),
     CONSTRAINT payments_transaction_key UNIQUE (transaction_id)
 );
+COMMENT ON COLUMN payments.attempt_key IS 'Identifies the attempt to the provider, which charges once for it.';
+COMMENT ON COLUMN payments.next_check_at IS 'When a job next looks at a payment that is created or refund_pending.';
 
-CREATE UNIQUE INDEX payments_one_succeeded_per_booking ON payments (booking_id) WHERE status = 'succeeded';
+CREATE UNIQUE INDEX payments_one_open_per_booking ON payments (booking_id) WHERE status IN ('created', 'succeeded');
 CREATE INDEX payments_booking_idx ON payments (booking_id);
+CREATE INDEX payments_due_idx ON payments (next_check_at) WHERE status IN ('created', 'refund_pending');
+
+-- The simulated payment provider's own record. Nothing of ours refers to it.
+CREATE TABLE simulated_charges (
+    attempt_key    text           NOT NULL,
+    amount         numeric(12, 2) NOT NULL,
+    state          text           NOT NULL,
+    transaction_id text,
+    created_at     timestamptz    NOT NULL DEFAULT now(),
+    refunded_at    timestamptz,
+    CONSTRAINT simulated_charges_pkey PRIMARY KEY (attempt_key),
+    CONSTRAINT simulated_charges_state_known CHECK (state IN ('succeeded', 'declined')),
+    CONSTRAINT simulated_charges_transaction_agrees CHECK ((state = 'succeeded') = (transaction_id IS NOT NULL))
+);
 
 -- +goose Down
+DROP TABLE simulated_charges;
 DROP TABLE payments;
 DROP TABLE booking_seats;
 DROP TABLE show_seats;

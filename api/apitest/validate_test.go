@@ -15,7 +15,7 @@ const (
 		`"venue":{"venue_id":1,"venue_name":"Grand Cinema Hall","address":"1 Market Square"},` +
 		`"available_seats":13,"total_seats":15}}`
 	goodLock = `{"message":"Seats locked successfully","booking_id":1,"locked_seats":[{"seat_id":3,` +
-		`"seat_row":"A","seat_number":3,"price":450}],"expires_in":600,"expires_at":"2026-10-01T09:30:00Z","amount":450}`
+		`"seat_row":"A","seat_number":3,"price":450}],"expires_in":600,"expires_at":"2026-10-01T09:30:00Z","amount":450,"booking":` + bookingJSON + `}`
 )
 
 func errorJSON(code, more string) string {
@@ -69,7 +69,7 @@ func TestValidateResponse(t *testing.T) {
 		{name: "an accepted filter that the document refuses", method: "GET",
 			url: "/api/v1/shows/search?availability=sold", status: 200, body: `{"shows":[],"next_cursor":null}`, want: "refuses"},
 		{name: "an optional body left out", method: "POST", url: "/api/v1/bookings/1/confirm", status: 200,
-			body: `{"message":"Booking confirmed successfully","booking_id":1,"confirmed_seats":[]}`},
+			body: `{"message":"Booking confirmed successfully","booking_id":1,"confirmed_seats":[],"booking":` + bookingJSON + `}`},
 
 		{name: "a good error", method: "GET", url: "/api/v1/shows/9", status: 404, body: errorJSON("show_not_found", "")},
 		{name: "an error with its seats", method: "POST", url: "/api/v1/bookings/lock", status: 409,
@@ -138,6 +138,14 @@ func TestValidateResponse(t *testing.T) {
 		})
 	}
 }
+
+// bookingJSON is a booking as the document has it.
+const bookingJSON = `{"booking_id":1,"user_id":1,"show_id":1,"status":"CONFIRMED","cancel_reason":null,"amount":450,
+	"created_at":"2030-01-01T00:00:00Z","expires_at":"2030-01-01T00:10:00Z","expires_in":null,"paid_at":"2030-01-01T00:01:00Z",
+	"payment":{"transaction_id":"t","status":"succeeded","amount":450,"paid_at":"2030-01-01T00:01:00Z","refunded_at":null},
+	"show":{"show_id":1,"event_id":1,"venue_id":1,"start_time":"2030-01-02T00:00:00Z","end_time":"2030-01-02T02:00:00Z","price":450,
+	"created_at":"2030-01-01T00:00:00Z","event":{"event_id":1,"title":"E"},"venue":{"venue_id":1,"venue_name":"V","address":"A"},
+	"available_seats":0,"total_seats":1},"seats":[]}`
 
 // recorder is a testing.TB that only notes whether the test would have failed.
 type recorder struct {

@@ -5,174 +5,208 @@ import (
 	"fmt"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
-// Bookings of two seats, one show behind the other: everybody wants the same show, as on the
-// day when its sale begins.
+// Two seats per booking. Each user books once in every tenth show, so that neither the limit of seats
+// nor that of stored keys is reached.
 const (
-	bookingUsers    = 10_000
-	bookingShows    = 120
-	bookingSeats    = 2_000
-	bookingsAShow   = bookingSeats / 2
-	bookingsOfAUser = 5 // in one show: the limit is ten seats
+	bookingUsers = 10_000
+	bookingShows = 120
+	bookingSeats = 2_000
+	showBookings = bookingSeats / 2
 )
 
-// buyers book the seats of a hall, each pair once, whoever comes first.
+// buyers order the seats of a hall, two at a time and show after show.
 type buyers struct {
 	hall   *hall
-	tokens []string
-	next   atomic.Int64
+	users  []user
+	orders atomic.Int64
 }
 
-func (in *instance) addBuyers(ctx context.Context, shows int) (*buyers, error) {
+// order is a user's wish for a seat and the next one.
+type order struct {
+	user user
+	show int64
+	seat int64
+}
+
+func (in *instance) addBuyers(ctx context.Context, users []user, shows int) (*buyers, error) {
 	h, err := in.addHall(ctx, bookingSeats, shows)
-	if err != nil {
-		return nil, err
-	}
-	tokens, err := in.addUsers(ctx, bookingUsers)
-	return &buyers{hall: h, tokens: tokens}, err
+	return &buyers{hall: h, users: users}, err
 }
 
-// lock gives the request that locks the next two seats, and the token of who does.
-func (b *buyers) lock() (token string, req []byte, err error) {
-	n := b.next.Add(1) - 1
-	show := n / bookingsAShow
+func (b *buyers) order() (order, error) {
+	n := b.orders.Add(1) - 1
+	show := n / showBookings
 	if show >= int64(b.hall.shows) {
-		return "", nil, fmt.Errorf("the seats of %d shows are sold out", b.hall.shows)
+		return order{}, fmt.Errorf("%d shows are sold out", b.hall.shows)
 	}
-	seat := b.hall.firstSeat + n%bookingsAShow*2
-	token = b.tokens[n%int64(len(b.tokens))]
-	return token, post("/api/v1/bookings/lock", token,
-		fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d,%d]}`, b.hall.firstShow+show, seat, seat+1)), nil
+	return b.orderIn(show, n), nil
 }
 
-// hold locks two seats and gives the booking.
-func (b *buyers) hold(ctx context.Context, c *client) (token string, booking int64, err error) {
-	token, req, err := b.lock()
-	if err != nil {
-		return "", 0, err
+func (b *buyers) orderIn(show, n int64) order {
+	return order{
+		user: b.users[n%int64(len(b.users))],
+		show: b.hall.firstShow + show,
+		seat: b.hall.firstSeat + n%showBookings*2,
 	}
-	status, body, err := c.do(ctx, req)
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("lock: status %d: %.200s", status, body)
-	}
-	return token, number(body, "booking_id"), err
 }
 
-// book locks, pays and confirms.
-func (b *buyers) book(ctx context.Context, c *client) error {
-	token, booking, err := b.hold(ctx, c)
+// bookingAPI builds the three requests of a booking for one kind of server.
+type bookingAPI struct {
+	lock    func(o order) []byte
+	pay     func(o order, booking int64) []byte
+	confirm func(o order, booking int64) []byte
+}
+
+var eventlyAPI = bookingAPI{
+	lock: func(o order) []byte { return lockRequest(o.user, o.show, o.seat, o.seat+1) },
+	pay: func(o order, booking int64) []byte {
+		return postOnce("/api/v1/bookings/payments/simulate", o.user.token,
+			fmt.Sprintf(`{"booking_id":%d,"amount":%d,"outcome":"success"}`, booking, 2*seatPrice))
+	},
+	confirm: func(o order, booking int64) []byte {
+		return postOnce(fmt.Sprintf("/api/v1/bookings/%d/confirm", booking), o.user.token, "{}")
+	},
+}
+
+var bareAPI = bookingAPI{
+	lock: func(o order) []byte {
+		return post("/lock", "", fmt.Sprintf(`{"user_id":%d,"show_id":%d,"seat_ids":[%d,%d]}`, o.user.id, o.show, o.seat, o.seat+1))
+	},
+	pay: func(o order, booking int64) []byte {
+		return post("/pay", "", fmt.Sprintf(`{"user_id":%d,"booking_id":%d}`, o.user.id, booking))
+	},
+	confirm: func(o order, booking int64) []byte {
+		return post("/confirm", "", fmt.Sprintf(`{"user_id":%d,"booking_id":%d}`, o.user.id, booking))
+	},
+}
+
+func lockRequest(u user, show int64, seats ...int64) []byte {
+	body := fmt.Appendf(nil, `{"show_id":%d,"seat_ids":[%d`, show, seats[0])
+	for _, seat := range seats[1:] {
+		body = fmt.Appendf(body, ",%d", seat)
+	}
+	return postOnce("/api/v1/bookings/lock", u.token, string(body)+"]}")
+}
+
+// hold locks the seats of an order and returns the booking.
+func (api bookingAPI) hold(ctx context.Context, c *client, o order) (booking int64, err error) {
+	body, err := c.expect(ctx, api.lock(o), http.StatusOK)
+	return number(body, "booking_id"), err
+}
+
+// book locks, pays and confirms an order.
+func (api bookingAPI) book(ctx context.Context, c *client, o order) error {
+	start := time.Now()
+	booking, err := api.hold(ctx, c, o)
 	if err != nil {
 		return err
 	}
-	pay := post("/api/v1/bookings/payments/simulate", token,
-		fmt.Sprintf(`{"booking_id":%d,"amount":900,"outcome":"success"}`, booking))
-	if err := fixed(pay, http.StatusOK)(ctx, c); err != nil {
+	c.locks = append(c.locks, time.Since(start))
+	if _, err := c.expect(ctx, api.pay(o, booking), http.StatusOK); err != nil {
 		return err
 	}
-	return fixed(post(fmt.Sprintf("/api/v1/bookings/%d/confirm", booking), token, "{}"), http.StatusOK)(ctx, c)
+	_, err = c.expect(ctx, api.confirm(o, booking), http.StatusOK)
+	return err
 }
 
-// bookingScript is the same three transactions as one would write them in SQL: look and lock,
-// decide, write. :base is where the seats of this run begin.
-const bookingScript = `
-\set i :base + :n * 32 + :client_id
-\set n :n + 1
-\set show :first_show + :i / 1000
-\set seat :first_seat + (:i % 1000) * 2
-\set user 2 + :i % 10000
-BEGIN;
-SELECT price FROM shows WHERE show_id = :show AND deleted_at IS NULL AND start_time > now() FOR KEY SHARE;
-SELECT seat_id, status FROM show_seats WHERE show_id = :show AND seat_id IN (:seat, :seat + 1) ORDER BY seat_id FOR UPDATE;
-INSERT INTO bookings (user_id, show_id, seat_count, amount, lock_token, expires_at) VALUES (:user, :show, 2, 900, 'pgbench', now() + interval '10 minutes') RETURNING booking_id \gset
-INSERT INTO booking_seats (booking_id, seat_id, price) VALUES (:booking_id, :seat, 450), (:booking_id, :seat + 1, 450);
-UPDATE show_seats SET status = 'LOCKED', booking_id = :booking_id, locked_at = now() WHERE show_id = :show AND seat_id IN (:seat, :seat + 1);
-COMMIT;
-BEGIN;
-SELECT status, amount, expires_at FROM bookings WHERE booking_id = :booking_id AND user_id = :user FOR UPDATE;
-INSERT INTO payments (booking_id, transaction_id, amount, status) VALUES (:booking_id, 'pgbench-' || :booking_id, 900, 'succeeded');
-COMMIT;
-BEGIN;
-SELECT status, expires_at, EXISTS (SELECT FROM payments WHERE payments.booking_id = bookings.booking_id AND payments.status = 'succeeded') AS paid FROM bookings WHERE booking_id = :booking_id AND user_id = :user FOR UPDATE;
-SELECT seat_id FROM show_seats WHERE show_id = :show AND seat_id IN (:seat, :seat + 1) ORDER BY seat_id FOR UPDATE;
-UPDATE bookings SET status = 'CONFIRMED', confirmed_at = now() WHERE booking_id = :booking_id;
-UPDATE show_seats SET status = 'BOOKED' WHERE show_id = :show AND seat_id IN (:seat, :seat + 1);
-COMMIT;
-`
+func (b *buyers) book(api bookingAPI) operation {
+	return func(ctx context.Context, c *client) error {
+		o, err := b.order()
+		if err != nil {
+			return err
+		}
+		return api.book(ctx, c, o)
+	}
+}
 
-func scenarioBooking(b *bench) *scenario {
-	var buyers *buyers
-	var sold *hall
+func bookingScenario() *scenario {
 	return &scenario{
 		name: "booking", what: "whole booking of 2 seats (lock, pay, confirm), 32 clients",
-		against: "pgbench, the same three transactions", unit: "bookings/s", target: 0.60, requests: 3,
-		prepare: func(ctx context.Context, in *instance) (err error) {
-			if buyers, err = in.addBuyers(ctx, bookingShows); err != nil {
-				return err
+		against: "bare net/http + pgx server", unit: "bookings/s", target: 0.50, requests: 3, sliced: true,
+		prepare: func(ctx context.Context, in *instance) (service, yardstick measurement, err error) {
+			users, err := in.addUsers(ctx, bookingUsers)
+			if err != nil {
+				return nil, nil, err
 			}
-			sold, err = in.addHall(ctx, bookingSeats, bookingShows)
-			return err
+			ours, err := in.addBuyers(ctx, users, bookingShows)
+			if err != nil {
+				return nil, nil, err
+			}
+			theirs, err := in.addBuyers(ctx, users, bookingShows)
+			if err != nil {
+				return nil, nil, err
+			}
+			bare, err := in.startYardstick(ctx, "/ready", "-serve-bare")
+			if err != nil {
+				return nil, nil, err
+			}
+			return measured(in.process, ours.book(eventlyAPI)), measured(bare, theirs.book(bareAPI)), nil
 		},
-		measure: func(ctx context.Context, in *instance) (*load, error) {
-			return drive(ctx, in.addr, clients, b.lasting, 0, func(int) operation { return buyers.book }), nil
-		},
-		yardstick: func(ctx context.Context, in *instance, round int) (float64, error) {
-			// Each round has its third of the shows.
-			base := round * bookingShows / b.rounds * bookingsAShow
-			return in.pgbench(ctx, int(b.lasting.Seconds()), bookingScript, "n=0",
-				fmt.Sprintf("base=%d", base),
-				fmt.Sprintf("first_show=%d", sold.firstShow), fmt.Sprintf("first_seat=%d", sold.firstSeat))
-		},
+	}
+}
+
+// measured returns the measurement of op on a server with the usual number of clients.
+func measured(p *process, op operation) measurement {
+	return func(ctx context.Context, duration time.Duration) (*load, error) {
+		return drive(ctx, p.addr, clients, duration, op), nil
 	}
 }
 
 const (
-	fighters  = 64
-	foughtFor = 50 // seats
+	fighters    = 64
+	foughtSeats = 50
+	seatsEach   = 5 // held by one user
 )
 
-func scenarioFight(b *bench) *scenario {
-	var tokens []string
-	var h *hall
+func fightScenario() *scenario {
 	return &scenario{
-		name: "fight", what: "64 clients fighting over 50 held seats (409)",
-		against: "GET /health/live on the same server", unit: "requests/s", target: 0.40, requests: 1, sliced: true,
-		prepare: func(ctx context.Context, in *instance) (err error) {
-			if h, err = in.addHall(ctx, foughtFor, 1); err != nil {
+		name: "fight", what: "64 clients lock seats that others hold (409)",
+		against: "GET /health/live of the service", unit: "requests/s", target: 0.30, requests: 1, sliced: true,
+		prepare: func(ctx context.Context, in *instance) (service, yardstick measurement, err error) {
+			h, err := in.addHall(ctx, foughtSeats, 1)
+			if err != nil {
+				return nil, nil, err
+			}
+			users, err := in.addUsers(ctx, bookingUsers+foughtSeats/seatsEach)
+			if err != nil {
+				return nil, nil, err
+			}
+			losers, holders := users[:bookingUsers], users[bookingUsers:]
+			if err := in.holdAll(ctx, h, holders); err != nil {
+				return nil, nil, err
+			}
+			var attempts atomic.Int64
+			lose := func(ctx context.Context, c *client) error {
+				n := attempts.Add(1)
+				seat := h.firstSeat + n%(foughtSeats-1)
+				_, err := c.expect(ctx, lockRequest(losers[n%bookingUsers], h.firstShow, seat, seat+1), http.StatusConflict)
 				return err
 			}
-			if tokens, err = in.addUsers(ctx, fighters+foughtFor/bookingsOfAUser); err != nil {
-				return err
-			}
-			c := &client{addr: in.addr}
-			defer c.close()
-			for i := range int64(foughtFor) {
-				req := post("/api/v1/bookings/lock", tokens[fighters+i/bookingsOfAUser], fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, h.firstShow, h.firstSeat+i))
-				if err := fixed(req, http.StatusOK)(ctx, c); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		measure: func(ctx context.Context, in *instance) (*load, error) {
-			return drive(ctx, in.addr, fighters, b.lasting, 0, func(i int) operation {
-				at := i
-				var wishes []operation // written once: what the generator takes is missing to the service
-				for first := h.firstSeat; first < h.firstSeat+foughtFor-1; first++ {
-					wishes = append(wishes, fixed(post("/api/v1/bookings/lock", tokens[i],
-						fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d,%d]}`, h.firstShow, first, first+1)), http.StatusConflict))
-				}
-				return func(ctx context.Context, c *client) error {
-					at++
-					return wishes[at%len(wishes)](ctx, c)
-				}
-			}), nil
-		},
-		yardstick: func(ctx context.Context, in *instance, _ int) (float64, error) {
-			l := drive(ctx, in.addr, fighters, b.lasting, 0, func(int) operation {
-				return fixed(get("/health/live", ""), http.StatusOK)
-			})
-			return l.rate(), l.check()
+			live := expectOK(get("/health/live", ""))
+			return func(ctx context.Context, d time.Duration) (*load, error) {
+					return drive(ctx, in.addr, fighters, d, lose), nil
+				}, func(ctx context.Context, d time.Duration) (*load, error) {
+					return drive(ctx, in.addr, fighters, d, live), nil
+				}, nil
 		},
 	}
+}
+
+// holdAll holds every seat of the first show, some for each holder.
+func (in *instance) holdAll(ctx context.Context, h *hall, holders []user) error {
+	c := newClient(in.addr, 0)
+	defer c.close()
+	for i, u := range holders {
+		var seats []int64
+		for n := range int64(seatsEach) {
+			seats = append(seats, h.firstSeat+int64(i*seatsEach)+n)
+		}
+		if _, err := c.expect(ctx, lockRequest(u, h.firstShow, seats...), http.StatusOK); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -12,24 +13,32 @@ import (
 	"time"
 )
 
-// client is one kept connection that speaks just enough HTTP/1.1. It costs a fraction of what
-// net/http would: what the generator takes is missing to the service on the same processors.
+// client sends HTTP/1.1 requests on one connection. It does less than net/http, because its processor
+// time is taken from the service on the same machine.
 type client struct {
 	addr   string
+	from   net.IP
 	conn   net.Conn
 	reader *bufio.Reader
 	body   []byte
+	locks  []time.Duration // latencies of the locks within whole bookings
 }
 
-// exchangeTimeout bounds one request and its answer.
+// newClient returns client number n, at most 60,000, with a loopback address of its own: rate limits
+// are per address.
+func newClient(addr string, n int) *client {
+	return &client{addr: addr, from: net.IPv4(127, 0, byte(1+n/250), byte(1+n%250))}
+}
+
 const exchangeTimeout = 20 * time.Second
 
-var errMalformed = errors.New("an answer that this client cannot read")
+var errMalformed = errors.New("malformed response")
 
-// do sends a request and reads its answer. The body is good until the next call.
+// do sends a request and returns its response. The body is valid until the next call.
 func (c *client) do(ctx context.Context, request []byte) (status int, body []byte, err error) {
 	if c.conn == nil {
-		if c.conn, err = new(net.Dialer).DialContext(ctx, "tcp", c.addr); err != nil {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: c.from}}
+		if c.conn, err = dialer.DialContext(ctx, "tcp", c.addr); err != nil {
 			return 0, nil, err
 		}
 		c.reader = bufio.NewReaderSize(c.conn, 32<<10)
@@ -39,6 +48,16 @@ func (c *client) do(ctx context.Context, request []byte) (status int, body []byt
 		c.close()
 	}
 	return status, body, err
+}
+
+// expect is do with an error for any other status.
+func (c *client) expect(ctx context.Context, request []byte, want int) (body []byte, err error) {
+	status, body, err := c.do(ctx, request)
+	if err == nil && status != want {
+		line, _, _ := bytes.Cut(request, []byte(" HTTP"))
+		err = fmt.Errorf("%s: status %d, want %d: %.200s", line, status, want, body)
+	}
+	return body, err
 }
 
 func (c *client) exchange(request []byte) (status int, body []byte, err error) {
@@ -70,7 +89,7 @@ func (c *client) exchange(request []byte) (status int, body []byte, err error) {
 	return status, c.body, err
 }
 
-// headers reads up to the body and gives its length.
+// headers reads the headers and returns the length of the body.
 func (c *client) headers() (length int, err error) {
 	for {
 		line, err := c.reader.ReadSlice('\n')
@@ -84,11 +103,11 @@ func (c *client) headers() (length int, err error) {
 		name, value, _ := bytes.Cut(line, []byte(": "))
 		switch {
 		case bytes.EqualFold(name, []byte("Content-Length")):
-			if length, err = strconv.Atoi(string(value)); err != nil {
+			if length, err = strconv.Atoi(string(value)); err != nil || length < 0 {
 				return 0, errMalformed
 			}
 		case bytes.EqualFold(name, []byte("Transfer-Encoding")):
-			return 0, fmt.Errorf("%w: in chunks", errMalformed)
+			return 0, fmt.Errorf("%w: chunked", errMalformed)
 		}
 	}
 }
@@ -100,18 +119,22 @@ func (c *client) close() {
 	}
 }
 
-// get gives the bytes of a GET that accepts gzip.
-func get(path, token string) []byte {
-	return request("GET", path, token, "")
+func get(path, token string) []byte { return request("GET", path, token, "", "") }
+
+func post(path, token, body string) []byte { return request("POST", path, token, "", body) }
+
+// postOnce returns a POST with an Idempotency-Key of its own.
+func postOnce(path, token, body string) []byte {
+	return request("POST", path, token, rand.Text(), body)
 }
 
-// post gives the bytes of a POST of JSON.
-func post(path, token, body string) []byte { return request("POST", path, token, body) }
-
-func request(method, path, token, body string) []byte {
+func request(method, path, token, key, body string) []byte {
 	b := fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: bench\r\nAccept-Encoding: gzip\r\n", method, path)
 	if token != "" {
 		b = fmt.Appendf(b, "Authorization: Bearer %s\r\n", token)
+	}
+	if key != "" {
+		b = fmt.Appendf(b, "Idempotency-Key: %s\r\n", key)
 	}
 	if body != "" {
 		b = fmt.Appendf(b, "Content-Type: application/json\r\nContent-Length: %d\r\n", len(body))
@@ -120,13 +143,10 @@ func request(method, path, token, body string) []byte {
 	return append(b, body...)
 }
 
-// number gives the first whole number behind key in a JSON text; 0 when there is none.
+// number returns the first integer member called key of a JSON text, or 0.
 func number(body []byte, key string) int64 {
-	_, rest, found := bytes.Cut(body, []byte(`"`+key+`":`))
-	if !found {
-		return 0
-	}
-	end := bytes.IndexAny(rest, ",}.")
+	_, rest, _ := bytes.Cut(body, []byte(`"`+key+`":`))
+	end := bytes.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
 	if end < 0 {
 		return 0
 	}

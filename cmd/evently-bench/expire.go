@@ -10,90 +10,113 @@ import (
 )
 
 const (
-	expiring     = 100_000
-	expiringHall = 10_000
-	// expiryDelay is what the holds have left when they begin to be written, beside the time of the
-	// calm measurement. Writing them takes some of it.
+	expiringHolds = 100_000
+	expiringSeats = 10_000 // per show
+	expiryBound   = 12 * time.Second
+	// expiryDelay is the time left to holds when they are inserted, without the calm measurement. The
+	// insertion takes some of it.
 	expiryDelay = 25 * time.Second
-	expiryBound = 10 * time.Second
-	// expiryLead is how long before the holds run out the load beside the sweep begins.
-	expiryLead = 2 * time.Second
-	// sweepPoll is how often it is asked whether the sweep is over.
+	// expiryLead is how long before the expiry the load during the sweep starts.
+	expiryLead  = 2 * time.Second
 	sweepPoll   = 50 * time.Millisecond
 	sweepWithin = time.Minute
 )
 
-// scenarioExpire lets 100,000 holds run out at one moment while others book.
-func scenarioExpire(b *bench) *scenario {
-	what := "expire 100,000 holds at once, beside 32 clients that lock"
-	settings := []string{"CLEANUP_SCHEDULE=@every 1s"}
-	return &scenario{name: "expire", what: what, whole: func(ctx context.Context) (results []result, err error) {
-		err = b.with(ctx, settings, func(in *instance) error {
-			buyers, err := in.addBuyers(ctx, bookingShows)
+// expireScenario lets many holds expire at one moment while 32 clients lock seats.
+func expireScenario(b *bench) *scenario {
+	s := &scenario{name: "expire", what: "100,000 holds expire at once, while 32 clients lock"}
+	s.whole = func(ctx context.Context) (results []result, err error) {
+		err = b.with(ctx, []string{"CLEANUP_SCHEDULE=@every 1s"}, func(in *instance) error {
+			users, err := in.addUsers(ctx, bookingUsers)
 			if err != nil {
 				return err
 			}
-			due, err := in.addHall(ctx, expiringHall, expiring/expiringHall)
+			buyers, err := in.addBuyers(ctx, users, bookingShows)
 			if err != nil {
 				return err
 			}
-			lock := func(ctx context.Context, c *client) error {
-				_, _, err := buyers.hold(ctx, c)
+			holds := b.scaled(expiringHolds)
+			due, err := in.addHall(ctx, expiringSeats, holds/expiringSeats)
+			if err != nil {
 				return err
 			}
-			if err := in.drive(ctx, warmUp, lock).check(); err != nil {
+			if err := drive(ctx, in.addr, clients, warmUp, buyers.lock).check(); err != nil {
 				return err
 			}
-			var ratios []float64
-			var calm, busy, took []time.Duration
+			var rounds []sweep
 			for range b.rounds {
-				left := expiryDelay + b.lasting
-				if err := in.addBookings(ctx, due, expiring, `'PENDING'`, fmt.Sprintf(`now() + interval '%d seconds'`, int(left.Seconds()))); err != nil {
-					return err
-				}
-				quiet := in.drive(ctx, b.lasting, lock)
-				if err := quiet.check(); err != nil {
-					return err
-				}
-				sweep, beside, err := in.sweep(ctx, due, lock)
+				r, err := b.sweep(ctx, in, due, holds, buyers.lock)
 				if err != nil {
 					return err
 				}
-				b.say("  lock p99 calm %s, beside the sweep %s (of %d); swept in %s", round(quiet.percentile(0.99)), round(beside.percentile(0.99)), beside.ops, round(sweep))
-				ratios = append(ratios, float64(beside.percentile(0.99))/float64(quiet.percentile(0.99)))
-				calm, busy, took = append(calm, quiet.percentile(0.99)), append(busy, beside.percentile(0.99)), append(took, sweep)
+				b.say("  p99 of locks %s, during the sweep %s; swept in %s", short(r.calm), short(r.busy), short(r.took))
+				rounds = append(rounds, r)
 			}
-			results = []result{
-				{
-					what: what, against: "lock p99 when it is calm", target: 2, atMost: true,
-					value: "p99 " + round(median(busy)), measured: "p99 " + round(median(calm)), ratio: median(ratios),
-					p99: median(busy), peak: in.memory("VmHWM"), bound: memoryBound,
-				},
-				{
-					what: "… until the last of them is over", against: "10 s", target: 1, atMost: true,
-					value: round(median(took)), measured: round(expiryBound), ratio: float64(median(took)) / float64(expiryBound),
-				},
-			}
+			results = s.sweepResults(rounds, in.memory("VmHWM"))
 			return nil
 		})
 		return results, err
-	}}
+	}
+	return s
 }
 
-// drive lets the usual number of clients do one and the same operation.
-func (in *instance) drive(ctx context.Context, lasting time.Duration, op operation) *load {
-	return drive(ctx, in.addr, clients, lasting, 0, func(int) operation { return op })
+// sweep is one measurement of an expiry.
+type sweep struct {
+	took       time.Duration // until no expired hold is left
+	calm, busy time.Duration // p99 of locks before and during the sweep
 }
 
-// dueHolds is the holds of a hall that run out at one moment.
+func (s *scenario) sweepResults(rounds []sweep, peak int64) []result {
+	calm := medianOf(rounds, func(r sweep) time.Duration { return r.calm })
+	busy := medianOf(rounds, func(r sweep) time.Duration { return r.busy })
+	took := medianOf(rounds, func(r sweep) time.Duration { return r.took })
+	return []result{
+		{
+			what: s.what + ", p99 of a lock", value: short(busy), yardstick: "before the expiry: " + short(calm),
+			ratio:  medianOf(rounds, func(r sweep) float64 { return float64(r.busy) / float64(r.calm) }),
+			target: 2, atMost: true, p99: busy, peak: peak,
+		},
+		within("… until all are cancelled", took, expiryBound, short),
+	}
+}
+
+// lock holds the seats of the next order.
+func (b *buyers) lock(ctx context.Context, c *client) error {
+	o, err := b.order()
+	if err != nil {
+		return err
+	}
+	_, err = eventlyAPI.hold(ctx, c, o)
+	return err
+}
+
+func (b *bench) sweep(ctx context.Context, in *instance, h *hall, holds int, op operation) (sweep, error) {
+	left := expiryDelay + b.duration
+	if err := in.addBookings(ctx, h, holds, `'PENDING'`, fmt.Sprintf(`now() + interval '%d milliseconds'`, left.Milliseconds())); err != nil {
+		return sweep{}, err
+	}
+	calm := drive(ctx, in.addr, clients, b.duration, op)
+	if err := calm.check(); err != nil {
+		return sweep{}, err
+	}
+	due, err := in.holdsOf(ctx, h, holds)
+	if err != nil {
+		return sweep{}, err
+	}
+	took, busy, err := in.duringSweep(ctx, due, op)
+	return sweep{took: took, calm: percentile(calm.latencies, 0.99), busy: percentile(busy, 0.99)}, err
+}
+
+// dueHolds are the holds of a hall, which expire at one moment.
 type dueHolds struct {
 	*hall
-	expiresAt time.Time // by the clock of the database
-	moment    time.Time // the same by ours
+	count     int
+	expiresAt time.Time // on the database's clock
+	moment    time.Time // the same on ours
 }
 
-// holdsOf gives the holds of h that are to run out. All of them must still be held.
-func (in *instance) holdsOf(ctx context.Context, h *hall) (*dueHolds, error) {
+// holdsOf returns the holds of h, or an error unless all of them are still held.
+func (in *instance) holdsOf(ctx context.Context, h *hall, count int) (*dueHolds, error) {
 	var held int
 	var first, last *time.Time
 	var left float64
@@ -104,53 +127,40 @@ func (in *instance) holdsOf(ctx context.Context, h *hall) (*dueHolds, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case held != expiring || !first.Equal(*last):
-		return nil, fmt.Errorf("%d holds are left of the %d that were to run out at one moment", held, expiring)
+	case held != count || !first.Equal(*last):
+		return nil, fmt.Errorf("%d of %d holds are left before the expiry", held, count)
 	}
-	return &dueHolds{hall: h, expiresAt: *last, moment: time.Now().Add(time.Duration(left * float64(time.Second)))}, nil
+	return &dueHolds{h, count, *last, time.Now().Add(time.Duration(left * float64(time.Second)))}, nil
 }
 
-// sweep drives load from shortly before the holds of h run out until none of them is held any more.
-// It gives the time from the moment when they ran out, and the operations that began in it.
-func (in *instance) sweep(ctx context.Context, h *hall, op operation) (took time.Duration, beside *load, err error) {
-	due, err := in.holdsOf(ctx, h)
-	if err != nil {
-		return 0, nil, err
-	}
+// duringSweep runs load from shortly before the expiry until no expired hold is left. It returns the time
+// from the expiry until then, and the ascending latencies of the operations that started in that time.
+func (in *instance) duringSweep(ctx context.Context, due *dueHolds, op operation) (took time.Duration, latencies []time.Duration, err error) {
 	if time.Until(due.moment) < expiryLead {
-		return 0, nil, errors.New("the holds were written too slowly: they run out before the calm measurement is over")
+		return 0, nil, errors.New("the machine is too slow: the holds expired before the calm measurement ended")
 	}
 	if err := wait(ctx, time.Until(due.moment)-expiryLead); err != nil {
 		return 0, nil, err
 	}
-	driven, stop := context.WithCancel(ctx)
-	defer stop()
-	beside = &load{}
 	var mu sync.Mutex
-	done := make(chan *load, 1)
-	go func() {
-		done <- in.drive(driven, expiryLead+sweepWithin, func(ctx context.Context, c *client) error {
-			start := time.Now()
-			err := op(ctx, c)
-			if end := time.Now(); err == nil && !start.Before(due.moment) {
-				mu.Lock()
-				defer mu.Unlock()
-				beside.ops++
-				beside.latencies = append(beside.latencies, end.Sub(start))
-			}
-			return err
-		})
-	}()
+	stop := in.startLoad(ctx, clients, 0, func(ctx context.Context, c *client) error {
+		start := time.Now()
+		err := op(ctx, c)
+		if took := time.Since(start); err == nil && !start.Before(due.moment) {
+			mu.Lock()
+			defer mu.Unlock()
+			latencies = append(latencies, took)
+		}
+		return err
+	})
 	took, err = in.untilSwept(ctx, due)
-	stop()
-	all := <-done
-	slices.Sort(beside.latencies)
-	beside.elapsed = took
-	return took, beside, errors.Join(err, all.check())
+	all := stop()
+	slices.Sort(latencies)
+	return took, latencies, errors.Join(err, all.check())
 }
 
-// untilSwept waits until none of the holds is held, and gives how long that was from their end on.
-// A hold that ended before its time fails it.
+// untilSwept waits until no expired hold is left and returns the time since the expiry. It fails if a hold
+// ended too early.
 func (in *instance) untilSwept(ctx context.Context, due *dueHolds) (time.Duration, error) {
 	if err := wait(ctx, time.Until(due.moment)); err != nil {
 		return 0, err
@@ -159,7 +169,7 @@ func (in *instance) untilSwept(ctx context.Context, due *dueHolds) (time.Duratio
 		if err := wait(ctx, sweepPoll); err != nil {
 			return 0, err
 		}
-		// By equality: the ends of the holds that the load takes are other ones.
+		// The holds of the load expire at other moments.
 		err := in.pool.QueryRow(ctx, `SELECT EXISTS (
 			SELECT FROM bookings WHERE status = 'PENDING' AND expires_at = $1)`, due.expiresAt).Scan(&left)
 		if err != nil {
@@ -175,18 +185,8 @@ func (in *instance) untilSwept(ctx context.Context, due *dueHolds) (time.Duratio
 		SELECT count(*) FROM bookings
 		WHERE expires_at = $1 AND show_id BETWEEN $2 AND $3 AND cancel_reason = 'expired' AND cancelled_at >= expires_at`,
 		due.expiresAt, due.firstShow, due.lastShow()).Scan(&ended)
-	if err == nil && ended != expiring {
-		err = fmt.Errorf("of %d holds, %d ended behind their time", expiring, ended)
+	if err == nil && ended != due.count {
+		err = fmt.Errorf("%d of %d holds were cancelled after their expiry", ended, due.count)
 	}
 	return took, err
-}
-
-// wait waits for d; a d that is negative is none.
-func wait(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

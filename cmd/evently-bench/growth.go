@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -14,69 +15,64 @@ const (
 	growthTarget = 1.2
 )
 
-// target is a hall on a service in which single seats are locked, one behind the other.
+// target is a hall in which single seats are locked one after the other.
 type target struct {
-	label  string
-	in     *instance
-	hall   *hall
-	tokens []string
-	next   int
-	took   []time.Duration
+	label string
+	in    *instance
+	hall  *hall
+	users []user
+	next  int
+	took  []time.Duration
 }
 
 func (t *target) lock(ctx context.Context, c *client) error {
-	// Seats far from each other, so that the whole of the show is used.
+	// 7919 is prime and spreads the seats over the show.
 	seat := t.hall.firstSeat + int64(t.next*7919%t.hall.seats)
 	show := t.hall.firstShow + int64(t.next/t.hall.seats)
-	req := post("/api/v1/bookings/lock", t.tokens[t.next%len(t.tokens)], fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, show, seat))
+	req := lockRequest(t.users[t.next%len(t.users)], show, seat)
 	t.next++
 	start := time.Now()
-	err := fixed(req, http.StatusOK)(ctx, c)
+	_, err := c.expect(ctx, req, http.StatusOK)
 	t.took = append(t.took, time.Since(start))
 	return err
 }
 
-// compare locks a seat of each target in turn, over and over, and sets the medians of their times
-// against each other. What disturbs the machine disturbs them alike.
-func (b *bench) compare(ctx context.Context, what string, targets ...*target) ([]result, error) {
-	var slowest, fastest time.Duration
+// sizes locks a seat of each target in turn and compares the slowest target with the fastest.
+func (b *bench) sizes(ctx context.Context, what string, targets ...*target) ([]result, error) {
 	connections := make([]*client, len(targets))
 	for i, t := range targets {
-		connections[i] = &client{addr: t.in.addr}
+		connections[i] = newClient(t.in.addr, i)
 		defer connections[i].close()
 	}
-	locks := growthLocks
-	if b.rounds == 1 {
-		locks /= 10
-	}
-	for range locks {
+	for range b.scaled(growthLocks) {
 		for i, t := range targets {
 			if err := t.lock(ctx, connections[i]); err != nil {
 				return nil, fmt.Errorf("%s: %w", t.label, err)
 			}
 		}
 	}
-	labels := ""
-	for _, t := range targets {
-		m := median(t.took[len(t.took)/10:])
-		b.say("  %s: lock %s", t.label, round(m))
-		if fastest == 0 || m < fastest {
+	var labels []string
+	var slowest, fastest time.Duration
+	for i, t := range targets {
+		m := median(t.took[len(t.took)/10:]) // the first tenth warms up
+		if i == 0 || m < fastest {
 			fastest = m
 		}
 		slowest = max(slowest, m)
-		labels += fmt.Sprintf("%s %s; ", t.label, round(m))
+		labels = append(labels, t.label+" "+short(m))
 	}
+	b.say("  %s", strings.Join(labels, "; "))
 	return []result{{
-		what: what, against: "the fastest size", target: growthTarget, atMost: true,
-		value: labels[:len(labels)-2], measured: round(fastest), ratio: float64(slowest) / float64(fastest), p50: slowest,
+		what: what, value: strings.Join(labels, "; "), yardstick: "the fastest of them: " + short(fastest),
+		ratio: float64(slowest) / float64(fastest), target: growthTarget, atMost: true, p50: slowest,
 	}}, nil
 }
 
-func scenarioSeats(b *bench) *scenario {
-	what := "lock one seat, shows of 1k, 10k, 100k seats"
-	return &scenario{name: "growth-seats", what: what, whole: func(ctx context.Context) (results []result, err error) {
+func showSizesScenario(b *bench) *scenario {
+	s := &scenario{name: "growth-seats", what: "lock one seat in shows of 1k, 10k and 100k seats"}
+	s.whole = func(ctx context.Context) (results []result, err error) {
 		err = b.with(ctx, nil, func(in *instance) error {
-			tokens, err := in.addUsers(ctx, growthUsers)
+			users, err := in.addUsers(ctx, growthUsers)
 			if err != nil {
 				return err
 			}
@@ -86,62 +82,78 @@ func scenarioSeats(b *bench) *scenario {
 				if err != nil {
 					return err
 				}
-				targets = append(targets, &target{label: fmt.Sprintf("%dk", seats/1000), in: in, hall: h, tokens: tokens})
+				targets = append(targets, &target{label: thousands(seats), in: in, hall: h, users: users})
 			}
-			results, err = b.compare(ctx, what, targets...)
+			results, err = b.sizes(ctx, s.what, targets...)
 			return err
 		})
 		return results, err
-	}}
+	}
+	return s
 }
 
-// scenarioBookings lets the books grow under a running service. What is added is analyzed, whereupon
-// its connections plan anew.
-func scenarioBookings(b *bench) *scenario {
-	what := "lock one seat, 10k, 100k, 1M bookings in the books"
-	return &scenario{name: "growth-bookings", what: what, whole: func(ctx context.Context) (results []result, err error) {
+func thousands(n int) string { return fmt.Sprintf("%dk", n/1000) }
+
+// booksScenario adds bookings to the database of a running service, and analyzes them.
+func booksScenario(b *bench) *scenario {
+	s := &scenario{name: "growth-bookings", what: "lock one seat with 10k, 100k and 1M bookings in the database"}
+	s.whole = func(ctx context.Context) (results []result, err error) {
 		var targets []*target
-		defer func() {
-			for _, t := range targets {
-				err = errors.Join(err, t.in.end(context.WithoutCancel(ctx)))
-			}
-		}()
-		for _, bookings := range []int{10_000, 100_000, 1_000_000} {
+		defer func() { err = errors.Join(err, endAll(ctx, targets)) }()
+		for _, bookings := range []int{b.scaled(10_000), b.scaled(100_000), b.scaled(1_000_000)} {
 			in, err := b.stack.serve(ctx)
 			if err != nil {
 				return nil, err
 			}
-			t := &target{label: fmt.Sprintf("%dk", bookings/1000), in: in}
+			t := &target{label: thousands(bookings), in: in}
 			targets = append(targets, t)
-			if t.tokens, err = in.addUsers(ctx, growthUsers); err != nil {
+			if t.users, err = in.addUsers(ctx, growthUsers); err != nil {
 				return nil, err
 			}
 			if t.hall, err = in.addHall(ctx, 1_000, 3); err != nil {
 				return nil, err
 			}
-			c := &client{addr: in.addr}
-			for range 100 {
-				if err := t.lock(ctx, c); err != nil {
-					return nil, err
-				}
+			if err := t.lockFirst(ctx, 100); err != nil {
+				return nil, err
 			}
-			c.close()
 			if err := in.addHistory(ctx, bookings); err != nil {
 				return nil, err
 			}
 		}
-		return b.compare(ctx, what, targets...)
-	}}
+		return b.sizes(ctx, s.what, targets...)
+	}
+	return s
+}
+
+// lockFirst locks n seats before the measurement.
+func (t *target) lockFirst(ctx context.Context, n int) error {
+	c := newClient(t.in.addr, 0)
+	defer c.close()
+	for range n {
+		if err := t.lock(ctx, c); err != nil {
+			return err
+		}
+	}
+	t.took = nil
+	return nil
+}
+
+func endAll(ctx context.Context, targets []*target) (err error) {
+	for _, t := range targets {
+		err = errors.Join(err, t.in.end(context.WithoutCancel(ctx)))
+	}
+	return err
 }
 
 const (
-	readyBound = 300 * time.Millisecond
-	idleBound  = 30 << 20
-	idleAfter  = 5 * time.Second
+	readyBound       = 300 * time.Millisecond
+	idleBound  int64 = 45 << 20
+	idleAfter        = 5 * time.Second
 )
 
-func scenarioStart(b *bench) *scenario {
-	return &scenario{name: "start", what: "start on a migrated database, and then idle", whole: func(ctx context.Context) (results []result, err error) {
+func startScenario(b *bench) *scenario {
+	s := &scenario{name: "start", what: "start on a migrated database, then idle"}
+	s.whole = func(ctx context.Context) (results []result, err error) {
 		err = b.with(ctx, nil, func(in *instance) error {
 			var ready []time.Duration
 			for range 3 * b.rounds {
@@ -156,20 +168,13 @@ func scenarioStart(b *bench) *scenario {
 			if err := wait(ctx, idleAfter); err != nil {
 				return err
 			}
-			idle := in.memory("VmRSS")
-			b.say("  ready in %s; idle %d MB, peak %d MB", round(median(ready)), idle>>20, in.memory("VmHWM")>>20)
 			results = []result{
-				{
-					what: "start on a migrated database", against: "300 ms", target: 1, atMost: true,
-					value: round(median(ready)), measured: round(readyBound), ratio: float64(median(ready)) / float64(readyBound), p50: median(ready),
-				},
-				{
-					what: "memory when idle", against: "30 MB", target: 1, atMost: true,
-					value: fmt.Sprintf("%.1f MB", float64(idle)/(1<<20)), measured: "30 MB", ratio: float64(idle) / idleBound,
-				},
+				within("start on a migrated database", median(ready), readyBound, short),
+				within("memory when idle", in.memory("VmRSS"), idleBound, megabytes),
 			}
 			return nil
 		})
 		return results, err
-	}}
+	}
+	return s
 }

@@ -1,6 +1,5 @@
-// Command evently-bench measures the service against what its stores and net/http can do on the
-// same machine at the same time. Its figures are ratios of runs that alternate: a machine that is
-// slow today is slow for both.
+// Command evently-bench measures the service in production settings against yardsticks on the same
+// machine. Service and yardstick take turns, so that a slow machine is slow for both.
 package main
 
 import (
@@ -18,16 +17,17 @@ import (
 	"time"
 )
 
-// clients is how many use the service at once, unless a scenario says otherwise.
+// clients is the number of concurrent clients unless a scenario has its own.
 const clients = 32
 
 // bench is one run of the command.
 type bench struct {
-	rounds  int
-	lasting time.Duration // of one measurement
-	stack   *stack
-	updates []seatUpdates // of each scenario that has any
-	out     io.Writer
+	rounds   int
+	duration time.Duration // of one measurement
+	quick    bool
+	stack    *stack
+	updates  []seatUpdates
+	out      io.Writer
 }
 
 func main() {
@@ -40,62 +40,102 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, args []string, out, errOut io.Writer) (err error) {
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("evently-bench", flag.ContinueOnError)
 	flags.SetOutput(errOut)
+	b := &bench{out: out}
+	flags.IntVar(&b.rounds, "rounds", 3, "number of rounds, of which the median counts")
+	flags.DurationVar(&b.duration, "duration", 6*time.Second, "duration of one measurement")
+	flags.BoolVar(&b.quick, "quick", false, "one round of a second with little data, to see that everything works")
 	var (
-		pattern = flags.String("run", "", "run only the scenarios that match this `regexp`")
-		quick   = flags.Bool("quick", false, "one short round each: to see that it works, not how fast it is")
-		binary  = flags.String("binary", "bin/evently", "the `program` to measure")
-		report  = flags.String("report", "", "write the results to this Markdown `file`, between its two marks")
-		file    = flags.String("serve-file", "", "serve this `file` on $PORT as the yardstick does, and nothing else")
-		port    = flags.String("port", "", "port of -serve-file")
-		lasting = flags.Duration("t", 6*time.Second, "how long one measurement lasts")
-		pprof   = flags.String("pprof", "", "let the service serve profiles on this `address`")
+		pattern = flags.String("scenario", "", "run only the scenarios that match this `regexp`")
+		list    = flags.Bool("list", false, "list the scenarios")
+		binary  = flags.String("binary", "bin/evently", "the service's `program`")
+		report  = flags.String("report", "", "write the results to this Markdown `file`")
+		pprof   = flags.String("pprof", "", "have the service serve profiles on this `address`")
 		env     = flags.String("env", "", "further `settings` of the service, NAME=value separated by spaces")
-		rounds  = flags.Int("rounds", 3, "how often service and yardstick take turns")
+
+		port   = flags.String("port", "", "`port` of a yardstick server")
+		memory = flags.String("serve-memory", "", "be the yardstick of reads: serve this `file` on -port")
+		bare   = flags.Bool("serve-bare", false, "be the yardstick of bookings: serve the database DATABASE_URL on -port")
 	)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *file != "" {
-		return serveFile(ctx, *port, *file)
+	switch {
+	case *memory != "":
+		return serveMemory(ctx, *port, *memory)
+	case *bare:
+		return serveBare(ctx, *port)
 	}
 	chosen, err := regexp.Compile(*pattern)
 	if err != nil {
 		return err
 	}
-	b := &bench{rounds: *rounds, lasting: *lasting, out: out}
-	if *quick {
-		b.rounds, b.lasting = 1, time.Second
+	if b.quick {
+		b.rounds, b.duration = 1, time.Second
+	}
+	if b.rounds < 1 || b.duration <= 0 {
+		return errors.New("-rounds and -duration must be positive")
+	}
+	var scenarios []*scenario
+	for _, s := range b.scenarios() {
+		if chosen.MatchString(s.name) {
+			scenarios = append(scenarios, s)
+		}
+	}
+	if *list {
+		for _, s := range scenarios {
+			_, _ = fmt.Fprintf(out, "%-16s %s\n", s.name, s.what)
+		}
+		return nil
+	}
+	settings := strings.Fields(*env)
+	if *pprof != "" {
+		settings = append(settings, "PPROF_ADDR="+*pprof)
 	}
 	log := slog.New(slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	if b.stack, err = startStack(ctx, *binary, log); err != nil {
+	return b.runOnStack(ctx, scenarios, *binary, settings, *report, log)
+}
+
+func (b *bench) runOnStack(ctx context.Context, scenarios []*scenario, binary string, settings []string, report string, log *slog.Logger) (err error) {
+	if b.stack, err = startStack(ctx, binary, settings, log); err != nil {
 		return err
-	}
-	b.stack.settings = strings.Fields(*env)
-	if *pprof != "" {
-		b.stack.settings = append(b.stack.settings, "PPROF_ADDR="+*pprof)
 	}
 	defer func() { err = errors.Join(err, b.stack.stop(context.WithoutCancel(ctx))) }()
 
 	var results []result
-	for _, s := range b.scenarios() {
-		if !chosen.MatchString(s.name) || ctx.Err() != nil {
-			continue
+	var failures error
+	for _, s := range scenarios {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		more, err := b.play(ctx, s)
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			b.say("  failed: %v", err)
+			failures = errors.Join(failures, fmt.Errorf("%s: %w", s.name, err))
 		}
 		results = append(results, more...)
 	}
-	table := markdown(results) + updatesMarkdown(b.updates)
-	if _, err := io.WriteString(out, "\n"+table); err != nil {
+	results = append(results, peakMemory(results)...)
+	text := b.conditions() + "\n" + markdown(results) + updatesMarkdown(b.updates)
+	if _, err := io.WriteString(b.out, "\n"+text); err != nil {
 		return err
 	}
-	if *report == "" {
-		return nil
+	if failures != nil || report == "" {
+		return failures
 	}
-	return b.write(ctx, *report, table)
+	return writeReport(report, text)
+}
+
+// scaled returns the size of a data set: n, or a tenth of it for -quick.
+func (b *bench) scaled(n int) int {
+	if b.quick {
+		return n / 10
+	}
+	return n
+}
+
+func (b *bench) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.out, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }

@@ -5,23 +5,25 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// process is a program under test, or the yardstick, on a port of its own.
+// process is the service or a yardstick server, on a free port.
 type process struct {
 	cmd    *exec.Cmd
 	addr   string
 	log    *os.File
 	ended  chan error
-	ready  time.Duration // from the start of the process until it answered
+	ready  time.Duration // from the start of the process to its first response
 	cancel context.CancelFunc
 }
 
@@ -30,11 +32,11 @@ const (
 	readyPoll   = 2 * time.Millisecond
 	stopWithin  = 15 * time.Second
 
-	// portMark stands for the port in the arguments of a program.
-	portMark = "{port}"
+	// portPlaceholder is replaced with the port in the arguments of a program.
+	portPlaceholder = "{port}"
 )
 
-// spawn runs a program that serves on a free port and waits until path answers 200 there.
+// spawn starts a program on a free port and waits until path responds 200.
 func spawn(ctx context.Context, logPath, path string, environ []string, program string, args ...string) (*process, error) {
 	port, err := freePort(ctx)
 	if err != nil {
@@ -47,10 +49,10 @@ func spawn(ctx context.Context, logPath, path string, environ []string, program 
 	p := &process{addr: "127.0.0.1:" + port, log: logFile, ended: make(chan error, 1)}
 	ctx, p.cancel = context.WithCancel(ctx)
 	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], portMark, port)
+		args[i] = strings.ReplaceAll(args[i], portPlaceholder, port)
 	}
-	p.cmd = exec.CommandContext(ctx, program, args...) //nolint:gosec // the caller's own program
-	p.cmd.Env = append(environ, "PORT="+port)
+	p.cmd = exec.CommandContext(ctx, program, args...) //nolint:gosec // our own program
+	p.cmd.Env = append(slices.Clone(environ), "PORT="+port)
 	p.cmd.Stdout, p.cmd.Stderr = logFile, logFile
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopWithin
@@ -70,7 +72,7 @@ func spawn(ctx context.Context, logPath, path string, environ []string, program 
 func (p *process) await(ctx context.Context, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
-	c := &client{addr: p.addr}
+	c := newClient(p.addr, 0)
 	defer c.close()
 	for {
 		if status, _, err := c.do(ctx, get(path, "")); err == nil && status == http.StatusOK {
@@ -78,7 +80,7 @@ func (p *process) await(ctx context.Context, path string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not answer; see %s", p.cmd.Path, p.log.Name())
+			return fmt.Errorf("%s does not respond; see %s", p.cmd.Path, p.log.Name())
 		case err := <-p.ended:
 			p.ended <- err
 			return fmt.Errorf("%s ended: %w; see %s", p.cmd.Path, err, p.log.Name())
@@ -87,19 +89,19 @@ func (p *process) await(ctx context.Context, path string) error {
 	}
 }
 
-// stop ends the process and waits for it.
+// stop terminates the process and waits for its end.
 func (p *process) stop() error {
 	p.cancel()
 	err := <-p.ended
 	p.ended <- err
 	var exit *exec.ExitError
 	if errors.Is(err, context.Canceled) || errors.As(err, &exit) && exit.ExitCode() < 0 {
-		err = nil // it was we who asked it to
+		err = nil // ended by our signal
 	}
 	return errors.Join(err, p.log.Close())
 }
 
-// memory gives a field of the process's memory in bytes: VmRSS is now, VmHWM the most ever.
+// memory returns a field of the memory statistics in bytes: VmRSS is the current size, VmHWM the peak.
 func (p *process) memory(field string) int64 {
 	status, err := os.ReadFile(p.proc("status"))
 	if err != nil {
@@ -116,16 +118,16 @@ func (p *process) memory(field string) int64 {
 	return 0
 }
 
-// clockTick is the unit of times in /proc on every Linux that Go runs on.
+// clockTick is the unit of times in /proc on Linux.
 const clockTick = 10 * time.Millisecond
 
-// cpu gives the processor time that the process has used.
+// cpu returns the processor time used so far.
 func (p *process) cpu() time.Duration {
 	stat, err := os.ReadFile(p.proc("stat"))
 	if err != nil {
 		return 0
 	}
-	// The name, in parentheses, may hold anything; utime and stime are 12 and 13 fields behind it.
+	// The name in parentheses may have spaces; utime and stime are fields 12 and 13 after it.
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	if len(fields) < 13 {
 		return 0
@@ -143,4 +145,13 @@ func (p *process) cpu() time.Duration {
 
 func (p *process) proc(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), name)
+}
+
+func freePort(ctx context.Context) (string, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, errors.Join(err, l.Close())
 }

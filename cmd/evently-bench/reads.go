@@ -2,136 +2,152 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
-	"slices"
-	"sync"
 	"time"
 )
 
 const (
-	changesASecond = 200
-	changers       = 8
-	// settle is how long the yardstick runs before it is measured.
-	settle = 300 * time.Millisecond
+	changesPerSecond = 200
+	changers         = 8
 )
 
-// scenarioChangingMap reads a seat map while it changes all the time. The yardstick has the
-// processors for itself: that the changes cost something, too, is part of the figure.
-func scenarioChangingMap(b *bench) *scenario {
-	var buyers *buyers
-	var body []byte
-	var path string
+// changingMapScenario reads a seat map that changes all the time. The changes are part of the figure: the
+// yardstick has the processors to itself.
+func changingMapScenario(b *bench) *scenario {
 	return &scenario{
-		name: "map-changing", what: "GET /shows/{id}/seats, 2,000 seats, gzip, 200 locks/s change it",
-		against: "net/http, those bytes from memory", unit: "requests/s", target: 0.60, requests: 1, sliced: true,
-		prepare: func(ctx context.Context, in *instance) (err error) {
-			if buyers, err = in.addBuyers(ctx, 1); err != nil {
-				return err
+		name: "map-changing", what: "GET /shows/{id}/seats, 2,000 seats, gzip, 200 changes/s",
+		against: "net/http, the same bytes from memory", unit: "requests/s", target: 0.40, requests: 1, sliced: true,
+		prepare: func(ctx context.Context, in *instance) (service, yardstick measurement, err error) {
+			users, err := in.addUsers(ctx, bookingUsers)
+			if err != nil {
+				return nil, nil, err
 			}
-			path = fmt.Sprintf("/api/v1/shows/%d/seats", buyers.hall.firstShow)
-			body, err = in.fetch(ctx, path)
-			return err
+			buyers, err := in.addBuyers(ctx, users, 1)
+			if err != nil {
+				return nil, nil, err
+			}
+			path := fmt.Sprintf("/api/v1/shows/%d/seats", buyers.hall.firstShow)
+			memory, err := in.fromMemory(ctx, path)
+			if err != nil {
+				return nil, nil, err
+			}
+			read := expectOK(get(path, ""))
+			service = func(ctx context.Context, duration time.Duration) (*load, error) {
+				changes := in.startLoad(ctx, changers, changers*time.Second*2/changesPerSecond, buyers.lockAndCancel)
+				l := drive(ctx, in.addr, clients, duration, read)
+				changed := changes()
+				b.say("  %.0f changes/s at the same time", 2*changed.rate())
+				return l, changed.check()
+			}
+			return service, measured(memory, expectOK(get("/", ""))), nil
 		},
-		measure: func(ctx context.Context, in *instance) (*load, error) {
-			stop, cancel := context.WithCancel(ctx)
-			var group sync.WaitGroup
-			var changes *load
-			group.Go(func() {
-				changes = drive(stop, in.addr, changers, time.Hour, changers*time.Second/changesASecond, func(int) operation {
-					return buyers.change
-				})
-			})
-			l := drive(ctx, in.addr, clients, b.lasting, 0, func(int) operation {
-				return fixed(get(path, ""), http.StatusOK)
-			})
-			cancel()
-			group.Wait()
-			b.say("  beside it: %.0f changes/s", 2*changes.rate())
-			return l, changes.check()
-		},
-		yardstick: func(ctx context.Context, _ *instance, _ int) (float64, error) { return b.fromMemory(ctx, body) },
 	}
 }
 
-// change locks two seats and gives them back at once, so that the show never sells out.
-func (b *buyers) change(ctx context.Context, c *client) error {
-	n := b.next.Add(1) - 1
-	token := b.tokens[n%int64(len(b.tokens))]
-	seat := b.hall.firstSeat + n%bookingsAShow*2
-	status, body, err := c.do(ctx, post("/api/v1/bookings/lock", token,
-		fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d,%d]}`, b.hall.firstShow, seat, seat+1)))
-	if err != nil || status != http.StatusOK {
-		return fmt.Errorf("lock: status %d: %.200s: %w", status, body, err)
+// startLoad runs op in the background until the returned function is called.
+func (in *instance) startLoad(ctx context.Context, clients int, interval time.Duration, op operation) (stop func() *load) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan *load, 1)
+	go func() {
+		done <- driveEach(ctx, in.addr, clients, time.Hour, interval, func(int) operation { return op })
+	}()
+	return func() *load {
+		cancel()
+		return <-done
 	}
-	return fixed(post(fmt.Sprintf("/api/v1/bookings/%d/cancel", number(body, "booking_id")), token, "{}"), http.StatusOK)(ctx, c)
 }
 
-func scenarioLargeMap(b *bench) *scenario {
-	s := b.reading("map-large", "GET /shows/{id}/seats, 20,000 seats, gzip, no changes", 0.80,
-		func(ctx context.Context, in *instance) (string, error) {
+// lockAndCancel changes the map of the first show twice.
+func (b *buyers) lockAndCancel(ctx context.Context, c *client) error {
+	o := b.orderIn(0, b.orders.Add(1)-1)
+	booking, err := eventlyAPI.hold(ctx, c, o)
+	if err != nil {
+		return err
+	}
+	_, err = c.expect(ctx, postOnce(fmt.Sprintf("/api/v1/bookings/%d/cancel", booking), o.user.token, "{}"), http.StatusOK)
+	return err
+}
+
+func largeMapScenario() *scenario {
+	return readScenario("map-large", "GET /shows/{id}/seats, 20,000 seats, gzip, no changes", 0.50,
+		func(ctx context.Context, in *instance) (path string, err error) {
 			h, err := in.addHall(ctx, 20_000, 1)
 			if err != nil {
 				return "", err
 			}
 			return fmt.Sprintf("/api/v1/shows/%d/seats", h.firstShow), nil
 		})
-	s.memory = memoryBoundMaps
-	return s
 }
 
-func scenarioShows(b *bench) *scenario {
-	return b.reading("shows", "GET /shows, 1,000 shows of 2,000 seats", 0.60,
-		func(ctx context.Context, in *instance) (string, error) {
-			_, err := in.addHall(ctx, 2_000, 1_000)
+func showsScenario() *scenario {
+	return readScenario("shows", "GET /shows, 1,000 shows of 2,000 seats", 0.60,
+		func(ctx context.Context, in *instance) (path string, err error) {
+			_, err = in.addHall(ctx, 2_000, 1_000)
 			return "/api/v1/shows", err
 		})
 }
 
-// reading is a scenario of one GET that nothing changes.
-func (b *bench) reading(name, what string, target float64, seed func(ctx context.Context, in *instance) (path string, err error)) *scenario {
-	var path string
-	var body []byte
+// readScenario is a scenario of one GET whose response does not change.
+func readScenario(name, what string, target float64, seed func(ctx context.Context, in *instance) (path string, err error)) *scenario {
 	return &scenario{
-		name: name, what: what, against: "net/http, those bytes from memory",
+		name: name, what: what, against: "net/http, the same bytes from memory",
 		unit: "requests/s", target: target, requests: 1, sliced: true,
-		prepare: func(ctx context.Context, in *instance) (err error) {
-			if path, err = seed(ctx, in); err != nil {
-				return err
+		prepare: func(ctx context.Context, in *instance) (service, yardstick measurement, err error) {
+			path, err := seed(ctx, in)
+			if err != nil {
+				return nil, nil, err
 			}
-			body, err = in.fetch(ctx, path)
-			return err
+			memory, err := in.fromMemory(ctx, path)
+			if err != nil {
+				return nil, nil, err
+			}
+			return measured(in.process, expectOK(get(path, ""))),
+				measured(memory, expectOK(get("/", ""))), nil
 		},
-		measure: func(ctx context.Context, in *instance) (*load, error) {
-			return drive(ctx, in.addr, clients, b.lasting, 0, func(int) operation {
-				return fixed(get(path, ""), http.StatusOK)
-			}), nil
-		},
-		yardstick: func(ctx context.Context, _ *instance, _ int) (float64, error) { return b.fromMemory(ctx, body) },
 	}
 }
 
-// fetch gives the bytes that the service answers with.
-func (in *instance) fetch(ctx context.Context, path string) ([]byte, error) {
-	c := &client{addr: in.addr}
-	defer c.close()
-	status, body, err := c.do(ctx, get(path, ""))
-	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("%s: status %d", path, status)
+const hammerers = 50
+
+var errNoLogins = errors.New("no login succeeded")
+
+// loginScenario compares bookings during a flood of logins with bookings alone.
+func loginScenario(b *bench) *scenario {
+	return &scenario{
+		name: "login", what: "whole bookings, 32 clients, while 50 clients log in",
+		against: "the same without logins", unit: "bookings/s", target: 0.50, requests: 3,
+		prepare: func(ctx context.Context, in *instance) (service, yardstick measurement, err error) {
+			users, err := in.addUsers(ctx, bookingUsers)
+			if err != nil {
+				return nil, nil, err
+			}
+			buyers, err := in.addBuyers(ctx, users, bookingShows)
+			if err != nil {
+				return nil, nil, err
+			}
+			book := buyers.book(eventlyAPI)
+			service = func(ctx context.Context, duration time.Duration) (*load, error) {
+				logins := in.startLoad(ctx, hammerers, 0, logIn)
+				l := drive(ctx, in.addr, clients, duration, book)
+				loggedIn := logins()
+				b.say("  %.0f responses to logins/s at the same time", loggedIn.rate())
+				if loggedIn.ops == 0 {
+					return l, errors.Join(errNoLogins, loggedIn.failure)
+				}
+				return l, nil
+			}
+			return service, measured(in.process, book), nil
+		},
 	}
-	return slices.Clone(body), err
 }
 
-func (b *bench) fromMemory(ctx context.Context, body []byte) (rate float64, err error) {
-	p, err := b.stack.memoryServer(ctx, body)
-	if err != nil {
-		return 0, err
+// logIn accepts that the service refuses logins while too many are waiting.
+func logIn(ctx context.Context, c *client) error {
+	status, body, err := c.do(ctx, post("/api/v1/auth/login", "", fmt.Sprintf(`{"email":%q,"password":%q}`, adminEmail, adminPassword)))
+	if err == nil && status != http.StatusOK && status != http.StatusServiceUnavailable {
+		err = fmt.Errorf("login: status %d: %.200s", status, body)
 	}
-	ask := func(int) operation { return fixed(get("/", ""), http.StatusOK) }
-	drive(ctx, p.addr, clients, settle, 0, ask) // it has just started
-	l := drive(ctx, p.addr, clients, b.lasting, 0, ask)
-	if err := p.stop(); err != nil {
-		return 0, err
-	}
-	return l.rate(), l.check()
+	return err
 }

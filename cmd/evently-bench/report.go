@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -10,63 +8,98 @@ import (
 	"time"
 )
 
-// markdown gives the results as one table.
+// markdown returns the results as a table, and how many targets were met.
 func markdown(results []result) string {
 	var b strings.Builder
-	b.WriteString("| scenario | measured | yardstick | ratio | target | met | p50 | p95 | p99 | CPU per request | peak memory |\n")
+	b.WriteString("| scenario | service | yardstick | ratio | target | met | p50 | p95 | p99 | CPU per request | peak memory |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
+	met := 0
 	for _, r := range results {
-		bound, met := "≥", "yes"
-		if r.atMost {
-			bound = "≤"
+		verdict := "**missed**"
+		if r.met() {
+			verdict = "met"
+			met++
 		}
-		if !r.met() {
-			met = "**no**"
+		ratio, target := fmt.Sprintf("%.2f", r.ratio), fmt.Sprintf("≥ %.2f", r.target)
+		switch {
+		case r.limit != "":
+			ratio, target = "", "≤ "+r.limit
+		case r.atMost:
+			target = fmt.Sprintf("≤ %.2f", r.target)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s: %s | %.2f | %s %.2f | %s | %s | %s | %s | %s | %s |\n",
-			r.what, r.value, r.against, r.measured, r.ratio, bound, r.target, met,
-			cell(r.p50), cell(r.p95), cell(r.p99), cell(r.cpu), megabytes(r.peak))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n",
+			r.what, r.value, r.yardstick, ratio, target, verdict,
+			optional(r.p50, short), optional(r.p95, short), optional(r.p99, short), optional(r.cpu, short), optional(r.peak, megabytes))
 	}
+	fmt.Fprintf(&b, "\n%d of %d targets met.\n", met, len(results))
 	return b.String()
 }
 
-func cell(d time.Duration) string {
-	if d == 0 {
+// optional returns the text of a value, or "" for 0.
+func optional[T ~int64](value T, text func(T) string) string {
+	if value == 0 {
 		return ""
 	}
-	return round(d)
+	return text(value)
 }
 
-func megabytes(n int64) string {
-	if n == 0 {
-		return ""
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/(1<<20)) }
+
+// short returns d with three or four digits.
+func short(d time.Duration) string {
+	switch {
+	case d >= time.Second:
+		return d.Round(10 * time.Millisecond).String()
+	case d >= 10*time.Millisecond:
+		return d.Round(100 * time.Microsecond).String()
+	default:
+		return d.Round(time.Microsecond).String()
 	}
-	return fmt.Sprintf("%d MB", n>>20)
 }
 
-// The results stand between these lines of the report; the rest of it is written by hand.
+// The results are written between these lines of the report.
 const (
 	reportBegin = "<!-- results: written by make bench -->\n"
 	reportEnd   = "<!-- end of results -->\n"
 )
 
-// write puts table, and what it was measured on, into the file.
-func (b *bench) write(ctx context.Context, file, table string) error {
+// writeReport replaces the results in the file.
+func writeReport(file, results string) error {
 	old, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	head, rest, found := strings.Cut(string(old), reportBegin)
-	_, tail, ended := strings.Cut(rest, reportEnd)
-	if !found || !ended {
-		return errors.New(file + " has no marks around its results")
+	text, err := withResults(string(old), results)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
-	text := head + reportBegin + b.machine(ctx) + "\n" + table + reportEnd + tail
 	return os.WriteFile(file, []byte(text), 0o644) //nolint:gosec // documentation
 }
 
-// machine tells what was measured, and on what.
-func (b *bench) machine(context.Context) string {
+func withResults(report, results string) (string, error) {
+	head, rest, found := strings.Cut(report, reportBegin)
+	_, tail, ended := strings.Cut(rest, reportEnd)
+	if !found || !ended {
+		return "", fmt.Errorf("the lines %q and %q are missing", reportBegin, reportEnd)
+	}
+	return head + reportBegin + results + reportEnd + tail, nil
+}
+
+// conditions describes the machine and the settings.
+func (b *bench) conditions() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "Measured %s on %s; %s/%s, %s; PostgreSQL %s with fsync and synchronous_commit on; Redis %s. "+
+		"Medians of %d rounds of %s.\n\nSettings of the service that are not the defaults:",
+		time.Now().UTC().Format(time.DateOnly), machine(), runtime.GOOS, runtime.GOARCH, runtime.Version(),
+		b.stack.PostgresVersion, b.stack.RedisVersion, b.rounds, b.duration)
+	for _, setting := range b.stack.settings() {
+		fmt.Fprintf(&text, " `%s`", setting)
+	}
+	return text.String() + "\n"
+}
+
+// machine describes processors and memory.
+func machine() string {
 	model, memory := "unknown processor", ""
 	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, found := strings.Cut(string(info), "model name\t: "); found {
@@ -74,14 +107,10 @@ func (b *bench) machine(context.Context) string {
 		}
 	}
 	if info, err := os.ReadFile("/proc/meminfo"); err == nil {
-		if fields := strings.Fields(string(info)); len(fields) > 1 {
-			var kb int
-			if _, err := fmt.Sscan(fields[1], &kb); err == nil {
-				memory = fmt.Sprintf(", %d GB", kb>>20)
-			}
+		var kb int
+		if _, err := fmt.Sscanf(string(info), "MemTotal: %d kB", &kb); err == nil {
+			memory = fmt.Sprintf(", %d GB", kb>>20)
 		}
 	}
-	return fmt.Sprintf("%s, %d processors (%s)%s; %s/%s, %s; PostgreSQL %s with fsync and synchronous_commit on; Redis %s. "+
-		"Medians of %d rounds of %s.\n", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), model, memory,
-		runtime.GOOS, runtime.GOARCH, runtime.Version(), b.stack.PostgresVersion, b.stack.RedisVersion, b.rounds, b.lasting)
+	return fmt.Sprintf("%d processors (%s)%s", runtime.NumCPU(), model, memory)
 }

@@ -7,172 +7,215 @@ import (
 	"time"
 )
 
-// scenario is something that the service does, against a yardstick for it.
+// scenario is something that the service does, and its target.
 type scenario struct {
-	name, what, against string
-	unit                string
-	target              float64
-	requests            int   // of one operation
-	memory              int64 // the most it may take, in bytes; 0 is memoryBound
-	settings            []string
-	sliced              bool // service and yardstick take turns within a round, too
-	prepare             func(ctx context.Context, in *instance) error
-	measure             func(ctx context.Context, in *instance) (*load, error)
-	yardstick           func(ctx context.Context, in *instance, round int) (float64, error)
-	// whole replaces the turns above, for what is not a rate.
+	name, what string
+	against    string // the yardstick
+	unit       string
+	target     float64 // least ratio of the service to the yardstick
+	requests   int     // per operation of the service
+	// sliced scenarios alternate every second within a round, too.
+	sliced bool
+	// prepare creates the data and returns what is measured in turns.
+	prepare func(ctx context.Context, in *instance) (service, yardstick measurement, err error)
+	// whole replaces the turns in scenarios that do not compare two rates.
 	whole func(ctx context.Context) ([]result, error)
 }
 
+// measurement runs load for a duration.
+type measurement func(ctx context.Context, duration time.Duration) (*load, error)
+
 const (
-	memoryBound     = 80 << 20
-	memoryBoundMaps = 120 << 20
-	warmUp          = time.Second
+	warmUp = time.Second
+	slice  = time.Second
 )
 
-// result is one line of the table.
+// result is one line of the report.
 type result struct {
-	what, against   string
-	value, measured string // of the service and of the yardstick, with their units
-	ratio           float64
-	target          float64
-	atMost          bool // the target is an upper bound
-	p50, p95, p99   time.Duration
-	cpu             time.Duration // per request
-	peak, bound     int64         // of memory, in bytes
+	scenario, what string
+	value          string // of the service, with its unit
+	yardstick      string // with its value and unit; empty if the target is an absolute limit
+	limit          string // the absolute limit
+	ratio, target  float64
+	atMost         bool // target is an upper bound
+	p50, p95, p99  time.Duration
+	cpu            time.Duration // per request
+	peak           int64         // resident memory in bytes
 }
 
-// met reports whether the target, and the bound of memory, was kept to.
 func (r result) met() bool {
-	within := r.ratio >= r.target
 	if r.atMost {
-		within = r.ratio <= r.target
+		return r.ratio <= r.target
 	}
-	return within && (r.bound == 0 || r.peak <= r.bound)
+	return r.ratio >= r.target
+}
+
+// within returns the result for a value with an absolute upper limit.
+func within[T ~int64](what string, value, limit T, text func(T) string) result {
+	return result{
+		what: what, value: text(value), limit: text(limit),
+		ratio: float64(value) / float64(limit), target: 1, atMost: true,
+	}
+}
+
+const peakBound int64 = 110 << 20
+
+// peakMemory returns a result for the highest peak of results, if any has one.
+func peakMemory(results []result) []result {
+	var highest result
+	for _, r := range results {
+		if r.peak > highest.peak {
+			highest = r
+		}
+	}
+	if highest.peak == 0 {
+		return nil
+	}
+	return []result{within("peak memory, highest in `"+highest.scenario+"`", highest.peak, peakBound, megabytes)}
 }
 
 func (b *bench) scenarios() []*scenario {
 	return []*scenario{
-		scenarioBooking(b),
-		scenarioFight(b),
-		scenarioChangingMap(b),
-		scenarioLargeMap(b),
-		scenarioShows(b),
-		scenarioCreateShow(b),
-		scenarioExpire(b),
-		scenarioAnalytics(b),
-		scenarioLogin(b),
-		scenarioSeats(b),
-		scenarioBookings(b),
-		scenarioFresh(b),
-		scenarioStart(b),
+		bookingScenario(),
+		fightScenario(),
+		changingMapScenario(b),
+		largeMapScenario(),
+		showsScenario(),
+		createShowScenario(b),
+		expireScenario(b),
+		analyticsScenario(b),
+		loginScenario(b),
+		showSizesScenario(b),
+		booksScenario(b),
+		freshPlansScenario(b),
+		startScenario(b),
 	}
 }
 
-// play runs a scenario and tells how each turn went.
+// play runs one scenario.
 func (b *bench) play(ctx context.Context, s *scenario) ([]result, error) {
 	b.say("%s: %s", s.name, s.what)
-	whole := s.whole
-	if whole == nil {
-		whole = func(ctx context.Context) ([]result, error) {
-			var r result
-			err := b.with(ctx, s.settings, func(in *instance) (err error) {
-				r, err = b.turns(ctx, s, in)
-				return err
-			})
-			return []result{r}, err
-		}
-	}
 	b.stack.updates = seatUpdates{scenario: s.name}
-	results, err := whole(ctx)
-	if u := b.stack.updates; err == nil && u.all > 0 {
-		b.say("  %d updates of show_seats, %.3f of them HOT", u.all, u.ratio())
+	results, err := b.results(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	for i := range results {
+		results[i].scenario = s.name
+	}
+	if u := b.stack.updates; u.all > 0 {
 		b.updates = append(b.updates, u)
 	}
+	return results, nil
+}
+
+func (b *bench) results(ctx context.Context, s *scenario) (results []result, err error) {
+	if s.whole != nil {
+		return s.whole(ctx)
+	}
+	err = b.with(ctx, nil, func(in *instance) error {
+		r, err := b.compare(ctx, s, in)
+		results = []result{r}
+		return err
+	})
 	return results, err
 }
 
-// with runs fn on a service with settings, and audits what it leaves.
+// with runs fn on an instance of the service, and audits the database afterwards.
 func (b *bench) with(ctx context.Context, settings []string, fn func(in *instance) error) (err error) {
 	in, err := b.stack.serve(ctx, settings...)
 	if err != nil {
 		return err
 	}
-	if err = fn(in); err == nil {
-		b.say("  auditing")
-	}
-	return errors.Join(err, in.end(context.WithoutCancel(ctx)))
+	return errors.Join(fn(in), in.end(context.WithoutCancel(ctx)))
 }
 
-// turns lets the service and the yardstick take turns.
-func (b *bench) turns(ctx context.Context, s *scenario, in *instance) (result, error) {
-	if err := s.prepare(ctx, in); err != nil {
+// compare measures the service and the yardstick in turns.
+func (b *bench) compare(ctx context.Context, s *scenario, in *instance) (result, error) {
+	service, yardstick, err := s.prepare(ctx, in)
+	if err != nil {
 		return result{}, fmt.Errorf("prepare: %w", err)
 	}
-	var rates, yards, ratios []float64
-	var p50, p95, p99, cpu []time.Duration
-	long := b.lasting
-	b.lasting = warmUp
-	_, err := s.measure(ctx, in)
-	b.lasting = long
-	if err != nil {
-		return result{}, err
+	for _, m := range []measurement{service, yardstick} {
+		if _, err := m(ctx, warmUp); err != nil {
+			return result{}, fmt.Errorf("warm up: %w", err)
+		}
 	}
-	for round := range b.rounds {
-		l, yard, spent, err := b.round(ctx, s, in, round)
+	var rounds []round
+	for i := range b.rounds {
+		r, err := b.round(ctx, s.sliced, in, service, yardstick)
 		if err != nil {
 			return result{}, err
 		}
-		rates, yards, ratios = append(rates, l.rate()), append(yards, yard), append(ratios, l.rate()/yard)
-		p50, p95, p99 = append(p50, l.percentile(0.50)), append(p95, l.percentile(0.95)), append(p99, l.percentile(0.99))
-		cpu = append(cpu, spent/time.Duration(l.ops*s.requests))
-		b.say("  round %d: %.0f %s, yardstick %.0f, ratio %.2f", round+1, l.rate(), s.unit, yard, l.rate()/yard)
+		b.say("  round %d: %.0f %s, yardstick %.0f, ratio %.2f", i+1, r.service.rate(), s.unit, r.yardstick.rate(), r.ratio())
+		rounds = append(rounds, r)
 	}
-	bound := s.memory
-	if bound == 0 {
-		bound = memoryBound
-	}
-	return result{
-		what: s.what, against: s.against, target: s.target,
-		value: fmt.Sprintf("%.0f %s", median(rates), s.unit), measured: fmt.Sprintf("%.0f/s", median(yards)),
-		ratio: median(ratios),
-		p50:   median(p50), p95: median(p95), p99: median(p99),
-		cpu: median(cpu), peak: in.memory("VmHWM"), bound: bound,
-	}, nil
+	return s.summary(rounds, in.memory("VmHWM")), nil
 }
 
-// slice is how long a turn lasts where there are several in a round. This machine is another one from
-// one second to the next: what is compared should be as close together as it can be.
-const slice = time.Second
+// round is one measurement of the service and one of the yardstick.
+type round struct {
+	service, yardstick *load
+	cpu                time.Duration // of the service
+}
 
-// round lets service and yardstick be measured once each for as long as b says, in slices if that can be.
-func (b *bench) round(ctx context.Context, s *scenario, in *instance, round int) (total *load, yard float64, spent time.Duration, err error) {
+func (r round) ratio() float64 { return r.service.rate() / r.yardstick.rate() }
+
+func (b *bench) round(ctx context.Context, sliced bool, in *instance, service, yardstick measurement) (round, error) {
 	slices := 1
-	if s.sliced {
-		slices = max(1, int(b.lasting/slice))
+	if sliced {
+		slices = max(1, int(b.duration/slice))
 	}
-	defer func(long time.Duration) { b.lasting = long }(b.lasting)
-	b.lasting /= time.Duration(slices)
-	total = &load{}
+	duration := b.duration / time.Duration(slices)
+	r := round{service: &load{}, yardstick: &load{}}
 	for range slices {
 		before := in.cpu()
-		l, err := s.measure(ctx, in)
+		ours, err := service(ctx, duration)
 		if err == nil {
-			err = l.check()
+			err = ours.check()
 		}
 		if err != nil {
-			return nil, 0, 0, err
+			return round{}, err
 		}
-		spent += in.cpu() - before
-		total.add(l)
-		y, err := s.yardstick(ctx, in, round)
+		r.cpu += in.cpu() - before
+		theirs, err := yardstick(ctx, duration)
+		if err == nil {
+			err = theirs.check()
+		}
 		if err != nil {
-			return nil, 0, 0, fmt.Errorf("yardstick: %w", err)
+			return round{}, fmt.Errorf("yardstick: %w", err)
 		}
-		yard += y / float64(slices)
+		r.service.add(ours)
+		r.yardstick.add(theirs)
 	}
-	return total, yard, spent, nil
+	return r, nil
 }
 
-func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.out, time.Now().Format("15:04:05 ")+format+"\n", args...)
+// summary returns the medians of the rounds.
+func (s *scenario) summary(rounds []round, peak int64) result {
+	service := func(r round) *load { return r.service }
+	yardstick := func(r round) *load { return r.yardstick }
+	return result{
+		what:      s.what,
+		value:     fmt.Sprintf("%.0f %s", medianOf(rounds, func(r round) float64 { return r.service.rate() }), s.unit) + lockTimes(rounds, service),
+		yardstick: fmt.Sprintf("%s: %.0f/s", s.against, medianOf(rounds, func(r round) float64 { return r.yardstick.rate() })) + lockTimes(rounds, yardstick),
+		ratio:     medianOf(rounds, round.ratio),
+		target:    s.target,
+		p50:       medianOf(rounds, func(r round) time.Duration { return percentile(r.service.latencies, 0.50) }),
+		p95:       medianOf(rounds, func(r round) time.Duration { return percentile(r.service.latencies, 0.95) }),
+		p99:       medianOf(rounds, func(r round) time.Duration { return percentile(r.service.latencies, 0.99) }),
+		cpu:       medianOf(rounds, func(r round) time.Duration { return r.cpu / time.Duration(r.service.ops*s.requests) }),
+		peak:      peak,
+	}
+}
+
+// lockTimes returns the latencies of the lock within a booking as text, or "" in other scenarios.
+func lockTimes(rounds []round, side func(round) *load) string {
+	if len(side(rounds[0]).locks) == 0 {
+		return ""
+	}
+	p := func(share float64) string {
+		return short(medianOf(rounds, func(r round) time.Duration { return percentile(side(r).locks, share) }))
+	}
+	return fmt.Sprintf(", lock p50 %s, p99 %s", p(0.50), p(0.99))
 }

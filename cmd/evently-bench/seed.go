@@ -9,7 +9,7 @@ import (
 	"evently/internal/domain"
 )
 
-// hall is a venue with its shows. The ids of its seats, and those of its shows, follow each other.
+// hall is a venue with its shows. The ids of its seats are consecutive, and those of its shows.
 type hall struct {
 	venue     int64
 	firstShow int64
@@ -19,10 +19,12 @@ type hall struct {
 	event     int64
 }
 
+// seatPrice is the price of every seat; the statements below have it as a literal.
+const seatPrice = 450
+
 func (h *hall) lastShow() int64 { return h.firstShow + int64(h.shows) - 1 }
 
-// bulk runs statements without checking foreign keys, which the rows keep by construction: a
-// million rows would otherwise take minutes.
+// bulk runs fn in a transaction that does not check foreign keys, which saves minutes.
 func (in *instance) bulk(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, in.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
@@ -32,16 +34,17 @@ func (in *instance) bulk(ctx context.Context, fn func(tx pgx.Tx) error) error {
 	})
 }
 
-// addHall makes a venue of seats and shows in it, one every three hours from tomorrow on.
+// addHall creates a venue with shows, one every three hours from tomorrow.
 func (in *instance) addHall(ctx context.Context, seats, shows int) (*hall, error) {
 	h := &hall{seats: seats, shows: shows}
 	err := in.bulk(ctx, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
 			WITH venue AS (
-				INSERT INTO venues (venue_name, address) VALUES ('Hall of ' || $1::int, '1 Bench Street')
+				INSERT INTO venues (venue_name, name_folded, address)
+				VALUES ('Hall of ' || $1::int, 'hall of ' || $1::int, '1 Bench Street')
 				RETURNING venue_id
 			), event AS (
-				INSERT INTO events (title) VALUES ('Event') RETURNING event_id
+				INSERT INTO events (title, title_folded) VALUES ('Event', 'event') RETURNING event_id
 			)
 			SELECT venue_id, event_id FROM venue, event`, seats).Scan(&h.venue, &h.event)
 		if err != nil {
@@ -66,6 +69,7 @@ func (in *instance) addHall(ctx context.Context, seats, shows int) (*hall, error
 	return h, in.vacuum(ctx, "shows, show_seats, seats, venues, events")
 }
 
+// fill creates the shows.
 func (h *hall) fill(ctx context.Context, tx pgx.Tx) error {
 	if h.shows == 0 {
 		return nil
@@ -88,30 +92,39 @@ func (h *hall) fill(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// addUsers makes users and gives the access token of each.
-func (in *instance) addUsers(ctx context.Context, n int) (tokens []string, err error) {
+// user is a user with an access token.
+type user struct {
+	id    int64
+	token string
+}
+
+// addUsers creates users. It can be called once for an instance.
+func (in *instance) addUsers(ctx context.Context, n int) (users []user, err error) {
 	var first int64
 	err = in.pool.QueryRow(ctx, `
 		WITH added AS (
-			INSERT INTO users (email, password_hash)
-			SELECT 'user' || i || '@bench.example', '!' FROM generate_series(1, $1::int) AS i
+			INSERT INTO users (email, email_key, password_hash)
+			SELECT 'user' || i || '@bench.example', 'user' || i || '@bench.example', '!' FROM generate_series(1, $1::int) AS i
 			RETURNING user_id
 		)
 		SELECT min(user_id) FROM added`, n).Scan(&first)
 	if err != nil {
 		return nil, err
 	}
-	tokens = make([]string, n)
-	for i := range tokens {
-		if tokens[i], err = in.stack.token(first+int64(i), domain.RoleUser); err != nil {
+	users = make([]user, n)
+	for i := range users {
+		id := first + int64(i)
+		token, err := in.stack.token(id, domain.RoleUser)
+		if err != nil {
 			return nil, err
 		}
+		users[i] = user{id, token}
 	}
-	return tokens, in.vacuum(ctx, "users")
+	return users, in.vacuum(ctx, "users")
 }
 
-// addHistory makes bookings of one seat each, spread over the last 30 days and over shows of
-// 10,000 seats: three in five confirmed and paid, the others cancelled.
+// addHistory creates bookings of one seat each in the last 30 days: three in five are confirmed and paid, the
+// others cancelled.
 func (in *instance) addHistory(ctx context.Context, bookings int) error {
 	h, err := in.addHall(ctx, min(10_000, bookings), max(1, bookings/10_000))
 	if err != nil {
@@ -120,7 +133,7 @@ func (in *instance) addHistory(ctx context.Context, bookings int) error {
 	return in.addBookings(ctx, h, bookings, `CASE WHEN i % 5 < 3 THEN 'CONFIRMED' ELSE 'CANCELLED' END`, `now() + interval '1 hour'`)
 }
 
-// addBookings gives the seats of h, one show behind the other, one booking each.
+// addBookings creates a booking for each of the first seats of h. status and expires are SQL.
 func (in *instance) addBookings(ctx context.Context, h *hall, bookings int, status, expires string) error {
 	err := in.bulk(ctx, func(tx pgx.Tx) error {
 		for _, sql := range []string{
@@ -139,8 +152,9 @@ func (in *instance) addBookings(ctx context.Context, h *hall, bookings int, stat
 			       CASE WHEN status = 'CONFIRMED' THEN now() END, CASE WHEN status = 'CANCELLED' THEN now() END
 			FROM new ORDER BY booking_id`, bookings+1, expires),
 			`INSERT INTO booking_seats (booking_id, seat_id, price) SELECT booking_id, seat_id, 450 FROM new`,
-			`INSERT INTO payments (booking_id, transaction_id, amount, status)
-			SELECT booking_id, 'bench' || i, 450, 'succeeded' FROM new WHERE status = 'CONFIRMED'`,
+			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			SELECT booking_id, 'bench' || booking_id, 'bench' || booking_id, 450, 'succeeded', now()
+			FROM new WHERE status = 'CONFIRMED'`,
 			`UPDATE show_seats
 			SET status = CASE new.status WHEN 'CONFIRMED' THEN 'BOOKED' ELSE 'LOCKED' END::seat_status,
 			    booking_id = new.booking_id, locked_at = now()

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,24 +25,31 @@ const (
 	jwtSecret     = "the benchmark signs its access tokens with this"
 	adminEmail    = "admin@bench.example"
 	adminPassword = "the password of the bench"
-	auditGrace    = time.Hour // the sweep is on purpose slow in some scenarios
+	auditGrace    = time.Hour // some scenarios leave expired holds to the next cleanup
 	auditLines    = 5
 )
 
-// stack is the stores that a run measures on, durable as in production.
-type stack struct {
-	*devstack.Stack
-	dir    string
-	binary string
-	tokens *service.Tokens
-	serial int
-	// settings are those of every service that is started, over those of the scenarios.
-	settings []string
-	// updates are those of the instances that have ended since play last took them.
-	updates seatUpdates
+// productionSettings turn nothing off. The limits are those of a service with more users than one machine
+// has clients: each is checked and none is reached.
+var productionSettings = []string{
+	"APP_ENV=production",
+	"RATE_LIMIT_PER_MINUTE=1000000", "BOOKING_RATE_LIMIT_PER_MINUTE=1000000", "AUTH_RATE_LIMIT_PER_MINUTE=1000000",
+	"MAX_CONCURRENT_USERS=20000",
+	"METRICS_ADDR=127.0.0.1:0",
 }
 
-func startStack(ctx context.Context, binary string, log *slog.Logger) (*stack, error) {
+// stack is PostgreSQL and Redis, as durable as in production, and the program to measure on them.
+type stack struct {
+	*devstack.Stack
+	dir     string
+	binary  string
+	further []string // settings
+	tokens  *service.Tokens
+	serial  int
+	updates seatUpdates // of the instances that ended
+}
+
+func startStack(ctx context.Context, binary string, further []string, log *slog.Logger) (*stack, error) {
 	dir, err := os.MkdirTemp("", "evently-bench-")
 	if err != nil {
 		return nil, err
@@ -57,15 +62,17 @@ func startStack(ctx context.Context, binary string, log *slog.Logger) (*stack, e
 	if err != nil {
 		return nil, errors.Join(err, stores.Stop(ctx))
 	}
-	return &stack{Stack: stores, dir: dir, binary: binary, tokens: tokens}, nil
+	return &stack{Stack: stores, dir: dir, binary: binary, further: further, tokens: tokens}, nil
 }
 
 func (s *stack) stop(ctx context.Context) error {
 	return errors.Join(s.Stop(ctx), os.RemoveAll(filepath.Dir(s.PostgresDataDir)), os.RemoveAll(s.dir))
 }
 
-// instance is the service on a database and a Redis of its own, so that no scenario starts with
-// what another one left.
+// settings returns the settings of every instance, without addresses and secrets.
+func (s *stack) settings() []string { return slices.Concat(productionSettings, s.further) }
+
+// instance is the service on a database and a Redis database of its own.
 type instance struct {
 	*process
 	stack       *stack
@@ -73,11 +80,11 @@ type instance struct {
 	name        string
 	environ     []string
 	pool        *pgxpool.Pool
-	// unseen keeps the statistics of the planner as they are on empty tables.
-	unseen bool
+	yardsticks  []*process
+	unanalyzed  bool // vacuum does nothing
 }
 
-// serve starts the service on a fresh, migrated database.
+// serve starts the service on a new database.
 func (s *stack) serve(ctx context.Context, settings ...string) (_ *instance, err error) {
 	s.serial++
 	in := &instance{stack: s, name: "bench_" + strconv.Itoa(s.serial)}
@@ -91,15 +98,10 @@ func (s *stack) serve(ctx context.Context, settings ...string) (_ *instance, err
 	if err != nil {
 		return nil, err
 	}
-	// The waiting room and the rate limits are wide open: what is measured is behind them.
-	in.environ = append([]string{
-		"APP_ENV=production", "JWT_SECRET=" + jwtSecret,
-		"ADMIN_EMAIL=" + adminEmail, "ADMIN_PASSWORD=" + adminPassword,
+	in.environ = slices.Concat([]string{
+		"JWT_SECRET=" + jwtSecret, "ADMIN_EMAIL=" + adminEmail, "ADMIN_PASSWORD=" + adminPassword,
 		"DATABASE_URL=" + in.databaseURL, "REDIS_URL=" + redisURL,
-		"PAYMENT_DELAY=0s", "PAYMENT_SUCCESS_RATE=1",
-		"RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0", "AUTH_RATE_LIMIT_PER_MINUTE=0",
-		"WAITING_ROOM_MODE=passthrough",
-	}, slices.Concat(settings, s.settings)...)
+	}, productionSettings, settings, s.further)
 	if in.pool, err = pgxpool.New(ctx, in.databaseURL); err != nil {
 		return nil, err
 	}
@@ -111,19 +113,22 @@ func (s *stack) serve(ctx context.Context, settings ...string) (_ *instance, err
 }
 
 func (in *instance) start(ctx context.Context) (err error) {
-	in.process, err = spawn(ctx, filepath.Join(in.stack.dir, in.name+".log"), "/health/ready", in.environ, in.stack.binary, "serve")
+	in.process, err = spawn(ctx, in.file("log"), "/health/ready", in.environ, in.stack.binary, "serve")
 	return err
 }
 
-// end audits what the scenario left, stops the service, notes how its seats were updated and drops
-// the database.
-func (in *instance) end(ctx context.Context) error {
-	violations, err := repository.New(in.pool, repository.Options{}).Audit(ctx, auditGrace, auditLines)
+// end audits the database, stops the service and drops the database.
+func (in *instance) end(ctx context.Context) (err error) {
+	for _, p := range in.yardsticks {
+		err = errors.Join(err, p.stop())
+	}
+	violations, auditErr := repository.New(in.pool, repository.Options{}).Audit(ctx, auditGrace, auditLines)
+	err = errors.Join(err, auditErr)
 	for _, v := range violations {
 		err = errors.Join(err, fmt.Errorf("audit: %s: %s", v.Check, v.Detail))
 	}
 	in.pool.Close()
-	err = errors.Join(err, in.stop(), in.noteUpdates(ctx))
+	err = errors.Join(err, in.stop(), in.countUpdates(ctx))
 	return errors.Join(err, in.stack.admin(ctx, "DROP DATABASE "+in.name+" WITH (FORCE)"))
 }
 
@@ -135,10 +140,9 @@ func (in *instance) exec(ctx context.Context, sql string, args ...any) error {
 	return nil
 }
 
-// vacuum tidies what the preparation wrote to tables and tells the planner of it, which for a service
-// that runs means new plans.
+// vacuum vacuums and analyzes tables after the preparation. Running services plan anew after it.
 func (in *instance) vacuum(ctx context.Context, tables string) error {
-	if in.unseen {
+	if in.unanalyzed {
 		return nil
 	}
 	return in.exec(ctx, "VACUUM (ANALYZE) "+tables)
@@ -148,6 +152,7 @@ func (s *stack) token(userID int64, role domain.Role) (string, error) {
 	return s.tokens.Issue(domain.User{ID: userID, Email: fmt.Sprintf("user%d@bench.example", userID), Role: role})
 }
 
+// admin runs a statement on the server's own database.
 func (s *stack) admin(ctx context.Context, sql string) error {
 	conn, err := pgx.Connect(ctx, s.DatabaseURL)
 	if err != nil {
@@ -157,18 +162,7 @@ func (s *stack) admin(ctx context.Context, sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// program gives the path of a client program of PostgreSQL.
-func program(ctx context.Context, name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
-		return path, nil
-	}
-	out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output()
-	if err != nil {
-		return "", fmt.Errorf("%s is not on PATH, and neither is pg_config", name)
-	}
-	return exec.LookPath(filepath.Join(string(out[:len(out)-1]), name))
-}
-
+// withPath returns a URL with another database.
 func withPath(raw, path string) (string, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -176,13 +170,4 @@ func withPath(raw, path string) (string, error) {
 	}
 	u.Path = "/" + path
 	return u.String(), nil
-}
-
-func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
 }

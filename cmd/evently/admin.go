@@ -19,8 +19,7 @@ import (
 	"evently/internal/service"
 )
 
-// newAdminCommand gives `evently admin`. open gives the service to work with and what to call
-// when done with it.
+// newAdminCommand returns `evently admin`. open returns the service and a function that closes it.
 func newAdminCommand(open func(context.Context) (*service.Auth, func(), error)) *cobra.Command {
 	admin := &cobra.Command{
 		Use:     "admin",
@@ -35,8 +34,8 @@ func newAdminCommand(open func(context.Context) (*service.Auth, func(), error)) 
 		Short: "Create an administrator",
 		Example: "  evently admin create --email admin@example.com\n" +
 			"  pass show evently/admin | evently admin create --email admin@example.com",
-		Long: "Create an administrator. The password is asked for twice on a terminal; otherwise it is\n" +
-			"the first line of the standard input. It is never an argument: those are seen by others.",
+		Long: "Create an administrator. The password is read twice from a terminal, or from the first line of the\n" +
+			"standard input. It is not an argument, because other users of the machine can see those.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return createAdmin(cmd, open, email)
@@ -44,7 +43,7 @@ func newAdminCommand(open func(context.Context) (*service.Auth, func(), error)) 
 	}
 	create.Flags().StringVar(&email, "email", "", "email address of the administrator")
 	if err := create.MarkFlagRequired("email"); err != nil {
-		panic(err) // a misspelt flag in the line above
+		panic(err) // misspelled above
 	}
 	admin.AddCommand(create)
 	return admin
@@ -72,11 +71,10 @@ func createAdmin(cmd *cobra.Command, open func(context.Context) (*service.Auth, 
 	return err
 }
 
-// maxPasswordLine is more than any password may have, in bytes.
+// maxPasswordLine is more than the longest password, in bytes.
 const maxPasswordLine = 1 << 10
 
-// readNewPassword asks for a password on a terminal, twice and without echo, and otherwise
-// reads one line of in.
+// readNewPassword reads a password twice from a terminal without echo, or one line of in.
 func readNewPassword(ctx context.Context, in io.Reader, prompts io.Writer) (string, error) {
 	if file, ok := in.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return askTwice(prompts, func() ([]byte, error) { return readHidden(ctx, int(file.Fd())) })
@@ -84,8 +82,7 @@ func readNewPassword(ctx context.Context, in io.Reader, prompts io.Writer) (stri
 	return readLine(in)
 }
 
-// askTwice reads a password by ask, which shows nothing of it, until it ends or was given
-// the same way again.
+// askTwice calls ask twice and returns the password if both are equal.
 func askTwice(prompts io.Writer, ask func() ([]byte, error)) (string, error) {
 	var answers [2][]byte
 	for i, prompt := range []string{"Password: ", "Password again: "} {
@@ -93,7 +90,7 @@ func askTwice(prompts io.Writer, ask func() ([]byte, error)) (string, error) {
 			return "", err
 		}
 		answer, err := ask()
-		// The line break that was typed was not shown either.
+		// The typed line break was not echoed.
 		if _, printErr := io.WriteString(prompts, "\n"); err == nil {
 			err = printErr
 		}
@@ -106,13 +103,12 @@ func askTwice(prompts io.Writer, ask func() ([]byte, error)) (string, error) {
 	case len(answers[0]) == 0:
 		return "", errors.New("the password is empty")
 	case !bytes.Equal(answers[0], answers[1]):
-		return "", errors.New("the passwords are not the same")
+		return "", errors.New("the passwords do not match")
 	}
 	return string(answers[0]), nil
 }
 
-// readHidden reads a line of the terminal fd without echo. An interrupt gives the terminal its
-// echo back: otherwise the shell would go on without it.
+// readHidden reads a line from the terminal fd without echo. It restores the echo on an interrupt.
 func readHidden(ctx context.Context, fd int) ([]byte, error) {
 	before, err := term.GetState(fd)
 	if err != nil {
@@ -126,7 +122,7 @@ func readHidden(ctx context.Context, fd int) ([]byte, error) {
 		err  error
 	}
 	read := make(chan line, 1)
-	// A read of a terminal cannot be broken off; after an interrupt the process ends with it.
+	// A terminal read cannot be cancelled; after an interrupt the process exits.
 	go func() {
 		text, err := term.ReadPassword(fd)
 		read <- line{text, err}
@@ -139,7 +135,7 @@ func readHidden(ctx context.Context, fd int) ([]byte, error) {
 	}
 }
 
-// readLine reads the first line of in, without what ends it.
+// readLine returns the first line of in without its line break.
 func readLine(in io.Reader) (string, error) {
 	line, err := bufio.NewReader(io.LimitReader(in, maxPasswordLine)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -147,7 +143,7 @@ func readLine(in io.Reader) (string, error) {
 	}
 	password := strings.TrimRight(line, "\r\n")
 	if password == "" {
-		return "", errors.New("there is no password in the first line of the standard input")
+		return "", errors.New("the first line of the standard input has no password")
 	}
 	return password, nil
 }

@@ -17,7 +17,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestReadLine(t *testing.T) {
+func TestReadLine_ReturnsTheFirstLine(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"correct horse\n":           "correct horse",
@@ -36,7 +36,7 @@ func TestReadLine(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	if _, err := readLine(io.MultiReader(strings.NewReader("half"), errReader{broken})); !errors.Is(err, broken) {
-		t.Errorf("a broken input: %v", err)
+		t.Errorf("broken input: %v", err)
 	}
 }
 
@@ -44,7 +44,7 @@ type errReader struct{ err error }
 
 func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
-func TestAskTwice(t *testing.T) {
+func TestAskTwice_ReturnsMatchingPasswords(t *testing.T) {
 	t.Parallel()
 	interrupted := errors.New("interrupted")
 	for name, tt := range map[string]struct {
@@ -74,7 +74,7 @@ func TestAskTwice(t *testing.T) {
 	}
 }
 
-func TestAdminCreate(t *testing.T) {
+func TestAdmin_Create(t *testing.T) {
 	t.Parallel()
 	passwords, err := service.NewPasswords(service.PasswordsConfig{Cost: bcrypt.MinCost})
 	if err != nil {
@@ -129,7 +129,7 @@ func TestAdminCreate(t *testing.T) {
 		"password flag":    {"", []string{"create", "--email", "al@example.com", "--password", "correct horse"}, "unknown flag"},
 	} {
 		if _, err := run(tt.stdin, tt.args...); err == nil || !strings.Contains(err.Error(), tt.says) {
-			t.Errorf("%s: %v, want an error that says %q", name, err, tt.says)
+			t.Errorf("%s: %v, want %q", name, err, tt.says)
 		}
 	}
 }

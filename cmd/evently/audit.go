@@ -17,20 +17,20 @@ import (
 // maxAuditLimit bounds --limit.
 const maxAuditLimit = 10_000
 
-// newAuditCommand gives `evently audit`.
+// newAuditCommand returns `evently audit`.
 func newAuditCommand() *cobra.Command {
 	var o app.AuditOptions
 	audit := &cobra.Command{
 		Use:   "audit",
-		Short: "Check every promise that the data can show",
-		Long: "Check every promise that the data can show: no seat is sold twice, what is CONFIRMED is paid once and\n" +
-			"has its seats, what is CANCELLED has none and was refunded, holds end in time, seat locks belong to holds.\n\n" +
-			"It only reads, DATABASE_URL in one snapshot and REDIS_URL, if that is set, in small steps; it may run beside\n" +
-			"a busy service. Each violation is a line on the standard output. The exit code is 0 when there is none, 1 when\n" +
-			"there is one or the audit could not be finished, and 2 when the command line is wrong.",
+		Short: "Check the data in the stores",
+		Long: "Check the data in the stores: no seat is sold twice, CONFIRMED bookings are paid once and have their seats,\n" +
+			"CANCELLED ones have none and are refunded, holds expire in time, and seat locks belong to holds.\n\n" +
+			"The audit only reads, DATABASE_URL in one snapshot and REDIS_URL, if it is set, in small steps, and can run\n" +
+			"while the service is busy. It prints each violation as a line on standard output. The exit code is 0 without\n" +
+			"violations, 1 with some or if the audit was not finished, and 2 if the command line is wrong.",
 		Example: "  evently audit\n" +
 			"  evently audit --limit 1000 > violations.txt\n" +
-			"  evently audit --grace 10m       let the cleanup be late",
+			"  evently audit --grace 10m",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.Limit < 1 || o.Limit > maxAuditLimit {
 				return fmt.Errorf("--limit must be from 1 to %d", maxAuditLimit)
@@ -43,10 +43,10 @@ func newAuditCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd, o) },
 	}
 	audit.Flags().DurationVar(&o.Grace, "grace", 0,
-		"how long a hold may be overdue and a lock without a hold may last (default: what CLEANUP_SCHEDULE leaves, and a minute)")
+		"how long a hold may be overdue and a lock without a hold may last (default: the interval of CLEANUP_SCHEDULE and a minute)")
 	audit.Flags().DurationVar(&o.Settle, "settle", 0,
-		"when to look again at a lock without a hold, which may be of a request that runs (default: the longest that one may)")
-	audit.Flags().IntVar(&o.Limit, "limit", 100, "violations of each promise to print")
+		"when to check a lock without a hold again, which may belong to a running request (default: the longest time of a request)")
+	audit.Flags().IntVar(&o.Limit, "limit", 100, "violations of each check to print")
 	return audit
 }
 
@@ -66,7 +66,7 @@ func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
 		if client, err = rediskit.Open(cfg.Redis.URL.Parts(), rediskit.Options{Timeout: cfg.Redis.Timeout}); err != nil {
 			return err
 		}
-		defer func() { _ = client.Close() }() // only read from
+		defer func() { _ = client.Close() }()
 	}
 
 	start := time.Now()
@@ -74,7 +74,7 @@ func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
 	return errors.Join(printAudit(cmd.OutOrStdout(), report, client != nil, time.Since(start)), failedAudit(report, err))
 }
 
-// failedAudit gives what the exit code is to tell.
+// failedAudit returns the error that sets the exit code.
 func failedAudit(report service.AuditReport, err error) error {
 	switch {
 	case err != nil:
@@ -96,9 +96,9 @@ func printAudit(out io.Writer, report service.AuditReport, locks bool, took time
 	case !locks:
 		note = "; seat locks were not checked, REDIS_URL is not set"
 	case report.MoreLocks:
-		note = "; there are more seat locks than were looked at"
+		note = "; there are more seat locks than were checked"
 	}
-	_, err := fmt.Fprintf(out, "%d promises checked in %s, %d violation(s)%s\n",
+	_, err := fmt.Fprintf(out, "%d checks in %s, %d violation(s)%s\n",
 		report.Checks, took.Round(time.Millisecond), len(report.Violations), note)
 	return err
 }

@@ -11,7 +11,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestAudit(t *testing.T) {
+func TestAudit_ReportsViolations(t *testing.T) {
 	databaseURL, redisURL := testkit.DatabaseURL(t), testkit.RedisURL(t)
 	pool := testkit.Connect(t, databaseURL)
 	show := testkit.NewShow(t, pool, testkit.Show{})
@@ -56,18 +56,18 @@ func TestAudit(t *testing.T) {
 	expect(exitOK, "seat locks were not checked", "", settings[:1])
 	expect(exitOK, "0 violation(s)\n", "", settings)
 
-	// A lock agrees with its hold, ends soon, or is none of ours.
+	// Valid: the lock of a hold, a lock that ends soon, a foreign key.
 	set("seat_lock:{"+text(show)+"}:"+text(seats[0]), "mine", time.Hour)
 	set("seat_lock:{"+text(show)+"}:"+text(seats[1]), "of a request that died", time.Minute)
 	set("seat_lock:other", "x", 0)
-	expect(exitOK, "11 promises checked", "", settings)
+	expect(exitOK, "17 checks", "", settings)
 
 	for name, lock := range map[string]struct {
 		key, token string
 		ttl        time.Duration
 	}{
 		"of another booking": {"seat_lock:{" + text(show) + "}:" + text(seats[0]), "other", time.Hour},
-		"of nobody":          {"seat_lock:{" + text(show) + "}:" + text(seats[2]), "x", time.Hour},
+		"without a hold":     {"seat_lock:{" + text(show) + "}:" + text(seats[2]), "x", time.Hour},
 		"without an end":     {"seat_lock:{" + text(show) + "}:" + text(seats[2]), "x", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,8 +85,8 @@ func TestAudit(t *testing.T) {
 	testkit.Exec(t, pool, `UPDATE bookings SET expires_at = now() - interval '4 minutes'`)
 	expect(exitFailure, "holds_end_in_time: booking "+text(booking), "violation(s)", settings[:1])
 	expect(exitOK, "", "", settings[:1], "--grace", "5m")
-	// An audit that could not look at everything is no good news.
-	expect(exitFailure, "", "not finished", []string{settings[0], "REDIS_URL=redis://127.0.0.1:1", "REDIS_TIMEOUT=100ms"}, "--grace", "5m")
+	// An incomplete audit fails.
+	expect(exitFailure, "", "the audit was not finished", []string{settings[0], "REDIS_URL=redis://127.0.0.1:1", "REDIS_TIMEOUT=100ms"}, "--grace", "5m")
 }
 
 func text(id int64) string { return strconv.FormatInt(id, 10) }

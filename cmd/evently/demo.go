@@ -11,7 +11,7 @@ import (
 	"evently/internal/service"
 )
 
-// newDemoCommand gives `evently demo`.
+// newDemoCommand returns `evently demo`.
 func newDemoCommand() *cobra.Command {
 	demo := &cobra.Command{
 		Use:     "demo",
@@ -24,7 +24,7 @@ func newDemoCommand() *cobra.Command {
 	demo.AddCommand(
 		&cobra.Command{
 			Use:     "load",
-			Short:   "Make the demo venues, events, shows and user complete",
+			Short:   "Add what is missing of the demo venues, events, shows and user",
 			Example: "  evently demo load",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
@@ -37,7 +37,7 @@ func newDemoCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use:     "clear",
-			Short:   "Remove the demo data that nothing else needs",
+			Short:   "Remove the demo data that nothing else refers to",
 			Example: "  evently demo clear",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
@@ -52,7 +52,7 @@ func newDemoCommand() *cobra.Command {
 	return demo
 }
 
-// withServices gives a command the use cases for as long as it runs.
+// withServices runs a command with the use cases and closes the stores after it.
 func withServices(do func(*cobra.Command, *app.Services) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, _ []string) error {
 		cfg, log, err := settings(config.NeedDatabase, cmd.ErrOrStderr())
@@ -78,7 +78,7 @@ func printLoaded(out io.Writer, l service.DemoLoaded) error {
 		}
 	}
 	if err == nil && l.EmailTaken {
-		_, err = fmt.Fprintf(out, "There is no demo user: a real user has %s\n", service.DemoEmail)
+		_, err = fmt.Fprintf(out, "No demo user was added: another user has %s\n", service.DemoEmail)
 	}
 	return err
 }

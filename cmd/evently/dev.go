@@ -18,23 +18,22 @@ import (
 	"evently/internal/service"
 )
 
-// The administrator of `evently dev`, unless ADMIN_EMAIL names another: known to everybody, and
-// good for a database that only this machine can reach.
+// The administrator of `evently dev` without ADMIN_EMAIL. The password is public: the database must be private.
 const (
 	devAdminEmail    = "admin@evently.example"
 	devAdminPassword = "admin-password-123"
 )
 
-// devStackDir is where the private stores keep their data.
+// devStackDir is the data directory of the private stores.
 const devStackDir = ".devstack"
 
-// newDevCommand gives `evently dev`.
+// newDevCommand returns `evently dev`.
 func newDevCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "dev",
-		Short: "Try Evently out: private stores, demo data, everything on this machine",
+		Short: "Serve with private stores and demo data",
 		Long: "Start a private PostgreSQL and Redis in ./" + devStackDir + ", migrate, load the demo data and serve on PORT\n" +
-			"(3000). With DATABASE_URL or REDIS_URL set, those stores are used instead. Ctrl-C ends all of it.",
+			"(3000). With DATABASE_URL or REDIS_URL set, those stores are used instead. Ctrl-C stops everything.",
 		Example: "  evently dev\n  PORT=8080 evently dev",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,19 +42,20 @@ func newDevCommand() *cobra.Command {
 				return err
 			}
 			if cfg.IsProduction() {
-				return errors.New("APP_ENV is production: dev makes accounts whose passwords everybody knows")
+				return errors.New("APP_ENV is production: dev creates accounts with public passwords")
 			}
 			return dev(cmd.Context(), cfg, log, cmd.OutOrStdout())
 		},
 	}
 }
 
-// dev takes the port first: when that is taken, nothing needs to be started.
+// dev starts the stores, loads the demo data and serves until ctx is done. It listens first, so that it starts nothing if the
+// port is in use.
 func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (err error) {
-	// On this machine alone: everybody knows the passwords.
+	// Loopback only: the passwords are public.
 	listener, err := server.ListenOn(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.HTTP.Port)))
 	if err != nil {
-		return fmt.Errorf("take port %d: %w", cfg.HTTP.Port, err)
+		return fmt.Errorf("listen on port %d: %w", cfg.HTTP.Port, err)
 	}
 	stack, err := devstack.Start(ctx, devstack.Options{
 		Dir:         devStackDir,
@@ -72,13 +72,13 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	ownDatabase := cfg.Database.URL == ""
 	cfg.Database.URL, cfg.Redis.URL = config.URL(stack.DatabaseURL), config.URL(stack.RedisURL)
 	if ownDatabase {
-		cfg.Database.MigrateURL = "" // that of another database
+		cfg.Database.MigrateURL = "" // belongs to another database
 	}
 	if ownDatabase && cfg.Auth.AdminEmail == "" {
 		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
 	}
 	if cfg.Metrics.Addr == "" {
-		cfg.Metrics.Addr = "127.0.0.1:0" // any free port, which is told below
+		cfg.Metrics.Addr = "127.0.0.1:0" // printed below
 	}
 	a, err := app.New(ctx, app.Options{Config: cfg, Log: log, Version: version, Commit: commit, Listener: listener})
 	if err != nil {
@@ -94,7 +94,7 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	return a.Run(ctx)
 }
 
-// printWelcome tells a newcomer where things are and what to do first.
+// printWelcome prints the addresses, the accounts and the first commands.
 func printWelcome(out io.Writer, addr, metrics net.Addr, cfg *config.Config, loaded service.DemoLoaded) error {
 	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-func TestHealthAsksAndTells(t *testing.T) {
+func TestHealth_PrintsTheResponse(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/health/live" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		_, _ = w.Write([]byte(`{"status":"` + r.URL.Path + `"}`)) //nolint:gosec // JSON for our own client
+		_, _ = w.Write([]byte(`{"status":"` + r.URL.Path + `"}`)) //nolint:gosec // not HTML
 	}))
 	t.Cleanup(server.Close)
 	_, port, _ := strings.Cut(strings.TrimPrefix(server.URL, "http://"), ":")

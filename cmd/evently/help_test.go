@@ -7,13 +7,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func TestEveryCommandExplainsItself(t *testing.T) {
+func TestCommands_HaveSummaryAndExample(t *testing.T) {
 	t.Parallel()
 	usage := true
 	var visit func(*cobra.Command)
 	visit = func(c *cobra.Command) {
 		switch {
-		case c.Name() == "completion" || c.Name() == "help": // cobra's own
+		case c.Name() == "completion" || c.Name() == "help": // of cobra
 			return
 		case c.Short == "" || !strings.Contains(c.Example, "evently"):
 			t.Errorf("%s has no summary or no example", c.CommandPath())
@@ -21,14 +21,14 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 		for line := range strings.Lines(c.Example) {
 			_, command, ok := strings.Cut(line, "evently")
 			if !ok {
-				t.Errorf("%s: the example %q shows no command", c.CommandPath(), line)
+				t.Errorf("%s: the example %q has no command", c.CommandPath(), line)
 			}
 			args := strings.Fields(strings.SplitN(command, "   ", 2)[0])
 			if strings.HasPrefix(command, ":") || strings.HasPrefix(command, "/") { // within a setting or a path
 				continue
 			}
 			if found, _, err := newRootCommand(&usage).Find(args); err != nil || found == nil {
-				t.Errorf("%s: the example %q is no command: %v", c.CommandPath(), line, err)
+				t.Errorf("%s: the example %q is not a command: %v", c.CommandPath(), line, err)
 			}
 		}
 		for _, child := range c.Commands() {
@@ -38,7 +38,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 	visit(newRootCommand(&usage))
 }
 
-func TestShellCompletion(t *testing.T) {
+func TestCompletion_KnowsTheCommands(t *testing.T) {
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if code, out, errOut := evently(t, "", nil, "completion", shell); code != exitOK || !strings.Contains(out, "evently") {
 			t.Errorf("%s: exit code %d, %s", shell, code, errOut)

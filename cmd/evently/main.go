@@ -1,4 +1,4 @@
-// Command evently serves the seat booking API, and does what has to be done around it.
+// Command evently serves the seat booking API and administers it.
 package main
 
 import (
@@ -27,19 +27,18 @@ const (
 )
 
 func main() {
-	// The first signal asks the work to end in order. It also gives the signals back to the
-	// system, so that a second one ends the process at once.
+	// The first signal starts an orderly shutdown, and restores the default, so that a second one ends the process.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)
-	// What go-redis prints by itself is not in our form, and its callers get the errors anyway.
+	// The callers of go-redis log its errors.
 	redis.SetLogger(discardRedisLog{})
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run runs one command line and gives the exit code.
+// run runs a command line and returns the exit code.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
-	usage := true                  // until the command line turns out to be one
-	root := newRootCommand(&usage) //nolint:contextcheck // commands get the context when they are executed
+	usage := true                  // until the command line is valid
+	root := newRootCommand(&usage) //nolint:contextcheck // commands get the context from ExecuteContextC
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)

@@ -15,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// evently runs a command line in an empty folder, with settings NAME=value as its environment.
+// evently runs a command line in an empty directory with the environment NAME=value of settings.
 func evently(t *testing.T, stdin string, settings []string, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -31,7 +31,7 @@ func evently(t *testing.T, stdin string, settings []string, args ...string) (cod
 	return code, o.String(), e.String()
 }
 
-func TestExitCodes(t *testing.T) {
+func TestRun_ExitCodes(t *testing.T) {
 	tests := []struct {
 		args   []string
 		code   int
@@ -60,8 +60,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-func TestMigrateDemoAndAdmin(t *testing.T) {
-	// Nothing but the database is needed, in production, too.
+func TestCommands_MigrateDemoAndAdmin(t *testing.T) {
+	// These commands need only the database, also in production.
 	settings := []string{"APP_ENV=production", "DATABASE_URL=" + testkit.EmptyDatabaseURL(t)}
 	steps := []struct {
 		args  []string
@@ -78,8 +78,8 @@ func TestMigrateDemoAndAdmin(t *testing.T) {
 		{[]string{"admin", "create", "--email", "admin@example.com"}, "admin-password\n", exitOK, "Created the admin admin@example.com"},
 		{[]string{"admin", "create", "--email", "admin@example.com"}, "admin-password\n", exitFailure, "already has an account"},
 		{[]string{"demo", "clear"}, "", exitOK, "Removed 1 user(s)"},
-		{[]string{"migrate", "down"}, "", exitOK, "migration taken back"},
-		{[]string{"migrate", "reset", "--yes"}, "", exitOK, "migration taken back"},
+		{[]string{"migrate", "down"}, "", exitOK, "migration reverted"},
+		{[]string{"migrate", "reset", "--yes"}, "", exitOK, "migration reverted"},
 		{[]string{"migrate", "down"}, "", exitFailure, "no migration is applied"},
 	}
 	for _, step := range steps {
@@ -90,7 +90,7 @@ func TestMigrateDemoAndAdmin(t *testing.T) {
 	}
 }
 
-func TestDevServesAndStops(t *testing.T) {
+func TestDev_ServesAndStops(t *testing.T) {
 	databaseURL, redisURL := testkit.EmptyDatabaseURL(t), testkit.RedisURL(t)
 	t.Chdir(t.TempDir())
 	for _, setting := range []string{"APP_ENV=", "PORT=0", "DATABASE_URL=" + databaseURL, "REDIS_URL=" + redisURL} {
@@ -109,16 +109,16 @@ func TestDevServesAndStops(t *testing.T) {
 			t.Errorf("no %s in %s", want, out)
 		}
 	}
-	// On a database of its own the operator decides about administrators.
+	// On a given database dev creates no administrator.
 	if strings.Contains(out.String(), devAdminPassword) {
-		t.Errorf("an admin with a known password on a database that was given: %s", out)
+		t.Errorf("dev created an admin with a public password: %s", out)
 	}
 	if left, err := filepath.Glob("*"); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 
-// untilReady takes the output, and stops the command once that tells what to do first.
+// untilReady keeps the output, and stops the command at its first line.
 type untilReady struct {
 	bytes.Buffer
 	cancel context.CancelFunc
@@ -129,7 +129,7 @@ func (u *untilReady) Write(p []byte) (int, error) {
 	return u.Buffer.Write(p)
 }
 
-func TestDevStartsNothingWhenThePortIsTaken(t *testing.T) {
+func TestDev_StartsNothingIfThePortIsInUse(t *testing.T) {
 	taken, err := server.Listen(t.Context(), 0)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestDevStartsNothingWhenThePortIsTaken(t *testing.T) {
 	}
 }
 
-func TestDevIsNotForProduction(t *testing.T) {
+func TestDev_RefusesProduction(t *testing.T) {
 	if code, _, errOut := evently(t, "", []string{"APP_ENV=production"}, "dev"); code != exitFailure || !strings.Contains(errOut, "production") {
 		t.Errorf("exit code %d: %s", code, errOut)
 	}

@@ -14,21 +14,21 @@ import (
 	"evently/internal/schema"
 )
 
-// newMigrateCommand gives `evently migrate`.
+// newMigrateCommand returns `evently migrate`.
 func newMigrateCommand() *cobra.Command {
 	migrate := &cobra.Command{
 		Use:   "migrate",
 		Short: "Change the schema of the database",
 		Long: "Change the schema of the database in MIGRATE_DATABASE_URL or, when that is not set, DATABASE_URL.\n" +
-			"Instances and commands that do so at the same time take turns. The URL must not lead through a\n" +
-			"pooler in transaction mode.",
+			"Instances and commands that do so at the same time take turns. The URL must not point to a\n" +
+			"pooler in transaction mode. A database of another service, or one that is not UTF8, is refused.",
 		Example: "  evently migrate up\n  evently migrate status\n  evently migrate reset --yes",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	migrate.AddCommand(
 		newMigrationCommand("up", "Apply all migrations that are missing", schema.Up),
-		newMigrationCommand("down", "Take back the last migration, with the data in what it made", schema.Down),
+		newMigrationCommand("down", "Revert the last migration, with the data in what it created", schema.Down),
 		newMigrateStatusCommand(),
 		newMigrateResetCommand(),
 	)
@@ -72,7 +72,7 @@ func newMigrateStatusCommand() *cobra.Command {
 				if !m.AppliedAt.IsZero() {
 					applied = m.AppliedAt.Format(time.RFC3339)
 				}
-				_, _ = fmt.Fprintf(table, "%s\t%s\n", applied, m.Name) // Flush tells
+				_, _ = fmt.Fprintf(table, "%s\t%s\n", applied, m.Name) // Flush returns the error
 			}
 			return table.Flush()
 		},
@@ -81,13 +81,13 @@ func newMigrateStatusCommand() *cobra.Command {
 
 func newMigrateResetCommand() *cobra.Command {
 	var yes bool
-	reset := newMigrationCommand("reset", "Take back all migrations: every row is lost", schema.Reset)
+	reset := newMigrationCommand("reset", "Revert all migrations: all rows are lost", schema.Reset)
 	reset.Example = "  evently migrate reset --yes"
-	reset.Flags().BoolVar(&yes, "yes", false, "confirm that every row may be lost")
+	reset.Flags().BoolVar(&yes, "yes", false, "confirm that all rows may be lost")
 	do := reset.RunE
 	reset.RunE = func(cmd *cobra.Command, args []string) error {
 		if !yes {
-			return errors.New("this deletes every row of the database: say so with --yes")
+			return errors.New("this deletes all rows of the database: confirm with --yes")
 		}
 		return do(cmd, args)
 	}

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/term"
 )
 
-// progress tells on a terminal what is being done; elsewhere nobody is waiting. The last line stays: it
-// tells what did not end well.
+// progress returns a function that prints a step if w is a terminal.
 func progress(w io.Writer, doing string) func(step string) {
 	file, ok := w.(*os.File)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestProgressIsForTerminals(t *testing.T) {
+func TestProgress_OnlyOnTerminals(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	progressOn(&out, true, "loading")("venue Hall")
@@ -23,6 +23,6 @@ func TestProgressIsForTerminals(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := out.ReadFrom(read); err != nil || out.String() != "loading venue Hall\n" {
-		t.Errorf("into a pipe: %q, %v", &out, err)
+		t.Errorf("pipe: %q, %v", &out, err)
 	}
 }

@@ -12,19 +12,20 @@ import (
 	"evently/internal/config"
 	"evently/internal/schema"
 	"evently/internal/service"
+	"evently/internal/telemetry"
 )
 
-// dotenv is the optional file of settings in the working directory.
+// dotenv is the optional settings file in the working directory.
 const dotenv = ".env"
 
-// discardRedisLog takes what go-redis has to say.
+// discardRedisLog is a logger of go-redis.
 type discardRedisLog struct{}
 
-// Printf prints nothing.
+// Printf does nothing.
 func (discardRedisLog) Printf(context.Context, string, ...any) {}
 
-// newRootCommand gives `evently` with everything below it. It clears usage when the command line
-// is a good one: errors from then on are failures of the work.
+// newRootCommand returns `evently` with all subcommands. It clears usage if the command line is valid: later errors are
+// failures.
 func newRootCommand(usage *bool) *cobra.Command {
 	serve := newServeCommand()
 	root := &cobra.Command{
@@ -34,7 +35,7 @@ func newRootCommand(usage *bool) *cobra.Command {
 			"Settings come from the environment and from an optional .env; docs/configuration.md lists them.",
 		Example: "  evently dev               # try it out: private stores, demo data, port 3000\n" +
 			"  evently serve             # with DATABASE_URL and REDIS_URL\n" +
-			"  evently migrate status    # what the database lacks",
+			"  evently migrate status    # list pending migrations",
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -51,7 +52,7 @@ func newRootCommand(usage *bool) *cobra.Command {
 	return root
 }
 
-// settings loads what the command needs of the configuration and gives the logger that goes with it.
+// settings loads the configuration that the command needs, and returns it with a logger to errOut.
 func settings(need config.Need, errOut io.Writer) (*config.Config, *slog.Logger, error) {
 	environ, err := config.Environ(dotenv)
 	if err != nil {
@@ -61,11 +62,10 @@ func settings(need config.Need, errOut io.Writer) (*config.Config, *slog.Logger,
 	if err != nil {
 		return nil, nil, err
 	}
-	return cfg, app.NewLogger(cfg, errOut), nil
+	return cfg, telemetry.NewLogger(cfg, errOut), nil
 }
 
-// openServices gives the use cases for a command that only needs the database, and what to call
-// when done with them.
+// openServices returns the services of a command that needs only the database, and a function that closes them.
 func openServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*app.Services, func(), error) {
 	pool, err := openPool(ctx, cfg)
 	if err != nil {
@@ -79,7 +79,7 @@ func openServices(ctx context.Context, cfg *config.Config, log *slog.Logger) (*a
 	return services, pool.Close, nil
 }
 
-// openPool gives a pool on a database that has the schema of this binary.
+// openPool returns a pool. It fails unless the database has the schema of this binary.
 func openPool(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
 	pool, err := app.OpenPostgres(ctx, cfg.Database, nil)
 	if err != nil {
@@ -92,7 +92,7 @@ func openPool(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// openAuth gives the accounts for `evently admin`.
+// openAuth returns the account service for `evently admin`.
 func openAuth(ctx context.Context) (*service.Auth, func(), error) {
 	cfg, log, err := settings(config.NeedDatabase, io.Discard)
 	if err != nil {

@@ -7,11 +7,11 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newVersionCommand gives `evently version`.
+// newVersionCommand returns `evently version`.
 func newVersionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Tell which Evently this is",
+		Short:   "Print the version",
 		Example: "  evently version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

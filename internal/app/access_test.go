@@ -8,9 +8,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// Whoever adds a route decides by its path who may use it: what is under /admin is for admins,
-// what is named here is for everybody, and the rest of the API is for those who have signed in.
-func TestEveryRouteAsksForWhatItsPathSays(t *testing.T) {
+// Routes under /admin are for admins, those named here are public, and the others are for users.
+func TestRoutes_RequireTheRoleOfTheirPath(t *testing.T) {
 	t.Parallel()
 	public := map[string]bool{
 		"POST /api/v1/auth/register": true, "POST /api/v1/auth/login": true, "GET /api/v1/shows": true,
@@ -20,7 +19,7 @@ func TestEveryRouteAsksForWhatItsPathSays(t *testing.T) {
 	user := b.user(t)
 	router, ok := b.Handler().(chi.Routes)
 	if !ok {
-		t.Fatal("the handler is no router")
+		t.Fatal("the handler is not a router")
 	}
 	routes := 0
 	if err := chi.Walk(router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
@@ -29,23 +28,23 @@ func TestEveryRouteAsksForWhatItsPathSays(t *testing.T) {
 		}
 		routes++
 		path := strings.NewReplacer("{show_id}", "1099511627776", "{booking_id}", "1099511627776", "{id}", "1099511627776").Replace(route)
-		nobody := b.send(t, request{method: method, path: path})
-		somebody := b.send(t, request{method: method, path: path, token: user})
+		anonymous := b.send(t, request{method: method, path: path})
+		asUser := b.send(t, request{method: method, path: path, token: user})
 		switch {
 		case public[method+" "+route]:
-			if nobody.status == http.StatusUnauthorized {
-				t.Errorf("%s %s asks for a token", method, route)
+			if anonymous.status == http.StatusUnauthorized {
+				t.Errorf("%s %s requires a token", method, route)
 			}
-		case nobody.status != http.StatusUnauthorized:
-			t.Errorf("%s %s without a token is %d", method, route, nobody.status)
-		case strings.HasPrefix(route, "/api/v1/admin/") != (somebody.status == http.StatusForbidden):
-			t.Errorf("%s %s by a user is %d", method, route, somebody.status)
+		case anonymous.status != http.StatusUnauthorized:
+			t.Errorf("%s %s without a token: %d", method, route, anonymous.status)
+		case strings.HasPrefix(route, "/api/v1/admin/") != (asUser.status == http.StatusForbidden):
+			t.Errorf("%s %s as a user: %d", method, route, asUser.status)
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
 	}
 	if routes < 30 {
-		t.Errorf("only %d routes were looked at", routes)
+		t.Errorf("only %d routes were checked", routes)
 	}
 }

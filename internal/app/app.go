@@ -1,5 +1,4 @@
-// Package app puts Evently together: what is made of the configuration, what runs, and in
-// which order it all ends.
+// Package app is the composition root: it builds Evently from its configuration, runs it and shuts it down.
 package app
 
 import (
@@ -14,41 +13,45 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/config"
-	"evently/internal/metrics"
+	"evently/internal/jobs"
 	"evently/internal/rediskit"
 	"evently/internal/schedule"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 )
 
 const (
-	// purgeSchedule is when answers that are too old to be given again are removed.
+	// purgeSchedule is when idempotency keys are deleted that are too old to be replayed.
 	purgeSchedule = "@every 10m"
-	// releaseSchedule is when seat locks are tried again that Redis did not release when asked.
+	// releaseSchedule is when seat locks are released whose first release failed.
 	releaseSchedule = "@every 2s"
-	// watchdogSchedule is when rooms are looked at whose next tick was lost and of which nobody asks.
+	// paymentsSchedule is when the provider is asked about payments that were left open.
+	paymentsSchedule = "@every 10s"
+	// refundsSchedule is when refunds are carried out whose wake-up was lost, or that failed before.
+	refundsSchedule = "@every 10s"
+	// watchdogSchedule is when lost ticks of waiting rooms are looked for.
 	watchdogSchedule = "@every 10s"
 	watchdogTimeout  = 8 * time.Second
-	// cleanupTimeout bounds one run of the cleanup.
+	// cleanupTimeout bounds one run of a job.
 	cleanupTimeout = time.Minute
-	// closeGrace is what the stores get to close when all the time of the shutdown is used up.
+	// closeGrace is the time to close a store, also after SHUTDOWN_TIMEOUT.
 	closeGrace = 2 * time.Second
 )
 
-// Options are what an App is made of.
+// Options are the parts of an App.
 type Options struct {
 	Config  *config.Config
 	Log     *slog.Logger
 	Version string
 	Commit  string
-	// Tracing takes the spans; nil goes by the configuration. The App owns it.
-	Tracing *tracing.Tracing
-	// Listener is where to serve; nil takes the port of the configuration. The App owns it.
+	// Tracing takes the spans; nil: as configured. The App owns it.
+	Tracing *telemetry.Tracing
+	// Listener accepts the connections; nil: on the configured port. The App owns it.
 	Listener net.Listener
 }
 
-// App is a whole Evently that serves when it is run.
+// App is one instance of Evently.
 type App struct {
 	cfg      *config.Config
 	log      *slog.Logger
@@ -56,18 +59,19 @@ type App struct {
 	redis    *rediskit.Client
 	services *Services
 	rooms    *admissions
+	worker   *jobs.Worker
 	health   *service.Health
 	handler  http.Handler
 	server   *server.Server
-	metrics  *metrics.Metrics
-	tracing  *tracing.Tracing // nil when nothing is traced
+	metrics  *telemetry.Metrics
+	tracing  *telemetry.Tracing // nil when nothing is traced
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
 }
 
-// New takes the port, connects to the database, brings its schema up to date and puts everything
-// together. A port that is taken, a database that does not answer within 10 s and a schema that
-// does not fit are errors, and leave nothing open. Redis may come later, or never.
+// New listens, connects to the database, migrates it and builds the App. It fails, and leaves nothing open, if
+// the port is in use, the database does not respond within 10 s or its schema does not match. Redis may
+// be away.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{cfg: o.Config, log: o.Log}
 	listener := o.Listener
@@ -86,7 +90,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
 	}
 	if a.tracing = o.Tracing; a.tracing == nil {
-		if a.tracing, err = tracing.Start(ctx, o.Config.Tracing, o.Version); err != nil {
+		if a.tracing, err = telemetry.StartTracing(ctx, o.Config.Tracing, o.Version); err != nil {
 			return nil, err
 		}
 	}
@@ -115,6 +119,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 
 	a.rooms = newAdmissions(a.services.Rooms, o.Log)
+	a.worker = jobs.NewWorker(a.redis, a.services.Payments.Refund, o.Log)
 	a.watchRooms()
 	a.health = service.NewHealth(service.HealthDeps{
 		Database: a.services.Store,
@@ -132,7 +137,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	return a, nil
 }
 
-// limits gives what a client may cost.
+// limits returns the limits of the HTTP server.
 func (a *App) limits() server.Limits {
 	return server.Limits{
 		ReadHeaderTimeout: a.cfg.HTTP.ReadHeaderTimeout,
@@ -143,71 +148,82 @@ func (a *App) limits() server.Limits {
 	}
 }
 
-// ensureAdmin sees to the administrator of the configuration, if there is one.
+// ensureAdmin creates the configured administrator, if any.
 func (a *App) ensureAdmin(ctx context.Context) error {
 	email := a.cfg.Auth.AdminEmail
 	if email == "" {
 		return nil
 	}
 	if err := a.services.Auth.EnsureAdmin(ctx, email, a.cfg.Auth.AdminPassword.Reveal()); err != nil {
-		return fmt.Errorf("make sure of the admin in ADMIN_EMAIL: %w", err)
+		return fmt.Errorf("create the admin of ADMIN_EMAIL: %w", err)
 	}
 	return nil
 }
 
-// Handler gives the routes, for tests that need no listener.
+// Handler returns the routes, for tests without a listener.
 func (a *App) Handler() http.Handler { return a.handler }
 
-// Addr is where the App listens.
+// Addr returns the address of the listener.
 func (a *App) Addr() net.Addr { return a.server.Addr() }
 
-// Services gives the use cases that the App serves.
+// Services returns the use cases.
 func (a *App) Services() *Services { return a.services }
 
-// jobs are what runs by the clock.
+// jobs are the entries of the schedule.
 func (a *App) jobs() []schedule.Entry {
 	return []schedule.Entry{{
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,
-		Run:     beside(sweepers, a.services.Bookings.ExpireDue),
+		Run:     a.services.Bookings.ExpireDue,
 	}, {
-		Name:    "seat-lock-release",
-		Spec:    releaseSchedule,
-		Timeout: cleanupTimeout,
-		Run:     a.services.Bookings.RetryReleases,
-
+		Name:          "seat-lock-release",
+		Spec:          releaseSchedule,
+		Timeout:       cleanupTimeout,
+		Run:           a.services.Bookings.RetryReleases,
 		AlreadyLogged: isRedisOutage,
 	}, {
 		Name:    "idempotency-purge",
 		Spec:    purgeSchedule,
 		Timeout: cleanupTimeout,
-		Run:     a.services.Idempotency.Purge,
+		Run:     a.services.Bookings.PurgeKeys,
 	}, {
-		Name:    "waiting-room-watchdog",
-		Spec:    watchdogSchedule,
-		Timeout: watchdogTimeout,
-		Run:     a.services.Rooms.Watchdog,
-
+		Name:    "payments",
+		Spec:    paymentsSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Payments.SettleOpen,
+	}, {
+		Name:    "refunds",
+		Spec:    refundsSchedule,
+		Timeout: cleanupTimeout,
+		Run:     a.services.Payments.Refund,
+	}, {
+		Name:          "waiting-room-watchdog",
+		Spec:          watchdogSchedule,
+		Timeout:       watchdogTimeout,
+		Run:           a.services.Rooms.Watchdog,
 		AlreadyLogged: isRedisOutage,
 	}}
 }
 
-// Run serves until ctx is done, and then ends everything in order: it tells that it is not ready,
-// finishes the requests and the jobs that run, and closes the stores. It gives nil when that went
-// well, and an error when serving failed or something had to be broken off. It is called once.
+// Run serves until ctx is done, and then shuts down in order: not ready, running requests and jobs, stores. It
+// fails if serving failed or something had to be interrupted. It is called once.
 func (a *App) Run(ctx context.Context) error {
-	jobs, err := schedule.Start(ctx, a.log, a.metrics, a.jobs()...)
+	cron, err := schedule.Start(ctx, a.log, a.metrics, a.jobs()...)
 	if err != nil {
 		return errors.Join(err, a.Close(ctx))
 	}
 	if err := a.rooms.start(ctx); err != nil {
-		return errors.Join(err, jobs.Stop(ctx), a.Close(ctx))
+		return errors.Join(err, cron.Stop(ctx), a.Close(ctx))
+	}
+	if err := a.worker.Start(); err != nil {
+		a.rooms.shutdown()
+		return errors.Join(err, cron.Stop(ctx), a.Close(ctx))
 	}
 
 	stopProfiles, err := serveProfiles(ctx, a.cfg.Service.PprofAddr)
 	if err != nil {
-		return errors.Join(err, a.shutdown(ctx, jobs))
+		return errors.Join(err, a.shutdown(ctx, cron))
 	}
 
 	measured := a.serveMetrics(ctx)
@@ -227,40 +243,38 @@ func (a *App) Run(ctx context.Context) error {
 		case err = <-served:
 		}
 	}
-	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), jobs), stopProfiles(ctx))
+	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), cron), stopProfiles(ctx))
 	<-measured
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }
 
-// Close ends an App that was never run.
+// Close closes an App that was not run.
 func (a *App) Close(ctx context.Context) error {
 	err := errors.Join(a.server.Shutdown(ctx), a.closeMetrics(ctx))
 	a.health.Close(ctx)
 	return errors.Join(err, a.closeStores(ctx))
 }
 
-// shutdown ends what runs, from the outside in, within SHUTDOWN_TIMEOUT.
-func (a *App) shutdown(ctx context.Context, jobs *schedule.Schedule) error {
+// shutdown stops everything, from the outside in, within SHUTDOWN_TIMEOUT.
+func (a *App) shutdown(ctx context.Context, cron *schedule.Schedule) error {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Service.ShutdownTimeout)
 	defer cancel()
 	a.rooms.hub.Drain() // event streams would not end by themselves
 	err := errors.Join(
 		a.server.Shutdown(ctx),
-		jobs.Stop(ctx),
+		cron.Stop(ctx),
 		a.closeMetrics(ctx), // last, so that a drain can be watched
 	)
 	a.rooms.shutdown()
+	a.worker.Stop()
 	a.health.Close(ctx)
 	return errors.Join(err, a.closeStores(ctx))
 }
 
-// closeStores closes Redis and then the pool, as far as they were opened.
+// closeStores closes Redis and then the pool, if they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
-	if a.services != nil {
-		a.services.answers.close()
-	}
 	if a.redis != nil {
 		err = a.redis.Close()
 	}
@@ -271,17 +285,16 @@ func (a *App) closeStores(ctx context.Context) error {
 	return err
 }
 
-// closeTracing sends the last spans. That their collector is away is no fault of this process.
+// closeTracing sends the last spans.
 func (a *App) closeTracing(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer cancel()
 	if err := a.tracing.Close(ctx); err != nil {
-		a.log.WarnContext(ctx, "spans were lost", "error", err.Error())
+		a.log.WarnContext(ctx, "spans lost", "error", err.Error())
 	}
 }
 
-// closePool closes the pool, which waits for every connection to come back. A request that was
-// broken off gives its own back in a moment; that moment is not without end.
+// closePool closes the pool, which waits at most closeGrace for its connections to be released.
 func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer cancel()
@@ -294,6 +307,6 @@ func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	case <-closed:
 		return nil
 	case <-ctx.Done():
-		return errors.New("connections to the database were still in use")
+		return errors.New("database connections still in use")
 	}
 }

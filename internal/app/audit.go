@@ -12,15 +12,15 @@ import (
 	"evently/internal/service"
 )
 
-// AuditOptions are what an audit lets pass, and how much it tells.
+// AuditOptions are the tolerances and the limit of an audit.
 type AuditOptions struct {
-	Grace  time.Duration // 0 is what the cleanup may take
-	Settle time.Duration // 0 is what a request may take
-	Limit  int           // violations of each promise
+	Grace  time.Duration // 0 is the longest that the cleanup may take
+	Settle time.Duration // 0 is the longest that a request may take
+	Limit  int           // violations of each check
 }
 
-// NewAudit puts an audit together over stores that the caller keeps and closes. Without a Redis
-// client (nil) the seat locks are not checked.
+// NewAudit returns an audit over stores that the caller closes. Without a Redis client (nil) it does
+// not check seat locks.
 func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, o AuditOptions) *service.Audit {
 	if o.Grace <= 0 {
 		o.Grace = cfg.Booking.CleanupInterval() + cleanupTimeout

@@ -15,7 +15,7 @@ import (
 	"evently/internal/testkit"
 )
 
-// boxOffice is an instance with one show of ten seats (rows A and B) at 450.00, and its database.
+// boxOffice is an instance and its database with one show of ten seats (rows A and B) at 450.00.
 type boxOffice struct {
 	*instance
 	pool  *pgxpool.Pool
@@ -39,7 +39,7 @@ func boxOfficeOn(t testing.TB, i *instance) *boxOffice {
 	return &boxOffice{instance: i, pool: pool, show: show, seats: testkit.SeatIDs(t, pool, show)}
 }
 
-// user makes a user and gives their token, without the cost of a password.
+// user inserts a user and returns a token.
 func (b *boxOffice) user(t testing.TB) string {
 	t.Helper()
 	id := testkit.NewUser(t, b.pool)
@@ -65,7 +65,7 @@ func (b *boxOffice) lock(t testing.TB, token string, seats ...int64) response {
 		body: map[string]any{"show_id": b.show, "seat_ids": seats}})
 }
 
-// hold locks seats and gives the booking.
+// hold locks seats and returns the booking.
 func (b *boxOffice) hold(t testing.TB, token string, seats ...int64) int64 {
 	t.Helper()
 	return int64(b.lock(t, token, seats...).want(t, http.StatusOK, "").body["booking_id"].(float64))
@@ -93,7 +93,7 @@ func (b *boxOffice) booking(t testing.TB, token string, booking int64) map[strin
 		want(t, http.StatusOK, "").body["booking"].(map[string]any)
 }
 
-// statuses gives how many seats of the show read as what.
+// statuses returns the number of seats of the show by status.
 func (b *boxOffice) statuses(t testing.TB) map[string]int {
 	t.Helper()
 	seats := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d/seats", b.show)}).want(t, http.StatusOK, "")
@@ -104,14 +104,14 @@ func (b *boxOffice) statuses(t testing.TB) map[string]int {
 	return counts
 }
 
-// available gives the show's number of seats that can be had, as the list of shows has it.
+// available returns available_seats of the show.
 func (b *boxOffice) available(t testing.TB) int {
 	t.Helper()
 	show := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d", b.show)}).want(t, http.StatusOK, "")
 	return int(show.body["show"].(map[string]any)["available_seats"].(float64))
 }
 
-// audit fails the test on any broken promise in the database.
+// audit fails the test on any violation that the audit finds in the database.
 func (b *boxOffice) audit(t testing.TB) {
 	t.Helper()
 	violations, err := repository.New(b.pool, repository.Options{}).Audit(context.Background(), time.Hour, 20)
@@ -123,23 +123,23 @@ func (b *boxOffice) audit(t testing.TB) {
 	}
 }
 
-// atOnce sends n requests at the same moment and counts their answers as "status code".
+// atOnce sends n requests concurrently and counts the responses by "status code".
 func atOnce(n int, send func(i int) response) map[string]int {
-	answers := make([]string, n)
+	responses := make([]string, n)
 	begin := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
 			<-begin
-			answer := send(i)
-			answers[i] = fmt.Sprint(answer.status, " ", answer.code())
+			response := send(i)
+			responses[i] = fmt.Sprint(response.status, " ", response.code())
 		})
 	}
 	close(begin)
 	wg.Wait()
 	counts := map[string]int{}
-	for _, answer := range answers {
-		counts[answer]++
+	for _, response := range responses {
+		counts[response]++
 	}
 	return counts
 }

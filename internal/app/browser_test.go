@@ -16,7 +16,7 @@ import (
 	"evently/internal/testkit"
 )
 
-// findBrowser gives a browser of this machine. `make test` installs one; without any the test fails.
+// findBrowser returns the path of a browser. `make test` installs one; without any the test fails.
 func findBrowser(t testing.TB) string {
 	t.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "headless-shell"} {
@@ -33,7 +33,7 @@ func findBrowser(t testing.TB) string {
 	return ""
 }
 
-// openBrowser gives a tab of a browser of this test's own, which ends with the test.
+// openBrowser returns a tab of a new browser, which ends with the test.
 func openBrowser(t testing.TB) context.Context {
 	t.Helper()
 	options := append([]chromedp.ExecAllocatorOption{
@@ -52,7 +52,7 @@ func openBrowser(t testing.TB) context.Context {
 	t.Cleanup(endBrowser)
 	ctx, _ = chromedp.NewContext(ctx)
 	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil { // waits for the process, which then writes no more
+		if err := chromedp.Cancel(ctx); err != nil { // waits for the process
 			t.Logf("end the browser: %v", err)
 		}
 	})
@@ -67,21 +67,21 @@ func flags(names ...string) []chromedp.ExecAllocatorOption {
 	return list
 }
 
-// operation is the place of one operation on the page.
+// operation returns a JavaScript expression for the block of an operation.
 func operation(method, path string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll('.opblock-%s')].find(b => b.querySelector('.opblock-summary-path').dataset.path === %q)`,
 		strings.ToLower(method), path)
 }
 
 // until waits until a JavaScript expression is true.
-// The page's own policy forbids the script that chromedp would poll with, so this asks from outside.
+// The policy of the page forbids the script that chromedp polls with.
 func until(expression string) chromedp.Action[chromedp.Void] {
 	ask := chromedp.Evaluate[bool](`(() => { try { return !!(` + expression + `) } catch { return false } })()`)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			// A page that is just being loaded has nothing to be asked.
+			// Evaluation fails while the page is loading.
 			if yes, err := ask(ctx, target); err == nil && yes {
 				return nil
 			}
@@ -94,7 +94,7 @@ func until(expression string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// do runs JavaScript whose value nobody needs.
+// do runs JavaScript.
 func do(script string) chromedp.Action[chromedp.Void] {
 	run := chromedp.Evaluate[bool](`(() => {` + script + `; return true })()`)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -103,7 +103,7 @@ func do(script string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// read keeps the value of a JavaScript expression.
+// read stores the value of a JavaScript expression.
 func read[T any](expression string, into *T) chromedp.Action[chromedp.Void] {
 	ask := chromedp.Evaluate[T](expression)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
@@ -112,14 +112,13 @@ func read[T any](expression string, into *T) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// typeInto sets a field as typing does, so that the page's own state follows.
+// typeInto sets a field and fires the events of typing.
 func typeInto(element, value string) chromedp.Action[chromedp.Void] {
 	return do(fmt.Sprintf(`const e = %s; const d = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(e), 'value');
 		d.set.call(e, %q); e.dispatchEvent(new Event('input', {bubbles: true})); e.dispatchEvent(new Event('change', {bubbles: true}))`, element, value))
 }
 
-// try opens an operation, fills in its body, executes it, waits for the answer, and gives its status
-// and body.
+// try opens an operation, fills in its body, executes it, and stores status and body of the response.
 func try(method, path, body string, status, answer *string) chromedp.Action[chromedp.Void] {
 	block := operation(method, path)
 	return chromedp.Steps(
@@ -135,7 +134,7 @@ func try(method, path, body string, status, answer *string) chromedp.Action[chro
 	)
 }
 
-// size makes the page as wide as a screen.
+// size sets the size of the page.
 func size(width, height int64, mobile bool) chromedp.Action[chromedp.Void] {
 	if mobile {
 		return chromedp.EmulateViewport(width, height, chromedp.EmulateMobile)
@@ -143,7 +142,7 @@ func size(width, height int64, mobile bool) chromedp.Action[chromedp.Void] {
 	return chromedp.EmulateViewport(width, height)
 }
 
-// screenshot keeps what can be seen in artifacts/.
+// screenshot writes a screenshot to artifacts/.
 func screenshot(t testing.TB, name string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		picture, err := chromedp.CaptureScreenshot()(ctx, target)
@@ -159,7 +158,7 @@ func screenshot(t testing.TB, name string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-func TestTheDocumentationInABrowser(t *testing.T) {
+func TestDocs_InABrowser(t *testing.T) {
 	t.Parallel()
 	i := start(t, "ADMIN_EMAIL=root@example.com", "ADMIN_PASSWORD=root-password")
 	ctx := openBrowser(t)
@@ -169,20 +168,20 @@ func TestTheDocumentationInABrowser(t *testing.T) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	var status, answer string
+	var status, got string
 
 	run("open", size(1280, 900, false), chromedp.Navigate(i.url+"/api-docs/"), until(operation("POST", "/api/v1/auth/login")),
 		screenshot(t, "api-docs-1280.png"))
-	run("log in", try("POST", "/api/v1/auth/login", `{"email":"root@example.com","password":"root-password"}`, &status, &answer))
-	if !strings.HasPrefix(status, "200") || !strings.Contains(answer, `"token"`) {
-		t.Fatalf("the login answers %s %s", status, answer)
+	run("log in", try("POST", "/api/v1/auth/login", `{"email":"root@example.com","password":"root-password"}`, &status, &got))
+	if !strings.HasPrefix(status, "200") || !strings.Contains(got, `"token"`) {
+		t.Fatalf("login: %s %s", status, got)
 	}
-	_, token, _ := strings.Cut(answer, `"token": "`)
+	_, token, _ := strings.Cut(got, `"token": "`)
 	token, _, _ = strings.Cut(token, `"`)
 
-	run("without authorization", try("POST", "/api/v1/admin/venues", `{"venue_name":"Nobody","address":"Nowhere 1"}`, &status, &answer))
+	run("without authorization", try("POST", "/api/v1/admin/venues", `{"venue_name":"Nobody","address":"Nowhere 1"}`, &status, &got))
 	if !strings.HasPrefix(status, "401") {
-		t.Errorf("without Authorize a venue is answered with %s", status)
+		t.Errorf("venue without Authorize: %s, want 401", status)
 	}
 	run("authorize",
 		do(`document.querySelector('.scheme-container .btn.authorize, .auth-wrapper .btn.authorize').click()`),
@@ -194,23 +193,23 @@ func TestTheDocumentationInABrowser(t *testing.T) {
 		until(`!document.querySelector('.dialog-ux')`))
 	run("create a venue", do(operation("POST", "/api/v1/admin/venues")+`.querySelector('.btn-clear').click()`),
 		until(`!`+operation("POST", "/api/v1/admin/venues")+`.querySelector('.live-responses-table')`),
-		try("POST", "/api/v1/admin/venues", `{"venue_name":"Browser Hall","address":"Tab Street 1"}`, &status, &answer),
+		try("POST", "/api/v1/admin/venues", `{"venue_name":"Browser Hall","address":"Tab Street 1"}`, &status, &got),
 		do(operation("POST", "/api/v1/admin/venues")+`.querySelector('.live-responses-table').scrollIntoView({block: 'center'})`),
 		screenshot(t, "api-docs-created-1280.png"))
-	if !strings.HasPrefix(status, "201") || !strings.Contains(answer, "Browser Hall") {
-		t.Errorf("the venue is answered with %s %s", status, answer)
+	if !strings.HasPrefix(status, "201") || !strings.Contains(got, "Browser Hall") {
+		t.Errorf("venue: %s %s", status, got)
 	}
 	if n := testkit.Value[int](t, testkit.Connect(t, i.cfg.Database.URL.Reveal()), `SELECT count(*) FROM venues WHERE venue_name = 'Browser Hall'`); n != 1 {
-		t.Errorf("%d venues were created", n)
+		t.Errorf("%d venues were created, want 1", n)
 	}
 
 	var overflow []string
 	run("on a phone", size(390, 844, true), chromedp.Reload(), until(operation("POST", "/api/v1/auth/login")),
-		// The browser puts the page back to where it was, some time after a reload.
+		// The browser restores the scroll position some time after a reload.
 		until(`(scrollTo(0, 0), scrollY === 0)`), screenshot(t, "api-docs-390.png"),
 		do(operation("POST", "/api/v1/auth/login")+`.querySelector('.opblock-summary-control').click()`),
 		until(operation("POST", "/api/v1/auth/login")+`.querySelector('button.execute')`),
-		// Swagger UI scrolls by itself, too, to the operation that the address names.
+		// Swagger UI itself scrolls to the operation in the address.
 		until(`(e => (e.scrollIntoView(), Math.abs(e.getBoundingClientRect().top) < 5))(`+operation("POST", "/api/v1/auth/login")+`)`),
 		screenshot(t, "api-docs-open-390.png"),
 		read(`document.documentElement.scrollWidth <= 390 ? [] :

@@ -18,13 +18,13 @@ type customer struct {
 	token string
 }
 
-// newCustomer starts an instance with a show, and makes a user.
+// newCustomer starts an instance with a show and inserts a user.
 func newCustomer(t testing.TB, settings ...string) customer {
 	t.Helper()
 	return openBoxOffice(t, settings...).customer(t)
 }
 
-// customer makes a user and their token, without the cost of a password.
+// customer inserts a user and issues a token.
 func (b *boxOffice) customer(t testing.TB) customer {
 	t.Helper()
 	c := customer{boxOffice: b, user: testkit.NewUser(t, b.pool)}
@@ -36,7 +36,7 @@ func (b *boxOffice) customer(t testing.TB) customer {
 	return c
 }
 
-// post sends a POST of the user, with an idempotency key unless that is "".
+// post sends a POST of the user, with an idempotency key unless key is "".
 func (c customer) post(t testing.TB, path, key string, body any) response {
 	t.Helper()
 	return c.send(t, c.posting(path, key, body))
@@ -50,12 +50,12 @@ func (c customer) posting(path, key string, body any) request {
 	return r
 }
 
-// lockBody asks for seats of the show.
+// lockBody is the body of a lock of seats of the show.
 func (c customer) lockBody(seats ...int64) map[string]any {
 	return map[string]any{"show_id": c.show, "seat_ids": seats}
 }
 
-// hold locks seats and gives the booking.
+// hold locks seats and returns the booking.
 func (c customer) hold(t testing.TB, seats ...int64) int64 {
 	t.Helper()
 	return bookingOf(c.post(t, "lock", "", c.lockBody(seats...)).want(t, http.StatusOK, ""))
@@ -78,7 +78,7 @@ func bookingOf(r response) int64 {
 
 func bookingPath(booking int64, what string) string { return fmt.Sprintf("%d/%s", booking, what) }
 
-// blocked returns when n statements in the database wait for a lock.
+// blocked waits until n statements in the database wait for a lock.
 func (b *boxOffice) blocked(t testing.TB, n int) {
 	t.Helper()
 	eventually(t, "statements wait for a lock", func() bool {
@@ -89,7 +89,7 @@ func (b *boxOffice) blocked(t testing.TB, n int) {
 	})
 }
 
-// eventually returns when true() is, which it asks again and again.
+// eventually waits until isTrue returns true.
 func eventually(t testing.TB, what string, isTrue func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -104,7 +104,7 @@ func eventually(t testing.TB, what string, isTrue func() bool) {
 	}
 }
 
-// lockRow locks what a SELECT … FOR UPDATE finds, until the function that it gives is called.
+// lockRow locks the rows of a SELECT … FOR UPDATE until unlock is called.
 func (b *boxOffice) lockRow(t testing.TB, sql string, args ...any) (unlock func()) {
 	t.Helper()
 	tx, err := b.pool.Begin(t.Context())
@@ -115,14 +115,14 @@ func (b *boxOffice) lockRow(t testing.TB, sql string, args ...any) (unlock func(
 		t.Fatal(err)
 	}
 	unlock = func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }
-	t.Cleanup(unlock) // before the pool, which waits for it
+	t.Cleanup(unlock) // before the pool is closed, which waits for it
 	return unlock
 }
 
-// inBackground sends a request and gives what is answered.
+// inBackground sends a request and returns a channel of its response.
 func (c customer) inBackground(t testing.TB, r request) <-chan response {
 	t.Helper()
-	answer := make(chan response, 1)
-	go func() { answer <- c.send(t, r) }()
-	return answer
+	received := make(chan response, 1)
+	go func() { received <- c.send(t, r) }()
+	return received
 }

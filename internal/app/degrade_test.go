@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"evently/internal/domain"
-	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -124,9 +123,7 @@ func TestATransactionThatStandsStillLosesItsLocks(t *testing.T) {
 	held, freed, ended := make(chan struct{}), make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- b.Services().Store.InTx(t.Context(), func(ctx context.Context) error {
-			_, err := b.Services().Store.HoldSeats(ctx, service.NewHold{
-				UserID: user, ShowID: b.show, SeatIDs: b.seats[:1], LockToken: "t", HoldFor: time.Hour,
-			})
+			_, err := b.Services().Store.LoadHold(ctx, domain.HoldRequest{UserID: user, ShowID: b.show, SeatIDs: b.seats[:1]})
 			close(held)
 			<-freed
 			return err

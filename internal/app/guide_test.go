@@ -12,10 +12,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// guideAddress is where the documents have a service.
+// guideAddress is the address of the service in the documents.
 const guideAddress = "http://localhost:3000"
 
-// guide gives the blocks of a language in a document, for the service at url.
+// guide returns the code blocks of a language in a document, for the service at url.
 func guide(t *testing.T, name, language, url string) string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", name))
@@ -24,7 +24,7 @@ func guide(t *testing.T, name, language, url string) string {
 	}
 	var blocks []string
 	for _, match := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(string(content), -1) {
-		if strings.Contains(match[1], "API") { // the others are for the shell alone
+		if strings.Contains(match[1], "API") { // the others do not call the API
 			blocks = append(blocks, match[1])
 		}
 	}
@@ -34,8 +34,7 @@ func guide(t *testing.T, name, language, url string) string {
 	return strings.ReplaceAll(strings.Join(blocks, "\n"), guideAddress, url)
 }
 
-// What a newcomer pastes into a terminal works, from the first line to the last.
-func TestTheCommandsOfTheGuidesWork(t *testing.T) {
+func TestGuides_ShellCommandsWork(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"bash", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -53,7 +52,7 @@ func TestTheCommandsOfTheGuidesWork(t *testing.T) {
 			if _, err := i.Services().Demo.Load(t.Context(), nil); err != nil {
 				t.Fatal(err)
 			}
-			// An answer that is an error ends the script, which people would see with their eyes.
+			// An error response ends the script.
 			script := "set -euo pipefail\ncurl() { command curl --fail-with-body \"$@\"; }\n" + guide(t, name, "sh", i.url)
 			out, err := exec.CommandContext(t.Context(), "bash", "-c", script).CombinedOutput()
 			if err != nil || !strings.Contains(string(out), want) {
@@ -63,8 +62,7 @@ func TestTheCommandsOfTheGuidesWork(t *testing.T) {
 	}
 }
 
-// What a front-end developer copies works in a browser: a booking, and a place in the waiting room.
-func TestTheScriptOfTheGuideWorksInABrowser(t *testing.T) {
+func TestGuides_ScriptWorksInABrowser(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "PAYMENT_SUCCESS_RATE=1")
 	script := guide(t, "docs/api-guide.md", "js", b.url)
@@ -97,6 +95,6 @@ func TestTheScriptOfTheGuideWorksInABrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "string,Booking confirmed successfully,2,seats_unavailable"; outcome != want {
-		t.Errorf("the script comes to %q, want %q", outcome, want)
+		t.Errorf("the script returns %q, want %q", outcome, want)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"evently/api/apitest"
 	"evently/internal/app"
 	"evently/internal/config"
+	"evently/internal/telemetry"
 	"evently/internal/testkit"
 )
 
@@ -64,8 +65,6 @@ func configure(t testing.TB, settings ...string) *config.Config {
 		"ANALYTICS_MAX_AGE": "0s",
 		"LOG_LEVEL":         "debug",
 		"LOG_FORMAT":        "json",
-		// Tests read the log at once, too.
-		"LOG_FLUSH_INTERVAL": "0s",
 		// Limits that are there and that no test meets unless it asks for it.
 		"RATE_LIMIT_PER_MINUTE":         "1000000",
 		"BOOKING_RATE_LIMIT_PER_MINUTE": "1000000",
@@ -99,7 +98,7 @@ func startWith(t testing.TB, cfg *config.Config, adjust ...func(*app.Options)) *
 	t.Helper()
 	i := &instance{cfg: cfg, ended: make(chan struct{}), log: &lockedBuffer{}}
 	var err error
-	options := app.Options{Config: cfg, Log: app.NewLogger(cfg, i.log), Version: "test"}
+	options := app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, i.log), Version: "test"}
 	for _, set := range adjust {
 		set(&options)
 	}

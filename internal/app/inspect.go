@@ -9,10 +9,10 @@ import (
 	"evently/internal/service"
 )
 
-// schemaInspector looks at the schema for the health routes.
+// schemaInspector inspects the schema for the health routes.
 type schemaInspector struct{ pool *pgxpool.Pool }
 
-// InspectSchema compares version and objects. With an error, only the expected version is known.
+// InspectSchema implements service.SchemaInspector. With an error only the expected version is set.
 func (s schemaInspector) InspectSchema(ctx context.Context) (service.SchemaState, error) {
 	state := service.SchemaState{Expected: schema.Expected()}
 	applied, err := schema.Applied(ctx, s.pool)

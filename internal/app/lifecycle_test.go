@@ -19,6 +19,7 @@ import (
 
 	"evently/internal/app"
 	"evently/internal/schema"
+	"evently/internal/telemetry"
 	"evently/internal/testkit"
 )
 
@@ -106,7 +107,7 @@ func TestASchemaThatWasTamperedWithIsAMismatch(t *testing.T) {
 func TestBeforeItRunsItIsStarting(t *testing.T) {
 	t.Parallel()
 	cfg := configure(t)
-	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard), Version: "test"})
+	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +126,7 @@ func TestAPortThatIsTakenIsAClearError(t *testing.T) {
 	i := start(t)
 	_, port, _ := strings.Cut(strings.TrimPrefix(i.url, "http://"), ":")
 	cfg := configure(t, "PORT="+port)
-	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
 	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "port "+port) {
 		t.Errorf("error %v", err)
 	}
@@ -138,7 +139,7 @@ func TestInstancesThatStartAtOnceMigrateOnce(t *testing.T) {
 	for range 3 {
 		cfg := configure(t, settings...)
 		all.Go(func() {
-			a, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+			a, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
 			if err != nil {
 				t.Error(err)
 				return
@@ -154,7 +155,7 @@ func TestInstancesThatStartAtOnceMigrateOnce(t *testing.T) {
 func TestWithoutMigratingASchemaThatIsBehindStopsTheStart(t *testing.T) {
 	t.Parallel()
 	cfg := configure(t, "DATABASE_URL="+testkit.EmptyDatabaseURL(t), "MIGRATE_ON_START=false")
-	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
 	if err == nil || !strings.Contains(err.Error(), "evently migrate up") {
 		t.Errorf("error %v", err)
 	}
@@ -168,10 +169,10 @@ func TestASchemaThatIsAheadStopsTheStartUnlessItIsAllowed(t *testing.T) {
 		t.Run("MIGRATE_ON_START="+migrate, func(t *testing.T) {
 			t.Parallel()
 			url := testkit.DatabaseURL(t)
-			testkit.Exec(t, testkit.Connect(t, url), `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`)
+			testkit.Exec(t, testkit.Connect(t, url), `INSERT INTO evently_migrations (version_id, is_applied) VALUES (99999, true)`)
 			cfg := configure(t, "DATABASE_URL="+url, "MIGRATE_ON_START="+migrate)
-			_, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
-			if !errors.Is(err, schema.ErrDatabaseAhead) || !strings.Contains(err.Error(), "version 99999 is applied") {
+			_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
+			if !errors.Is(err, schema.ErrDatabaseAhead) || !strings.Contains(err.Error(), "[99999]") {
 				t.Errorf("error %v", err)
 			}
 			i := start(t, "DATABASE_URL="+url, "MIGRATE_ON_START="+migrate, "ALLOW_NEWER_SCHEMA=true")
@@ -193,7 +194,7 @@ func TestADatabaseThatDoesNotExistIsAnErrorAtOnce(t *testing.T) {
 	u.Path += "_missing"
 	cfg := configure(t, "DATABASE_URL="+u.String())
 	log := &lockedBuffer{}
-	_, err = app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, log)})
+	_, err = app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, log)})
 	if err == nil || strings.Contains(log.String(), "waiting for the database") {
 		t.Errorf("error %v, logged %s", err, log)
 	}
@@ -276,7 +277,7 @@ func TestWhileItDrainsItServesAndIsNotReady(t *testing.T) {
 func TestARequestThatNeverEndsIsBrokenOff(t *testing.T) {
 	t.Parallel()
 	cfg := configure(t, "SHUTDOWN_TIMEOUT=100ms")
-	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: app.NewLogger(cfg, io.Discard)})
+	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,28 +1,18 @@
 package app_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"evently/internal/app"
-	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/testkit"
 )
 
-// What people and programs entrust to Evently, and everything else that would help a thief, stays
-// out of the log, at every level and on the way of every error.
-func TestNoSecretIsEverLogged(t *testing.T) {
+// It goes through successes and failures of both stores at level debug.
+func TestLog_ContainsNoSecrets(t *testing.T) {
 	t.Parallel()
 	const password, email, secret = "correct-horse-battery", "somebody.special@example.com", "0123456789abcdef-signing-secret-0123456789"
 	databaseProxy, databaseURL := newProxy(t, testkit.DatabaseURL(t))
@@ -46,18 +36,18 @@ func TestNoSecretIsEverLogged(t *testing.T) {
 	b.send(t, request{path: "/api/v1/user/bookings?token=" + login, token: login})
 	b.send(t, request{path: "/api/v1/user/bookings", token: login + "x"}).want(t, http.StatusUnauthorized, "unauthorized")
 	b.send(t, request{path: "/" + email, token: login}).want(t, http.StatusNotFound, "route_not_found")
-	// Errors of drivers tell much, at times.
+	// Errors of drivers may contain connection strings.
 	redisProxy.set(refusing)
 	b.lock(t, login, b.seats[1]).want(t, http.StatusOK, "")
 	databaseProxy.set(refusing)
 	b.lock(t, login, b.seats[2]).want(t, http.StatusServiceUnavailable, "database_unavailable")
 	post("/auth/login", "", credentials).want(t, http.StatusServiceUnavailable, "database_unavailable")
 	b.send(t, request{path: "/health"}).want(t, http.StatusServiceUnavailable, "")
-	databaseProxy.set(passing) // so that it ends well
+	databaseProxy.set(passing) // for the shutdown
 
 	log := b.log.String()
 	if !strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, "health check failed") {
-		t.Fatal("no error was logged: this looked at nothing")
+		t.Fatal("no error was logged, so the test checked nothing")
 	}
 	for name, value := range map[string]string{
 		"password": password, "email": email, "part of the email": "somebody.special", "signing secret": secret,
@@ -69,7 +59,7 @@ func TestNoSecretIsEverLogged(t *testing.T) {
 		if strings.Contains(log, value) {
 			for line := range strings.Lines(log) {
 				if strings.Contains(line, value) {
-					t.Errorf("the %s is logged: %s", name, line)
+					t.Errorf("%s is logged: %s", name, line)
 				}
 			}
 		}
@@ -84,85 +74,22 @@ func passwordOf(t *testing.T, storeURL string) string {
 	}
 	password, _ := u.User.Password()
 	if password == "" {
-		t.Fatal("the store has no password that could be logged")
+		t.Fatal("the store URL has no password")
 	}
 	return password
 }
 
-func TestLogSamplingIsASetting(t *testing.T) {
+func TestLogSampling_IsConfigured(t *testing.T) {
 	t.Parallel()
 	i := start(t, "LOG_SAMPLE_RATIO=0", "LOG_SLOW_AFTER=10m")
 	i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
 	i.send(t, request{path: "/api/v1/shows/4711"}).want(t, http.StatusNotFound, "show_not_found")
 	if lines := i.logged(t, "request"); len(lines) != 1 || lines[0]["status"] != 404.0 {
-		t.Errorf("with no line for what went well, these were logged: %v", lines)
+		t.Errorf("logged %v, want only the 404", lines)
 	}
 }
 
-// In an overload every request is turned away for the same reason: that is said now and then, with
-// how often, and never for each of them.
-func TestAnOverloadDoesNotFloodTheLog(t *testing.T) {
-	t.Parallel()
-	cfg := configure(t, "LOG_LEVEL=info")
-	out := &lockedBuffer{}
-	log := app.NewLogger(cfg, out)
-	start := time.Now()
-	turnAway := func(err *domain.Error, after time.Duration) {
-		t.Helper()
-		handler := stamped{log.With("with", "more").Handler(), start.Add(after)}
-		w := httptest.NewRecorder()
-		respond.Error(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), slog.New(handler), err)
-		if w.Code != http.StatusServiceUnavailable {
-			t.Errorf("%d", w.Code)
-		}
-	}
-	for range 1000 {
-		turnAway(domain.ErrOverloaded, 0)
-	}
-	turnAway(domain.ErrDatabaseUnavailable, 0) // another reason
-	turnAway(domain.ErrOverloaded, time.Second-1)
-	turnAway(domain.ErrOverloaded, time.Second)
-	turnAway(domain.ErrOverloaded, 2*time.Second)
-	respond.Error(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), log, domain.ErrInternal)
-	respond.Error(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil), log, domain.ErrInternal)
-
-	type line struct {
-		Level, Msg, Code string
-		LeftOut          int `json:"left_out"`
-	}
-	var got []line
-	for text := range strings.Lines(out.String()) {
-		var one line
-		if err := json.Unmarshal([]byte(text), &one); err != nil {
-			t.Fatal(err)
-		}
-		got = append(got, one)
-	}
-	want := []line{
-		{"WARN", "request turned away", "overloaded", 0},
-		{"WARN", "request turned away", "database_unavailable", 0},
-		{"WARN", "request turned away", "overloaded", 1000},
-		{"WARN", "request turned away", "overloaded", 0},
-		{"ERROR", "request failed", "internal", 0},
-		{"ERROR", "request failed", "internal", 0},
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// stamped gives every line one time.
-type stamped struct {
-	slog.Handler
-	at time.Time
-}
-
-func (h stamped) Handle(ctx context.Context, record slog.Record) error {
-	record.Time = h.at
-	return h.Handler.Handle(ctx, record)
-}
-
-func TestEveryRequestIsOneLine(t *testing.T) {
+func TestAccessLog_HasOneLinePerRequest(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "APP_ENV=production", "LOG_LEVEL=info")
 	token := b.user(t)
@@ -179,7 +106,7 @@ func TestEveryRequestIsOneLine(t *testing.T) {
 	for line := range strings.Lines(b.log.String()) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
-			t.Fatalf("a line is no JSON: %v in %s", err, line)
+			t.Fatalf("line is not JSON: %v in %s", err, line)
 		}
 		if entry["msg"] != "request" {
 			continue
@@ -197,7 +124,7 @@ func TestEveryRequestIsOneLine(t *testing.T) {
 	}
 	for id, left := range sent {
 		if left != 0 {
-			t.Errorf("%s has %d lines too few", id, left)
+			t.Errorf("%s: %d lines are missing", id, left)
 		}
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"net"
 	"runtime"
 
-	"evently/internal/metrics"
 	"evently/internal/server"
+	"evently/internal/telemetry"
 )
 
-func newMetrics(o Options) *metrics.Metrics {
-	return metrics.New(metrics.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
+// newMetrics returns the metrics of the process.
+func newMetrics(o Options) *telemetry.Metrics {
+	return telemetry.NewMetrics(telemetry.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
 }
 
 // watchStores adds the connection pools to the metrics.
@@ -19,22 +20,22 @@ func (a *App) watchStores() {
 	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
 }
 
-// watchRooms adds the waiting rooms and their queue to the metrics.
+// watchRooms adds the waiting rooms and their task queue to the metrics.
 func (a *App) watchRooms() {
-	a.metrics.WatchRooms(func(ctx context.Context) (metrics.Rooms, error) {
+	a.metrics.WatchRooms(func(ctx context.Context) (telemetry.Rooms, error) {
 		waiting, admitted, err := a.services.Rooms.Totals(ctx)
-		return metrics.Rooms{Waiting: waiting, Admitted: admitted}, err
+		return telemetry.Rooms{Waiting: waiting, Admitted: admitted}, err
 	})
-	a.metrics.WatchQueue(func() (metrics.Queue, error) {
+	a.metrics.WatchQueue(func() (telemetry.Queue, error) {
 		q, err := a.rooms.worker.Queue()
-		return metrics.Queue{
+		return telemetry.Queue{
 			Name: q.Name, Pending: q.Pending, Active: q.Active, Scheduled: q.Scheduled, Retry: q.Retry, Archived: q.Archived,
 			ProcessedTotal: q.Processed, FailedTotal: q.Failed, Latency: q.Latency,
 		}, err
 	})
 }
 
-// listenForMetrics makes the server of /metrics, if METRICS_ADDR asks for one.
+// listenForMetrics creates the metrics server, if METRICS_ADDR is set.
 func (a *App) listenForMetrics(ctx context.Context) error {
 	if a.cfg.Metrics.Addr == "" {
 		return nil
@@ -47,7 +48,7 @@ func (a *App) listenForMetrics(ctx context.Context) error {
 	return nil
 }
 
-// MetricsAddr is where /metrics is served, or nil.
+// MetricsAddr returns the address of the metrics server, or nil.
 func (a *App) MetricsAddr() net.Addr {
 	if a.metricsServer == nil {
 		return nil
@@ -55,7 +56,7 @@ func (a *App) MetricsAddr() net.Addr {
 	return a.metricsServer.Addr()
 }
 
-// serveMetrics serves /metrics until it is shut down, and tells when it has ended.
+// serveMetrics serves /metrics until closeMetrics, and then closes ended.
 func (a *App) serveMetrics(ctx context.Context) (ended <-chan struct{}) {
 	done := make(chan struct{})
 	if a.metricsServer == nil {
@@ -65,15 +66,15 @@ func (a *App) serveMetrics(ctx context.Context) (ended <-chan struct{}) {
 	a.log.InfoContext(ctx, "serving metrics", "address", a.MetricsAddr().String())
 	go func() {
 		defer close(done)
-		// That nobody can watch is no reason to stop booking.
+		// The service goes on without metrics.
 		if err := a.metricsServer.Serve(); err != nil {
-			a.log.ErrorContext(ctx, "metrics are not served any more", "error", err.Error())
+			a.log.ErrorContext(ctx, "metrics server failed", "error", err.Error())
 		}
 	}()
 	return done
 }
 
-// closeMetrics ends the server of /metrics, if there is one.
+// closeMetrics shuts down the metrics server, if there is one.
 func (a *App) closeMetrics(ctx context.Context) error {
 	if a.metricsServer == nil {
 		return nil

@@ -11,7 +11,7 @@ import (
 	"evently/internal/testkit"
 )
 
-// scrape reads the metrics as Prometheus does.
+// scrape returns the text of /metrics.
 func (i *instance) scrape(t testing.TB) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+i.MetricsAddr().String()+"/metrics", nil)
@@ -30,18 +30,18 @@ func (i *instance) scrape(t testing.TB) string {
 	return string(body)
 }
 
-// wantSeries fails the test for every line that the metrics lack.
+// wantSeries fails the test for every line that is missing.
 func wantSeries(t testing.TB, scraped string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
 		if !strings.Contains(scraped, "\n"+line+"\n") {
 			name, _, _ := strings.Cut(line, "{")
-			t.Errorf("no line %s; there is\n%s", line, strings.Join(regexp.MustCompile(`(?m)^`+name+`.*$`).FindAllString(scraped, -1), "\n"))
+			t.Errorf("missing line %s; got\n%s", line, strings.Join(regexp.MustCompile(`(?m)^`+name+`.*$`).FindAllString(scraped, -1), "\n"))
 		}
 	}
 }
 
-func TestTheMetricsTellTheStoryOfASale(t *testing.T) {
+func TestMetrics_CountASale(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "METRICS_ADDR=127.0.0.1:0", "CLEANUP_SCHEDULE=@every 1h")
 	user, other := b.user(t), b.user(t)
@@ -51,20 +51,21 @@ func TestTheMetricsTellTheStoryOfASale(t *testing.T) {
 	b.lock(t, other, 1<<40).want(t, http.StatusBadRequest, "invalid_seats")
 	b.pay(t, user, booking, 900).want(t, http.StatusOK, "")
 	b.confirm(t, user, booking).want(t, http.StatusOK, "")
-	b.confirm(t, user, booking).want(t, http.StatusOK, "") // again: no event
+	b.confirm(t, user, booking).want(t, http.StatusOK, "") // repeated: no event
 	b.cancel(t, user, booking).want(t, http.StatusOK, "")
 
-	lapsed := b.hold(t, other, b.seats[3])
-	testkit.Expire(t, b.pool, lapsed)
+	expired := b.hold(t, other, b.seats[3])
+	testkit.Expire(t, b.pool, expired)
 	b.flushRedis(t)
-	b.hold(t, user, b.seats[3]) // ends it
-	tidied := b.hold(t, other, b.seats[4])
-	testkit.Expire(t, b.pool, tidied)
+	b.hold(t, user, b.seats[3]) // ends the expired hold
+	swept := b.hold(t, other, b.seats[4])
+	testkit.Expire(t, b.pool, swept)
 	if n, err := b.Services().Bookings.ExpireDue(context.Background()); n != 1 || err != nil {
-		t.Fatalf("%d holds tidied, %v", n, err)
+		t.Fatalf("%d holds expired, %v", n, err)
 	}
 	b.send(t, request{path: "/api/v1/nowhere/4711"}).want(t, http.StatusNotFound, "route_not_found")
 
+	b.eventually(t, "refund", func() bool { return strings.Contains(b.scrape(t), "evently_refunds_total 1") })
 	scraped := b.scrape(t)
 	wantSeries(t, scraped,
 		`evently_seat_locks_total{layer="redis",outcome="won"} 5`,
@@ -90,10 +91,10 @@ func TestTheMetricsTellTheStoryOfASale(t *testing.T) {
 	)
 	for _, name := range []string{"evently_postgres_connections{", "evently_redis_pool_hits_total ", "go_goroutines ", "process_open_fds ", `evently_build_info{`} {
 		if !strings.Contains(scraped, "\n"+name) {
-			t.Errorf("there is no %s", name)
+			t.Errorf("missing metric %s", name)
 		}
 	}
-	// What clients chose, and ids, make no series.
+	// Labels are never chosen by clients.
 	for _, secret := range []string{"4711", "nowhere", "example.com"} {
 		if strings.Contains(scraped, secret) {
 			t.Errorf("%s is in the metrics", secret)
@@ -101,7 +102,7 @@ func TestTheMetricsTellTheStoryOfASale(t *testing.T) {
 	}
 }
 
-func TestRedisGoneShowsInTheMetrics(t *testing.T) {
+func TestMetrics_RedisOutage(t *testing.T) {
 	t.Parallel()
 	redis, redisURL := newProxy(t, testkit.RedisURL(t))
 	b := openBoxOffice(t, "METRICS_ADDR=127.0.0.1:0", "REDIS_URL="+redisURL)
@@ -118,18 +119,18 @@ func TestRedisGoneShowsInTheMetrics(t *testing.T) {
 	)
 }
 
-func TestMetricsAreNeverOnThePublicPort(t *testing.T) {
+func TestMetrics_AreNotOnThePublicPort(t *testing.T) {
 	t.Parallel()
 	off := start(t)
 	if off.MetricsAddr() != nil {
-		t.Errorf("metrics are served on %s though nobody asked", off.MetricsAddr())
+		t.Errorf("metrics are served on %s without METRICS_ADDR", off.MetricsAddr())
 	}
 	for _, i := range []*instance{off, start(t, "METRICS_ADDR=127.0.0.1:0")} {
 		i.send(t, request{path: "/metrics"}).want(t, http.StatusNotFound, "route_not_found")
 	}
 }
 
-func TestTheMetricsTellOfTheWaitingRoom(t *testing.T) {
+func TestMetrics_WaitingRoom(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "METRICS_ADDR=127.0.0.1:0", "MAX_CONCURRENT_USERS=1")
 	wantSeries(t, b.scrape(t), `evently_waiting_room_waiting 0`, `evently_asynq_tasks{queue="waitingroom",state="pending"} 0`)

@@ -10,11 +10,10 @@ import (
 	"time"
 )
 
-// profileHeaderTimeout is how long whoever asks for a profile has to say so.
+// profileHeaderTimeout bounds reading the headers of a request for a profile.
 const profileHeaderTimeout = 5 * time.Second
 
-// serveProfiles serves net/http/pprof on addr, a listener of its own that the public port knows
-// nothing of. It gives what ends it; with an empty addr there is nothing to serve and to end.
+// serveProfiles serves net/http/pprof on addr until stop is called. With an empty addr it does nothing.
 func serveProfiles(ctx context.Context, addr string) (stop func(context.Context) error, err error) {
 	if addr == "" {
 		return func(context.Context) error { return nil }, nil
@@ -33,7 +32,7 @@ func serveProfiles(ctx context.Context, addr string) (stop func(context.Context)
 	served := make(chan error, 1)
 	go func() { served <- profiles.Serve(listener) }()
 	return func(context.Context) error {
-		// A profile that is being taken is not worth waiting for.
+		// Running profiles are aborted.
 		err := profiles.Close()
 		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
 			err = errors.Join(err, ended)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 
-	"evently/internal/metrics"
 	"evently/internal/rediskit"
+	"evently/internal/telemetry"
 )
 
-func openRedis(o Options, m *metrics.Metrics) (*rediskit.Client, error) {
+func openRedis(o Options, m *telemetry.Metrics) (*rediskit.Client, error) {
 	m.RedisBreaker("closed")
 	return rediskit.Open(o.Config.Redis.URL.Parts(), rediskit.Options{
 		Timeout:       o.Config.Redis.Timeout,

@@ -10,15 +10,16 @@ import (
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
-	"evently/internal/metrics"
+	"evently/internal/jobs"
 	"evently/internal/middleware"
+	"evently/internal/payment"
 	"evently/internal/ratelimit"
 	"evently/internal/rediskit"
 	"evently/internal/repository"
 	"evently/internal/seatlock"
 	"evently/internal/server"
 	"evently/internal/service"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 	"evently/internal/waitingroom"
 )
 
@@ -26,33 +27,32 @@ import (
 // may take for two operations, since what cannot be recorded in the usual way is in another one.
 func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeout + c.QueryTimeout) }
 
-// idempotencyAge is how long an answer can be had again: the contract's 24 hours.
-const idempotencyAge = 24 * time.Hour
+// keepResponses is how long a response with an idempotency key can be replayed.
+const keepResponses = 24 * time.Hour
 
-// idempotencyClaim is how long a request that crashed keeps its key from being tried again: twice
-// as long as the server lets any request run.
-func idempotencyClaim(c config.HTTP) time.Duration { return 2 * (c.ReadTimeout + c.WriteTimeout) }
+// firstLockTTL is the time to live of seat locks until their hold is committed.
+const firstLockTTL = 10 * time.Second
 
 // Services are the use cases, put together.
 type Services struct {
-	Store       *repository.Store
-	Tokens      *service.Tokens
-	Auth        *service.Auth
-	Bookings    *service.Bookings
-	Idempotency *service.Idempotency
-	MyBookings  *service.MyBookings
-	Discover    *service.Discover
-	Catalog     *service.Catalog
-	Analytics   *service.Analytics
-	Demo        *service.Demo
+	Store      *repository.Store
+	Tokens     *service.Tokens
+	Auth       *service.Auth
+	Bookings   *service.Bookings
+	Payments   *service.Payments
+	MyBookings *service.MyBookings
+	Discover   *service.Discover
+	Catalog    *service.Catalog
+	Analytics  *service.Analytics
+	Demo       *service.Demo
 
-	answers *answers
-	Rooms   *waitingroom.Room
+	caches caches
+	Rooms  *waitingroom.Room
 }
 
 // NewServices puts the use cases together over stores that the caller keeps and closes. Without a
 // Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) (*Services, error) {
+func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -66,31 +66,39 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client
 	if err != nil {
 		return nil, err
 	}
-	passwords, err := service.NewPasswords(service.PasswordsConfig{})
+	passwords, err := service.NewPasswords(service.PasswordsConfig{MaxWait: cfg.Auth.PasswordQueueWait})
 	if err != nil {
 		return nil, err
 	}
-	answers := newAnswers(cfg.Cache, store)
+	caches := newCaches(cfg.Cache, store)
+	var waitingRooms *waitingroom.Room
+	var rooms service.Rooms
+	if client != nil {
+		waitingRooms = newRooms(cfg, store, client, m, t, log)
+		rooms = waitingRooms
+	}
 	s := &Services{
-		answers:     answers,
-		Store:       store,
-		Tokens:      tokens,
-		Auth:        service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
-		Idempotency: service.NewIdempotency(store, idempotencyClaim(cfg.HTTP), idempotencyAge),
-		MyBookings:  service.NewMyBookings(store),
-		Discover:    service.NewDiscover(store),
-		Catalog:     service.NewCatalog(freshCatalog{store, answers}),
-		Analytics:   service.NewAnalytics(store),
-		Demo:        service.NewDemo(store, passwords.Hash),
+		caches:     caches,
+		Store:      store,
+		Tokens:     tokens,
+		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		MyBookings: service.NewMyBookings(store),
+		Discover:   service.NewDiscover(store),
+		Catalog:    service.NewCatalog(store, caches.seatMaps, rooms, log),
+		Analytics:  service.NewAnalytics(store),
+		Demo:       service.NewDemo(store, passwords.Hash),
 	}
 	if client != nil {
-		s.Rooms = newRooms(cfg, store, client, m, t, log)
-		s.Bookings = newBookings(cfg, store, s.Rooms, client, m, log)
+		s.Rooms = waitingRooms
+		if s.Bookings, err = newBookings(cfg, store, s.Rooms, caches.seatMaps, client, m, log); err != nil {
+			return nil, err
+		}
+		s.Payments = service.NewPayments(s.Bookings, payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate))
 	}
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Client, m *metrics.Metrics, t *tracing.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Client, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -103,18 +111,23 @@ func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Clie
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, client *rediskit.Client, m *metrics.Metrics, log *slog.Logger) *service.Bookings {
+func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client *rediskit.Client, m *telemetry.Metrics, log *slog.Logger) (*service.Bookings, error) {
 	return service.NewBookings(service.BookingDeps{
 		Store:      store,
 		Locks:      seatlock.New(client),
 		Admissions: rooms,
-		Payments:   service.NewSimulatedPayments(cfg.Payment.Delay, cfg.Payment.SuccessRate),
+		Feed:       feed,
+		Refunds:    jobs.NewClient(client),
 		Rules: service.BookingRules{
 			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
+			FirstLockTTL:       firstLockTTL,
 			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout(cfg.Database),
+			KeepResponses:      keepResponses,
+			ShowMaxAge:         cfg.Cache.MaxAge,
+			ChargeTimeout:      cfg.Payment.Timeout,
 		},
 		Recorder: m,
 		Log:      log,
@@ -138,20 +151,19 @@ func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
-		Shows:      handler.NewShows(s.Discover, s.answers.seatMaps, s.answers.shows),
-		Bookings:   handler.NewBookings(freshBookings{s.Bookings, s.answers}),
+		Shows:      handler.NewShows(s.Discover, s.caches.seatMaps, s.caches.shows),
+		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Venues:     handler.NewVenues(s.Catalog),
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics, s.answers.reports),
+		Analytics:  handler.NewAnalytics(s.Analytics, s.caches.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
-		Tokens:      s.Tokens,
-		Idempotency: s.Idempotency,
-		RateLimits:  newRateLimits(a.cfg, a.redis, a.log),
-		Gate:        s.Rooms,
+		Tokens:     s.Tokens,
+		RateLimits: newRateLimits(a.cfg, a.redis, a.log),
+		Gate:       s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",

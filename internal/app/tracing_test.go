@@ -12,7 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/app"
-	"evently/internal/tracing"
+	"evently/internal/telemetry"
 )
 
 const (
@@ -20,17 +20,17 @@ const (
 	callersParent = "00-" + callersTrace + "-b7ad6b7169203331-01"
 )
 
-// startTraced runs an instance whose spans the test can read.
+// startTraced runs an instance, and returns the exporter of its spans.
 func startTraced(t testing.TB, settings ...string) (*boxOffice, *tracetest.InMemoryExporter) {
 	t.Helper()
 	spans := tracetest.NewInMemoryExporter()
 	cfg := configure(t, settings...)
 	return boxOfficeOn(t, startWith(t, cfg, func(o *app.Options) {
-		o.Tracing = tracing.New(sdktrace.NewSimpleSpanProcessor(spans), cfg.Tracing, "test")
+		o.Tracing = telemetry.NewTracing(sdktrace.NewSimpleSpanProcessor(spans), cfg.Tracing, "test")
 	})), spans
 }
 
-// named gives the first span of that name whose trace is trace, if that is not "".
+// named returns the first span with the name and, unless it is "", the trace id.
 func named(spans tracetest.SpanStubs, name, traceID string) (tracetest.SpanStub, bool) {
 	i := slices.IndexFunc(spans, func(s tracetest.SpanStub) bool {
 		return s.Name == name && (traceID == "" || s.SpanContext.TraceID().String() == traceID)
@@ -41,7 +41,7 @@ func named(spans tracetest.SpanStubs, name, traceID string) (tracetest.SpanStub,
 	return spans[i], true
 }
 
-func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
+func TestTracing_RequestIsOneTraceWithQueriesAndRedisCalls(t *testing.T) {
 	t.Parallel()
 	b, exporter := startTraced(t, "LOG_FORMAT=json")
 	token := b.user(t)
@@ -55,7 +55,7 @@ func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
 		t.Fatalf("no span of the request in %d spans", len(spans))
 	}
 	if server.SpanKind != trace.SpanKindServer || server.Parent.SpanID().String() != "b7ad6b7169203331" {
-		t.Errorf("the request's span is %v below %s", server.SpanKind, server.Parent.SpanID())
+		t.Errorf("the span of the request is %v with the parent %s", server.SpanKind, server.Parent.SpanID())
 	}
 	servers, known := 0, map[trace.SpanID]bool{}
 	for _, span := range spans {
@@ -69,13 +69,13 @@ func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
 		if span.SpanKind == trace.SpanKindServer {
 			servers++
 		} else if !known[span.Parent.SpanID()] {
-			t.Errorf("%s hangs below a span that is not there", span.Name)
+			t.Errorf("%s has an unknown parent", span.Name)
 		}
 		for _, attribute := range span.Attributes {
 			if attribute.Key == "db.system" || attribute.Key == "db.system.name" {
 				kinds[attribute.Value.AsString()]++
 			}
-			// What a request carries stays out of traces.
+			// Traces contain no tokens and no personal data.
 			if strings.Contains(attribute.Value.String(), token) || strings.Contains(attribute.Value.String(), "@example.com") {
 				t.Errorf("%s has %s=%s", span.Name, attribute.Key, attribute.Value.String())
 			}
@@ -94,7 +94,7 @@ func TestARequestIsOneTraceWithItsQueriesAndRedisCalls(t *testing.T) {
 	}
 }
 
-func TestATickOfTheWaitingRoomLinksToTheRequestThatWaits(t *testing.T) {
+func TestTracing_TickLinksToTheWaitingRequest(t *testing.T) {
 	t.Parallel()
 	b, exporter := startTraced(t, "MAX_CONCURRENT_USERS=1", "WAITING_ROOM_ADMIT_INTERVAL=200ms")
 	b.lock(t, b.user(t), b.seats[0]).want(t, http.StatusOK, "")
@@ -123,7 +123,7 @@ func TestATickOfTheWaitingRoomLinksToTheRequestThatWaits(t *testing.T) {
 	}
 }
 
-func TestWithoutAnEndpointNothingIsTraced(t *testing.T) {
+func TestTracing_IsOffWithoutAnEndpoint(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	i.send(t, request{path: "/api/v1/shows", header: map[string]string{"traceparent": callersParent}}).want(t, http.StatusOK, "")
@@ -132,7 +132,7 @@ func TestWithoutAnEndpointNothingIsTraced(t *testing.T) {
 			t.Errorf("the log line has the trace %v", id)
 		}
 	}
-	if none, err := tracing.Start(t.Context(), i.cfg.Tracing, "test"); none != nil || err != nil {
+	if none, err := telemetry.StartTracing(t.Context(), i.cfg.Tracing, "test"); none != nil || err != nil {
 		t.Errorf("tracing is %v, %v", none, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// listed is what `go list -json` tells about a package.
+// listed is the output of `go list -json` for a package.
 type listed struct {
 	ImportPath string
 	Imports    []string
@@ -42,7 +42,7 @@ func listPackages(t *testing.T) []listed {
 	}
 }
 
-func TestPackagesImportOnlyWhatTheirRoomAllows(t *testing.T) {
+func TestImports_FollowTheTable(t *testing.T) {
 	t.Parallel()
 	packages := listPackages(t)
 	if len(packages) < 5 {
@@ -55,11 +55,11 @@ func TestPackagesImportOnlyWhatTheirRoomAllows(t *testing.T) {
 	}
 }
 
-func TestSourcesKeepTheHouseRules(t *testing.T) {
+func TestSources_FollowTheRules(t *testing.T) {
 	t.Parallel()
 	module := os.DirFS(listPackages(t)[0].Module.Dir)
 	checked := 0
-	// All files, whatever system they are built for: go list shows one system's.
+	// All files, not only those of this system as in go list.
 	err := fs.WalkDir(module, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -88,16 +88,22 @@ func TestSourcesKeepTheHouseRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	if checked < 10 {
-		t.Errorf("only %d files were found", checked)
+		t.Errorf("found only %d files", checked)
 	}
 }
 
-// TestTheTableIsWhole catches a misspelt room, which would allow or forbid nothing.
-func TestTheTableIsWhole(t *testing.T) {
+// A misspelled or repeated room allows and forbids nothing.
+func TestTable_NamesEachRoomOnce(t *testing.T) {
 	t.Parallel()
+	count := map[string]int{}
+	for _, r := range rooms {
+		if count[r.path]++; count[r.path] > 1 {
+			t.Errorf("%s is in the table %d times", r.path, count[r.path])
+		}
+	}
 	exists := func(path string) {
 		if _, known := roomOf(path); !known && path != anything {
-			t.Errorf("the table names %s, which is no room", path)
+			t.Errorf("the table names %s, which is not a room", path)
 		}
 	}
 	for _, r := range rooms {
@@ -120,11 +126,11 @@ func TestTheTableIsWhole(t *testing.T) {
 	}
 }
 
-func TestEachImportRuleCanFail(t *testing.T) {
+func TestImports_EachRuleCanFail(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		from, imports string
-		want          string // part of the fault, "" when it is allowed
+		want          string // part of the fault; "" if it is allowed
 	}{
 		{"internal/utils", "fmt", "not in the table of rooms"},
 		{"internal/domain", "strings", ""},
@@ -132,6 +138,11 @@ func TestEachImportRuleCanFail(t *testing.T) {
 		{"internal/service", "evently/internal/domain", ""},
 		{"internal/service", "evently/internal/repository", "may not import internal/repository"},
 		{"internal/service", "evently/internal/respond", "may not import internal/respond"},
+		{"internal/service", "evently/internal/payment", "may not import internal/payment"},
+		{"internal/service", "github.com/hashicorp/golang-lru/v2", ""},
+		{"internal/service", "golang.org/x/sync/errgroup", ""},
+		{"internal/payment", "evently/internal/domain", ""},
+		{"internal/payment", "evently/internal/service", "internal/payment may not import internal/service"},
 		{"internal/service", "github.com/jackc/pgx/v5/pgxpool", "may not import github.com/jackc/pgx"},
 		{"internal/domain", "github.com/redis/go-redis/v9", "may not import github.com/redis/go-redis"},
 		{"internal/service", "github.com/hibiken/asynq", "may not import github.com/hibiken/asynq"},
@@ -166,7 +177,7 @@ func TestEachImportRuleCanFail(t *testing.T) {
 	}
 }
 
-func TestEachSourceRuleCanFail(t *testing.T) {
+func TestSources_EachRuleCanFail(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ what, name, source, want string }{
 		{"environment", "internal/handler/x.go", "package x\nimport \"os\"\nvar v = os.Getenv(\"A\")", "os.Getenv"},

@@ -14,10 +14,10 @@ import (
 
 const module = "evently"
 
-// pkg is what the rules look at of one package.
+// pkg is a package as the rules see it.
 type pkg struct {
 	path    string   // within the module
-	imports []string // of the code that is not a test
+	imports []string // without tests
 }
 
 func roomOf(path string) (room, bool) {
@@ -62,8 +62,8 @@ func checkLibrary(from, imported string) []string {
 	return nil
 }
 
-// checkSource returns a line for each rule that a Go file of a package breaks. The file's name is
-// relative to the module. Tests are not held to these rules.
+// checkSource returns a line for each rule that a Go file breaks. The name is relative to the module. The rules do not apply
+// to tests.
 func checkSource(name string, source []byte) ([]string, error) {
 	var faults []string
 	limit := maxLines
@@ -109,13 +109,13 @@ func applies(b ban, dir string) bool {
 	return (slices.Contains(b.in, anything) || slices.Contains(b.in, dir)) && !slices.Contains(b.except, dir)
 }
 
-// localNames maps what a file calls its imports to their paths; dot imports have no name.
+// localNames maps the names of the imports of a file to their paths. It returns dot imports separately.
 func localNames(file *ast.File) (named map[string]string, dots []string) {
 	named = map[string]string{}
 	for _, spec := range file.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
-			continue // the parser has accepted it, so there is no such thing
+			continue // the parser rejects invalid paths
 		}
 		switch {
 		case spec.Name == nil:

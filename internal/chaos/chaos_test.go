@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
@@ -18,21 +17,21 @@ import (
 )
 
 var (
-	duration    = flag.Duration("chaos.duration", 6*time.Second, "how long things go wrong")
-	seed        = flag.Uint64("chaos.seed", 0, "what goes wrong in which order; 0 takes a new one")
-	journalPath = flag.String("chaos.journal", "", "file to write every request and its answer to; empty: none")
+	duration    = flag.Duration("chaos.duration", 6*time.Second, "how long faults are made")
+	seed        = flag.Uint64("chaos.seed", 0, "seed of the faults; 0 chooses one")
+	journalPath = flag.String("chaos.journal", "", "file for all requests and responses; empty: none")
 )
 
 const (
-	people       = 50
+	clients      = 50
 	shows        = 4
 	rowsOfShow   = 3
 	seatsOfRow   = 5
 	requestLimit = 5 * time.Second
 )
 
-// TestChaos is the history checker: docs/reliability.md says what it does and what it proves.
-func TestChaos(t *testing.T) {
+// TestChaos_SeatsAndMoneyStayConsistent is described in docs/reliability.md.
+func TestChaos_SeatsAndMoneyStayConsistent(t *testing.T) {
 	t.Parallel()
 	v := chaos(t, builtOrFail(t))
 	for _, text := range v.report {
@@ -43,7 +42,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// chaos runs instances of binary while everything breaks, and judges what people were told.
+// chaos runs instances of binary under load and faults and returns the verdict.
 func chaos(t *testing.T, binary string) verdict {
 	t.Helper()
 	seed := *seed
@@ -51,68 +50,64 @@ func chaos(t *testing.T, binary string) verdict {
 		seed = rand.Uint64()
 	}
 	t.Logf("seed %d, for %s", seed, *duration)
-	h := openHouse(t, binary, instances)
-	pool, err := pgxpool.New(t.Context(), h.stack.DatabaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	options, err := redis.ParseURL(h.stack.RedisURL)
+	c := newCluster(t, binary, instances)
+	options, err := redis.ParseURL(c.redis.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	options.ReadTimeout = 5 * time.Second
-	locks := &lockWatch{client: redis.NewClient(options), pool: pool, acked: map[int64]bool{}}
+	locks := &lockWatch{client: redis.NewClient(options), pool: c.pool, watched: map[int64]bool{}}
 	t.Cleanup(func() { _ = locks.client.Close() })
 
-	c := newCrowd(t, h, pool, locks, seed)
-	breaking := &faults{house: h, locks: locks, random: rand.New(rand.NewPCG(seed, 0)), log: t.Logf, counts: map[string]int{}}
-	run(t, c, breaking, locks)
-	v := judge(t, h, c, breaking, locks)
-	if err := c.journal.close(); err != nil {
+	l := newLoad(t, c, locks, seed)
+	f := &faults{cluster: c, locks: locks, random: rand.New(rand.NewPCG(seed, 0)), log: t.Logf, counts: map[string]int{}}
+	run(t, l, f, locks)
+	v := judge(t, c, l, f, locks)
+	if err := l.journal.close(); err != nil {
 		t.Error(err)
 	}
 	return v
 }
 
-// crowd is all the clients and what they share.
-type crowd struct {
-	clients []*client
-	shows   []show
-	history *history
-	journal *journal
-	counts  *counts
-	wrong   *complaints
+// load is all the clients and what they share.
+type load struct {
+	clients  []*client
+	shows    []show
+	history  *history
+	journal  *journal
+	payments *acknowledged
+	stats    *stats
+	findings *findings
 }
 
-func newCrowd(t *testing.T, h *house, pool *pgxpool.Pool, locks *lockWatch, seed uint64) *crowd {
+func newLoad(t *testing.T, c *cluster, locks *lockWatch, seed uint64) *load {
 	t.Helper()
-	c := &crowd{history: &history{}, counts: &counts{}, wrong: &complaints{}}
+	l := &load{history: &history{}, payments: &acknowledged{}, stats: &stats{}, findings: &findings{}}
 	if *journalPath != "" {
 		var err error
-		if c.journal, err = openJournal(*journalPath); err != nil {
+		if l.journal, err = openJournal(*journalPath); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range shows {
-		id := testkit.NewShow(t, pool, testkit.Show{VenueID: testkit.NewVenue(t, pool, rowsOfShow, seatsOfRow)})
-		c.shows = append(c.shows, show{id: id, seats: testkit.SeatIDs(t, pool, id)})
+		id := testkit.NewShow(t, c.pool, testkit.Show{VenueID: testkit.NewVenue(t, c.pool, rowsOfShow, seatsOfRow)})
+		l.shows = append(l.shows, show{id: id, seats: testkit.SeatIDs(t, c.pool, id)})
 	}
-	transport := &http.Transport{MaxIdleConnsPerHost: 2 * people, IdleConnTimeout: time.Second}
+	transport := &http.Transport{MaxIdleConnsPerHost: 2 * clients, IdleConnTimeout: time.Second}
 	t.Cleanup(transport.CloseIdleConnections)
-	for n := range people {
-		one := &client{
-			number: n, base: h.front.URL, token: token(t, testkit.NewUser(t, pool), n),
+	for n := range clients {
+		l.clients = append(l.clients, &client{
+			number: n, base: c.front.URL, token: token(t, testkit.NewUser(t, c.pool), n),
 			http:   &http.Client{Transport: transport, Timeout: requestLimit},
 			random: rand.New(rand.NewPCG(seed, uint64(n)+1)),
-			shows:  c.shows, history: c.history, journal: c.journal, counts: c.counts, wrong: c.wrong, locks: locks,
-		}
-		c.clients = append(c.clients, one)
+			shows:  l.shows, history: l.history, journal: l.journal, payments: l.payments,
+			stats: l.stats, findings: l.findings, locks: locks, holds: map[int64]bool{},
+		})
 	}
-	return c
+	return l
 }
 
-// token gives what the instance of this number would at a sign-in, by its clock.
+// token returns a token as the instance of this number would issue it by its clock.
 func token(t *testing.T, user int64, number int) string {
 	t.Helper()
 	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{jwtSecret}, Now: func() time.Time {
@@ -124,28 +119,28 @@ func token(t *testing.T, user int64, number int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := tokens.Issue(domain.User{ID: user, Email: "somebody@example.com", Role: domain.RoleUser})
+	token, err := tokens.Issue(domain.User{ID: user, Email: "client@example.com", Role: domain.RoleUser})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return token
 }
 
-// run lets everybody book and everything break, and then all come to rest.
-func run(t *testing.T, c *crowd, breaking *faults, locks *lockWatch) {
+// run runs the clients and the faults for the duration, until all clients have finished and all instances
+// are ready.
+func run(t *testing.T, l *load, f *faults, locks *lockWatch) {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), *duration)
 	defer stop()
-	watching, stopWatching := context.WithCancel(t.Context())
-	var booking, others sync.WaitGroup
-	for _, one := range c.clients {
-		booking.Go(func() { one.run(ctx) })
+	var booking sync.WaitGroup
+	for _, c := range l.clients {
+		booking.Go(func() { c.run(ctx) })
 	}
-	others.Go(func() { breaking.run(ctx) })
+	watching, stopWatching := context.WithCancel(t.Context())
 	var watch sync.WaitGroup
 	watch.Go(func() { locks.run(watching) })
-	others.Wait()
-	for _, i := range breaking.house.all {
+	f.run(ctx)
+	for _, i := range f.cluster.all {
 		i.awaitReady()
 	}
 	booking.Wait()

@@ -14,25 +14,23 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"evently/internal/testkit"
 )
 
 const (
-	// away is how long a store is gone, and healing what it gets to be used again as before.
-	away    = 8 * time.Second
-	healing = 4 * time.Second
+	// outage is how long a store is away, and recovery how long the service may need to use it as before.
+	outage   = 8 * time.Second
+	recovery = 4 * time.Second
 )
 
-// sample is one answer.
+// sample is one response.
 type sample struct {
 	took       time.Duration
 	status     int // 0: none
 	retryAfter string
 }
 
-// samples are the answers of a phase.
+// samples are the responses of a phase.
 type samples struct {
 	mu   sync.Mutex
 	list []sample
@@ -44,7 +42,7 @@ func (s *samples) add(one sample) {
 	s.list = append(s.list, one)
 }
 
-// take gives what there is, and begins anew.
+// take removes the samples and returns them by status.
 func (s *samples) take() map[int][]sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,109 +54,116 @@ func (s *samples) take() map[int][]sample {
 	return by
 }
 
-// TestDegrading takes the stores of one instance, whose timeouts are those that it has by default, away from
-// fifty people who book, and tells how long they wait for which answer. What it may not be, it
-// fails on; how long is too long is for the reader.
-func TestDegrading(t *testing.T) {
-	h := openHouse(t, builtOrFail(t), 1, "DATABASE_QUERY_TIMEOUT=", "DATABASE_MAX_CONNS=", "HTTP_READ_TIMEOUT=", "HTTP_WRITE_TIMEOUT=",
-		"PAYMENT_DELAY=0s", "PAYMENT_SUCCESS_RATE=1")
-	pool, err := pgxpool.New(t.Context(), h.stack.DatabaseURL)
-	if err != nil {
-		t.Fatal(err)
+// phase is a state of the stores and what /health says then.
+type phase struct {
+	name, health string
+	begin, end   func() error
+}
+
+// TestDegrading_StoreOutagesAreAnswered takes the stores of one instance with default timeouts away from
+// fifty clients and logs how long they wait for which response.
+func TestDegrading_StoreOutagesAreAnswered(t *testing.T) {
+	c := newCluster(t, builtOrFail(t), 1, "DATABASE_QUERY_TIMEOUT=", "DATABASE_MAX_CONNS=", "HTTP_READ_TIMEOUT=", "HTTP_WRITE_TIMEOUT=",
+		"PAYMENT_TIMEOUT=", "PAYMENT_DELAY=0s", "PAYMENT_SUCCESS_RATE=1")
+	responses := &samples{}
+	c.bookAllTheTime(t, responses)
+	nothing := func() error { return nil }
+	database := c.all[0].database
+	for _, p := range []phase{
+		{"all is well", "OK", nothing, nothing},
+		{"Redis is killed", "DEGRADED", func() error { return c.redis.crash(t.Context()) }, func() error { return c.redis.restart(t.Context()) }},
+		{"Redis is silent", "DEGRADED", c.redis.pause, c.redis.resume},
+		{"PostgreSQL is killed", "DOWN", func() error { return c.postgres.crash(t.Context()) }, func() error { return c.postgres.restart(t.Context()) }},
+		{"PostgreSQL is silent", "DOWN", func() error {
+			_, err := database.proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"silent","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
+			return err
+		}, func() error {
+			database.cut()
+			database.open()
+			return nil
+		}},
+	} {
+		c.degrade(t, p, responses)
 	}
-	t.Cleanup(pool.Close)
-	id := testkit.NewShow(t, pool, testkit.Show{VenueID: testkit.NewVenue(t, pool, people/seatsOfRow, seatsOfRow*2)})
-	seats := testkit.SeatIDs(t, pool, id)
-	told := &samples{}
+}
+
+// bookAllTheTime lets clients book on the first instance until the test ends.
+func (c *cluster) bookAllTheTime(t *testing.T, responses *samples) {
+	t.Helper()
+	id := testkit.NewShow(t, c.pool, testkit.Show{VenueID: testkit.NewVenue(t, c.pool, clients/seatsOfRow, seatsOfRow*2)})
+	seats := testkit.SeatIDs(t, c.pool, id)
 	ctx, stop := context.WithCancel(t.Context())
-	var crowd sync.WaitGroup
-	t.Cleanup(crowd.Wait)
+	var booking sync.WaitGroup
+	t.Cleanup(booking.Wait)
 	t.Cleanup(stop)
-	transport := &http.Transport{MaxIdleConnsPerHost: people}
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
 	t.Cleanup(transport.CloseIdleConnections)
-	for n := range people {
-		one := booker{client: &http.Client{Transport: transport, Timeout: time.Minute}, base: "http://127.0.0.1:" + h.all[0].port,
-			bearer: token(t, testkit.NewUser(t, pool), 0), told: told}
-		crowd.Go(func() {
+	for n := range clients {
+		b := booker{
+			client: &http.Client{Transport: transport, Timeout: time.Minute}, base: "http://127.0.0.1:" + c.all[0].port,
+			bearer: token(t, testkit.NewUser(t, c.pool), 0), responses: responses,
+		}
+		booking.Go(func() {
 			for k := 0; ctx.Err() == nil; k++ {
-				one.book(id, seats[2*n+k%2])
+				b.book(id, seats[2*n+k%2])
 				pause(ctx, 50*time.Millisecond)
 			}
 		})
 	}
-
-	w := h.all[0].database
-	for _, phase := range []struct {
-		name, health string
-		begin, end   func() error
-	}{
-		{"all is well", "OK", nothing, nothing},
-		{"Redis is killed", "DEGRADED", func() error { return h.stack.CrashRedis(t.Context()) }, func() error { return h.stack.RestartRedis(t.Context()) }},
-		{"Redis is silent", "DEGRADED", h.stack.PauseRedis, h.stack.ResumeRedis},
-		{"PostgreSQL is killed", "DOWN", func() error { return h.stack.CrashPostgres(t.Context()) }, func() error { return h.stack.RestartPostgres(t.Context()) }},
-		{"PostgreSQL is silent", "DOWN", func() error {
-			_, err := w.proxy.Toxics.AddToxicJson(strings.NewReader(`{"name":"silent","type":"timeout","stream":"downstream","attributes":{"timeout":0}}`))
-			return err
-		}, func() error {
-			w.cut()
-			w.open()
-			return nil
-		}},
-	} {
-		told.take()
-		if err := phase.begin(); err != nil {
-			t.Fatal(err)
-		}
-		pause(t.Context(), away)
-		health := h.health(t)
-		answers := told.take()
-		if health != phase.health {
-			t.Errorf("%s: health is %s, want %s", phase.name, health, phase.health)
-		}
-		tell(t, phase.name, answers)
-		if gone := phase.health == "DOWN"; gone != (len(answers[http.StatusServiceUnavailable]) > 100) || !gone && len(answers[http.StatusOK]) < 100 {
-			t.Errorf("%s: that is not what was to happen", phase.name)
-		}
-		if err := phase.end(); err != nil {
-			t.Fatal(err)
-		}
-		pause(t.Context(), healing)
-		if after := told.take(); len(after[0])+len(after[http.StatusInternalServerError]) > 0 {
-			t.Errorf("after %s: %v", phase.name, after)
-		}
-		pause(t.Context(), healing)
-		if health := h.health(t); health != "OK" {
-			t.Errorf("after %s: health is %s", phase.name, health)
-		}
-		tell(t, "then", told.take())
-	}
 }
 
-func nothing() error { return nil }
-
-// tell logs how long answers took, and fails on those that nobody may be given.
-func tell(t *testing.T, name string, answers map[int][]sample) {
+// degrade runs one phase and the recovery after it.
+func (c *cluster) degrade(t *testing.T, p phase, responses *samples) {
 	t.Helper()
-	for status, list := range answers {
+	responses.take()
+	if err := p.begin(); err != nil {
+		t.Fatal(err)
+	}
+	pause(t.Context(), outage)
+	health := c.health(t)
+	during := responses.take()
+	if health != p.health {
+		t.Errorf("%s: health is %s, want %s", p.name, health, p.health)
+	}
+	logSamples(t, p.name, during)
+	if down := p.health == "DOWN"; down != (len(during[http.StatusServiceUnavailable]) > 100) || !down && len(during[http.StatusOK]) < 100 {
+		t.Errorf("%s: %d responses 200 and %d responses 503", p.name, len(during[http.StatusOK]), len(during[http.StatusServiceUnavailable]))
+	}
+	if err := p.end(); err != nil {
+		t.Fatal(err)
+	}
+	pause(t.Context(), recovery)
+	if after := responses.take(); len(after[0])+len(after[http.StatusInternalServerError]) > 0 {
+		t.Errorf("after %s: %v", p.name, after)
+	}
+	pause(t.Context(), recovery)
+	if health := c.health(t); health != "OK" {
+		t.Errorf("after %s: health is %s", p.name, health)
+	}
+	logSamples(t, "then", responses.take())
+}
+
+// logSamples logs how long responses took. It fails for no response, for 500 and for 503 without
+// Retry-After.
+func logSamples(t *testing.T, name string, by map[int][]sample) {
+	t.Helper()
+	for status, list := range by {
 		slices.SortFunc(list, func(a, b sample) int { return int(a.took - b.took) })
 		at := func(share int) time.Duration { return list[(len(list)-1)*share/100].took.Round(time.Millisecond) }
-		t.Logf("%s: %d answers %d: half within %s, 99 of 100 within %s, all within %s", name, len(list), status, at(50), at(99), at(100))
+		t.Logf("%s: %d responses %d: p50 %s, p99 %s, max %s", name, len(list), status, at(50), at(99), at(100))
 		if status == 0 || status == http.StatusInternalServerError {
-			t.Errorf("%s: %d answers %d", name, len(list), status)
+			t.Errorf("%s: %d responses %d", name, len(list), status)
 		}
-		for _, one := range list {
-			if status == http.StatusServiceUnavailable && one.retryAfter == "" {
-				t.Errorf("%s: 503 without Retry-After", name)
-				break
-			}
+		if status == http.StatusServiceUnavailable && slices.ContainsFunc(list, func(s sample) bool { return s.retryAfter == "" }) {
+			t.Errorf("%s: 503 without Retry-After", name)
 		}
 	}
 }
 
-// health gives what the first instance says of itself.
-func (h *house) health(t *testing.T) string {
+// health returns the status that the first instance reports.
+func (c *cluster) health(t *testing.T) string {
 	t.Helper()
-	resp, err := http.Get("http://127.0.0.1:" + h.all[0].port + "/health")
+	resp, err := http.Get("http://127.0.0.1:" + c.all[0].port + "/health")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,29 +175,29 @@ func (h *house) health(t *testing.T) string {
 	return body.Status
 }
 
-// booker is one of those who book.
+// booker is a client that books and retries nothing.
 type booker struct {
 	client       *http.Client
 	base, bearer string
-	told         *samples
+	responses    *samples
 }
 
-// book locks a seat, pays, confirms and cancels, as far as it gets.
+// book locks a seat, pays, confirms and cancels until a step fails.
 func (b booker) book(show, seat int64) {
-	held, ok := b.ask("/api/v1/bookings/lock", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, show, seat))
+	held, ok := b.post("lock", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, show, seat))
 	if !ok {
 		return
 	}
 	id := fmt.Sprintf("%.0f", held["booking_id"])
 	for _, step := range [][2]string{{"payments/simulate", fmt.Sprintf(`{"booking_id":%s,"amount":%v}`, id, held["amount"])}, {id + "/confirm", ""}, {id + "/cancel", ""}} {
-		if _, ok := b.ask("/api/v1/bookings/"+step[0], step[1]); !ok {
+		if _, ok := b.post(step[0], step[1]); !ok {
 			return
 		}
 	}
 }
 
-func (b booker) ask(path, body string) (answer map[string]any, ok bool) {
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, b.base+path, strings.NewReader(body))
+func (b booker) post(path, body string) (response map[string]any, ok bool) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, b.base+"/api/v1/bookings/"+path, strings.NewReader(body))
 	if err != nil {
 		panic(err)
 	}
@@ -201,11 +206,11 @@ func (b booker) ask(path, body string) (answer map[string]any, ok bool) {
 	began := time.Now()
 	resp, err := b.client.Do(req)
 	if err != nil {
-		b.told.add(sample{took: time.Since(began)})
+		b.responses.add(sample{took: time.Since(began)})
 		return nil, false
 	}
 	defer func() { _ = resp.Body.Close() }()
 	raw, err := io.ReadAll(resp.Body)
-	b.told.add(sample{time.Since(began), resp.StatusCode, resp.Header.Get("Retry-After")})
-	return answer, err == nil && json.Unmarshal(raw, &answer) == nil && resp.StatusCode == http.StatusOK
+	b.responses.add(sample{time.Since(began), resp.StatusCode, resp.Header.Get("Retry-After")})
+	return response, err == nil && json.Unmarshal(raw, &response) == nil && resp.StatusCode == http.StatusOK
 }

@@ -1,4 +1,4 @@
-// Package chaos is a test that breaks everything around three instances of Evently while people
-// book, writes down what everybody was told, and checks that it could all be true of seats that
-// are sold once. `make chaos` runs it.
+// Package chaos is a test that breaks the stores, the instances and the network of a cluster of Evently
+// while clients book, records every response, and checks that seats and money stay consistent. `make
+// chaos` runs it.
 package chaos

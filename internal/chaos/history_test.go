@@ -9,26 +9,27 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// kind is what somebody asked of a seat.
+// kind is what a client asked of a seat.
 type kind string
 
 const (
-	opLock    kind = "lock"
-	opConfirm kind = "confirm"
-	opCancel  kind = "cancel"
-	opRead    kind = "read"
+	opLock     kind = "lock"
+	opSameHold kind = "same hold" // a lock that returned a hold that it had returned before
+	opConfirm  kind = "confirm"
+	opCancel   kind = "cancel"
+	opRead     kind = "read"
 )
 
-// outcome is what they were told.
+// outcome is what the response said.
 type outcome string
 
 const (
-	told    outcome = "done"    // it was done
-	over    outcome = "over"    // the booking is cancelled or its time is over
-	unknown outcome = "unknown" // no answer: it may have been done, may not, may yet be
+	done    outcome = "done"
+	ended   outcome = "ended"   // the booking is cancelled or expired
+	unknown outcome = "unknown" // no response: it may have been done, may not, may still be
 )
 
-// call is one call for one seat: a call for several is one of these for each.
+// call is one request for one seat: a request for several seats is one call for each.
 type call struct {
 	kind      kind
 	seat      int64
@@ -37,10 +38,9 @@ type call struct {
 	status    string // of a read
 	outcome   outcome
 	from, to  int64 // ns
-	early     int64 // of a read, ns: how much too early a hold may read as over
+	early     int64 // ns; by how much a read may show a hold as expired too early
 }
 
-// String is how a call is shown when the history cannot be.
 func (c call) String() string {
 	text := fmt.Sprintf("%s seat %d", c.kind, c.seat)
 	if c.booking != 0 {
@@ -57,7 +57,7 @@ func (c call) String() string {
 
 func clock(ns int64) string { return time.Unix(0, ns).UTC().Format("15:04:05.000000") }
 
-// history takes the calls of all clients.
+// history collects the calls of all clients.
 type history struct {
 	mu    sync.Mutex
 	calls []call
@@ -69,56 +69,59 @@ func (h *history) add(calls ...call) {
 	h.calls = append(h.calls, calls...)
 }
 
-// seat is the state of the model: free, held or booked, and for whom.
+// seat is a state of the model: available, held or booked by a booking.
 type seat struct {
 	booking   int64
-	expiresAt int64 // of a hold, ns; 0: unknown, so any time
+	expiresAt int64 // ns, of a hold; 0: unknown, so any time
 	booked    bool
 }
 
-// slack is for times that are rounded to microseconds on the way.
+// slack allows for times that are rounded to microseconds.
 const slack = int64(time.Millisecond)
 
-// heldIn tells whether a hold may have been alive at some time of a call, and overIn whether its
-// time may have been over. All clocks here are those of one machine.
+// heldIn reports whether the seat may have been held at some time of the call.
 func (s seat) heldIn(c call) bool {
 	return s.booking != 0 && !s.booked && (s.expiresAt == 0 || c.from <= s.expiresAt+slack)
 }
-func (s seat) overIn(c call) bool {
+
+// expiredIn reports whether the hold may have been expired at some time of the call.
+func (s seat) expiredIn(c call) bool {
 	return s.booking != 0 && !s.booked && c.to+c.early >= s.expiresAt-slack
 }
 
-// step gives the states that a call may lead to; none means that it could not have been so.
+// step returns the states to which a call may lead; none means that the call is impossible in s.
 func step(s seat, c call) []seat {
-	free := s.booking == 0 || s.overIn(c)
-	mine := s.booking == c.booking && s.booking != 0
+	available := s.booking == 0 || s.expiredIn(c)
+	own := s.booking == c.booking && s.booking != 0
 	switch {
 	case c.kind == opRead:
-		ok := map[string]bool{"AVAILABLE": free, "LOCKED": s.heldIn(c), "BOOKED": s.booked}[c.status]
+		ok := map[string]bool{"AVAILABLE": available, "LOCKED": s.heldIn(c), "BOOKED": s.booked}[c.status]
 		return when(ok, s)
-	case c.kind == opLock && c.outcome == told:
-		return when(free, seat{booking: c.booking, expiresAt: c.expiresAt})
+	case c.kind == opLock && c.outcome == done:
+		return when(available, seat{booking: c.booking, expiresAt: c.expiresAt})
 	case c.kind == opLock: // unknown
-		if free {
+		if available {
 			return []seat{s, {booking: -1}}
 		}
 		return []seat{s}
-	case c.kind == opConfirm && c.outcome == told:
-		return when(mine && (s.booked || s.heldIn(c)), seat{booking: c.booking, booked: true})
+	case c.kind == opSameHold:
+		return when(own && s.heldIn(c) && s.expiresAt == c.expiresAt, s)
+	case c.kind == opConfirm && c.outcome == done:
+		return when(own && (s.booked || s.heldIn(c)), seat{booking: c.booking, booked: true})
 	case c.kind == opConfirm && c.outcome == unknown:
-		if mine && s.heldIn(c) {
+		if own && s.heldIn(c) {
 			return []seat{s, {booking: c.booking, booked: true}}
 		}
 		return []seat{s}
-	case c.kind == opCancel && c.outcome == told:
-		return when(mine && (s.booked || s.heldIn(c)), seat{})
+	case c.kind == opCancel && c.outcome == done:
+		return when(own && (s.booked || s.heldIn(c)), seat{})
 	case c.kind == opCancel && c.outcome == unknown:
-		if mine {
+		if own {
 			return []seat{s, {}}
 		}
 		return []seat{s}
-	default: // told that the booking is no more
-		return when(!mine || s.overIn(c), s)
+	default: // ended
+		return when(!own || s.expiredIn(c), s)
 	}
 }
 
@@ -129,7 +132,7 @@ func when(ok bool, s seat) []seat {
 	return []seat{s}
 }
 
-// model is a seat as porcupine wants it.
+// model returns step as a model for porcupine.
 func model() porcupine.Model {
 	m := porcupine.NondeterministicModel{
 		Init: func() []any { return []any{seat{}} },
@@ -149,10 +152,10 @@ func model() porcupine.Model {
 // checkTimeout bounds the search for an order of one seat's calls.
 const checkTimeout = 30 * time.Second
 
-// check looks, seat by seat, for an order in which the calls could have happened one after the
-// other. What has no known outcome may have happened at any time until the end. It gives the seats
-// for which there is no such order, and those for which none was found in time.
-func (h *history) check() (broken, undecided []int64, explain func(seat int64) string) {
+// check searches, seat by seat, for an order in which the calls are possible one after the other. A call
+// with an unknown outcome may have been executed at any time until the end. It returns the seats without
+// such an order, and those for which the search timed out.
+func (h *history) check() (impossible, undecided []int64, explain func(seat int64) string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	bySeat := map[int64][]call{}
@@ -172,12 +175,12 @@ func (h *history) check() (broken, undecided []int64, explain func(seat int64) s
 		}
 		switch porcupine.CheckOperationsTimeout(m, operations, checkTimeout) {
 		case porcupine.Illegal:
-			broken = append(broken, id)
+			impossible = append(impossible, id)
 		case porcupine.Unknown:
 			undecided = append(undecided, id)
 		}
 	}
-	return broken, undecided, func(id int64) string {
+	return impossible, undecided, func(id int64) string {
 		calls := bySeat[id]
 		slices.SortFunc(calls, func(a, b call) int { return int(a.from - b.from) })
 		text := ""

@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// journal is every request and what it was told, a line of JSON each, for whoever has to find out
-// what happened. A nil one writes nothing.
+// journal writes every request and its response as a line of JSON. A nil journal writes nothing.
 type journal struct {
 	mu      sync.Mutex
 	file    *os.File
@@ -25,12 +24,12 @@ type entry struct {
 	Request  string
 	Key      string `json:",omitempty"`
 	Body     json.RawMessage
-	Status   int    // 0: no whole answer came
+	Status   int    // 0: no complete response
 	Replayed bool   `json:",omitempty"`
-	Answer   string `json:",omitempty"`
+	Response string `json:",omitempty"`
 }
 
-// openJournal makes the file at path, and the folder that it is in.
+// openJournal creates the file at path, and its folder.
 func openJournal(path string) (*journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -49,7 +48,7 @@ func (j *journal) write(e entry) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	_ = j.encoder.Encode(e) // the first error stays with the buffer, and close gives it
+	_ = j.encoder.Encode(e) // the buffer keeps the first error for close
 }
 
 func (j *journal) close() error {

@@ -6,60 +6,56 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// The checker is proved: each fault that is built into the service makes it fail, and say why.
-func TestTheCheckerSeesEveryMutation(t *testing.T) {
+// TestChecker_FindsEveryMutation builds each mutation into the service and runs it under chaos.
+func TestChecker_FindsEveryMutation(t *testing.T) {
 	for _, m := range mutations {
 		t.Run(m.name, func(t *testing.T) {
 			v := chaos(t, m.build(t))
-			if !slices.ContainsFunc(v.violations, func(text string) bool { return strings.Contains(text, m.says) }) {
-				t.Errorf("nobody says %q, but: %q", m.says, v.violations)
-			}
-			said := map[string]int{}
+			found, others := 0, []string{}
 			for _, text := range v.violations {
-				if strings.Contains(text, m.says) {
-					said[m.says]++
+				if strings.Contains(text, m.finding) {
+					found++
 				} else {
-					said["something else"]++
+					others = append(others, text)
 				}
 			}
-			t.Logf("said: %v", said)
+			if found == 0 {
+				t.Errorf("no violation says %q", m.finding)
+			}
+			t.Logf("%d violations say %q, %d others: %.600q", found, m.finding, len(others), others)
 			for _, text := range v.report {
-				t.Log(strings.SplitN(text, "\n", 2)[0])
+				line, _, _ := strings.Cut(text, "\n")
+				t.Log(line)
 			}
 		})
 	}
 }
 
-// build builds the service with the mutation in it. The files themselves stay as they are.
+// build builds the service with the mutation. The files themselves do not change.
 func (m mutation) build(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	replace, files := map[string]string{}, map[string]string{}
-	for _, e := range m.edits {
-		original, err := filepath.Abs(filepath.Join(root, filepath.FromSlash(e.file)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		changed := filepath.Join(dir, filepath.Base(e.file))
-		replace[original], files[changed] = changed, e.mutated(t)
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	original, err := filepath.Abs(filepath.Join(root, filepath.FromSlash(m.file)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	files[filepath.Join(dir, "overlay.json")] = string(overlay)
-	for path, text := range files {
+	changed := filepath.Join(dir, filepath.Base(m.file))
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{original: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlayPath := filepath.Join(dir, "overlay.json")
+	for path, text := range map[string]string{changed: m.mutated(t), overlayPath: string(overlay)} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	binary := filepath.Join(dir, "evently")
-	if err := build(binary, "-overlay", filepath.Join(dir, "overlay.json")); err != nil {
+	if err := build(binary, "-overlay", overlayPath); err != nil {
 		t.Fatal(err)
 	}
 	return binary

@@ -14,91 +14,48 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"evently/internal/testkit"
 )
 
-// probeEvery is how often the proxy asks an instance whether it is ready: well below DRAIN_DELAY.
-const probeEvery = 50 * time.Millisecond
+// probeInterval is how often the proxy asks an instance whether it is ready: well below DRAIN_DELAY.
+const probeInterval = 50 * time.Millisecond
 
-// TestRollingRestart replaces both of two instances while people join, lock, pay, confirm and cancel.
-// The proxy in front goes by /health/ready and retries nothing; no request fails.
-func TestRollingRestart(t *testing.T) {
+// TestRollingRestart_NoRequestFails replaces both of two instances while clients join, lock, pay, confirm
+// and cancel. The proxy in front follows /health/ready and retries nothing.
+func TestRollingRestart_NoRequestFails(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t, builtOrFail(t), 2)
-	pool, err := pgxpool.New(t.Context(), h.stack.DatabaseURL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	id := testkit.NewShow(t, pool, testkit.Show{})
-	seats := testkit.SeatIDs(t, pool, id)
-
+	c := newCluster(t, builtOrFail(t), 2, "PAYMENT_TIMEOUT=10s")
+	id := testkit.NewShow(t, c.pool, testkit.Show{})
+	seats := testkit.SeatIDs(t, c.pool, id)
 	ctx, stop := context.WithCancel(t.Context())
-	var others sync.WaitGroup
-	t.Cleanup(others.Wait)
+	ready := c.probe(ctx, t)
 	t.Cleanup(stop)
-	ready := make([]atomic.Bool, len(h.all))
-	for n, i := range h.all {
-		ready[n].Store(true)
-		others.Go(func() {
-			for ctx.Err() == nil {
-				ready[n].Store(i.isReady())
-				pause(ctx, probeEvery)
-			}
-		})
-	}
-	front := httptest.NewServer(h.proxy(func() *instance {
-		// From one place on, once around: others move next meanwhile.
-		first := int(h.next.Add(1))
-		for step := range h.all {
-			if n := (first + step) % len(h.all); ready[n].Load() {
-				return h.all[n]
+	front := httptest.NewServer(c.proxy(func() *instance {
+		first := int(c.next.Add(1))
+		for step := range c.all {
+			if n := (first + step) % len(c.all); ready[n].Load() {
+				return c.all[n]
 			}
 		}
-		return h.all[0]
+		return c.all[0]
 	}))
 	t.Cleanup(front.Close)
 
-	var sent, wrong atomic.Int64
 	transport := &http.Transport{MaxIdleConnsPerHost: 20}
 	t.Cleanup(transport.CloseIdleConnections)
-	client := &http.Client{Transport: transport, Timeout: requestLimit}
+	buyers := &buyers{t: t, base: front.URL, http: &http.Client{Transport: transport, Timeout: requestLimit}}
 	loadCtx, stopLoad := context.WithCancel(ctx)
 	var load sync.WaitGroup
 	for n := range 8 {
-		bearer := token(t, testkit.NewUser(t, pool), n)
-		buy := func() {
-			ask := func(path, body string) (status int, answer map[string]any) {
-				status, text := post(client, front.URL+path, bearer, body)
-				sent.Add(1)
-				if status == 0 || status >= http.StatusInternalServerError {
-					wrong.Add(1)
-					t.Errorf("%s is answered %d %s", path, status, text)
-				}
-				_ = json.Unmarshal([]byte(text), &answer)
-				return status, answer
-			}
-			ask(fmt.Sprintf("/api/v1/waiting-room/%d/join", id), "")
-			status, held := ask("/api/v1/bookings/lock", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, id, seats[n]))
-			if status != http.StatusOK { // the hold of the round before
-				return
-			}
-			booked, _ := held["booking_id"].(float64)
-			of := fmt.Sprintf("/api/v1/bookings/%d/", int64(booked))
-			ask("/api/v1/bookings/payments/simulate", fmt.Sprintf(`{"booking_id":%d,"amount":%v}`, int64(booked), held["amount"]))
-			ask(of+"confirm", "")
-			ask(of+"cancel", "")
-		}
+		bearer := token(t, testkit.NewUser(t, c.pool), n)
 		load.Go(func() {
 			for loadCtx.Err() == nil {
-				buy()
+				buyers.buy(bearer, id, seats[n])
 				pause(loadCtx, 5*time.Millisecond)
 			}
 		})
 	}
-	for n, i := range h.all {
+	for n, i := range c.all {
 		i.signal(syscall.SIGTERM)
 		<-i.ended
 		if !i.cmd.ProcessState.Success() {
@@ -106,23 +63,74 @@ func TestRollingRestart(t *testing.T) {
 		}
 		i.start()
 		i.awaitReady()
-		// The next one may go when the proxy has seen this one come back.
+		// The next one may stop when the proxy uses this one again.
 		for deadline := time.Now().Add(time.Minute); !ready[n].Load() && time.Now().Before(deadline); {
-			pause(ctx, probeEvery)
+			pause(ctx, probeInterval)
 		}
 	}
 	stopLoad()
 	load.Wait()
-	t.Logf("%d requests, %d failed", sent.Load(), wrong.Load())
-	if n := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE confirmed_at IS NOT NULL`); n < 10 {
-		t.Errorf("only %d bookings were confirmed", n)
+	t.Logf("%d requests, %d failed", buyers.sent.Load(), buyers.failed.Load())
+	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings WHERE confirmed_at IS NOT NULL`); n < 10 {
+		t.Errorf("%d bookings were confirmed, want at least 10", n)
 	}
-	if sent.Load() < 100 {
-		t.Errorf("only %d requests: that is no load", sent.Load())
+	if buyers.sent.Load() < 100 {
+		t.Errorf("%d requests, want at least 100", buyers.sent.Load())
 	}
 }
 
-// post sends a request once and gives what is answered, 0 if nothing.
+// probe keeps asking the instances whether they are ready, until ctx ends.
+func (c *cluster) probe(ctx context.Context, t *testing.T) []atomic.Bool {
+	t.Helper()
+	ready := make([]atomic.Bool, len(c.all))
+	var probes sync.WaitGroup
+	t.Cleanup(probes.Wait)
+	for n, i := range c.all {
+		ready[n].Store(true)
+		probes.Go(func() {
+			for ctx.Err() == nil {
+				ready[n].Store(i.isReady())
+				pause(ctx, probeInterval)
+			}
+		})
+	}
+	return ready
+}
+
+// buyers are clients for which every request has to be answered.
+type buyers struct {
+	t            *testing.T
+	base         string
+	http         *http.Client
+	sent, failed atomic.Int64
+}
+
+// buy joins the waiting room, locks a seat, pays, confirms and cancels. A seat that is still held ends it.
+func (b *buyers) buy(bearer string, show, seat int64) {
+	b.post("waiting-room/"+fmt.Sprint(show)+"/join", bearer, "")
+	status, held := b.post("bookings/lock", bearer, fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, show, seat))
+	if status != http.StatusOK {
+		return
+	}
+	id, _ := held["booking_id"].(float64)
+	booking := fmt.Sprintf("bookings/%d/", int64(id))
+	b.post("bookings/payments/simulate", bearer, fmt.Sprintf(`{"booking_id":%d,"amount":%v}`, int64(id), held["amount"]))
+	b.post(booking+"confirm", bearer, "")
+	b.post(booking+"cancel", bearer, "")
+}
+
+func (b *buyers) post(path, bearer, body string) (status int, response map[string]any) {
+	status, text := post(b.http, b.base+"/api/v1/"+path, bearer, body)
+	b.sent.Add(1)
+	if status == 0 || status >= http.StatusInternalServerError {
+		b.failed.Add(1)
+		b.t.Errorf("POST %s: %d %s", path, status, text)
+	}
+	_ = json.Unmarshal([]byte(text), &response)
+	return status, response
+}
+
+// post sends a request once and returns its status, 0 if there was no response.
 func post(client *http.Client, url, bearer, body string) (status int, text string) {
 	req, err := http.NewRequestWithContext(context.Background(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {

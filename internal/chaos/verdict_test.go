@@ -10,10 +10,10 @@ import (
 	"evently/internal/testkit"
 )
 
-// verdict is what is left to say when all is over.
+// verdict is what a run found.
 type verdict struct {
 	violations []string
-	report     []string // the numbers
+	report     []string
 }
 
 func (v *verdict) violated(format string, args ...any) {
@@ -24,53 +24,53 @@ func (v *verdict) tell(format string, args ...any) {
 	v.report = append(v.report, fmt.Sprintf(format, args...))
 }
 
-// restLimit is how long the last holds may take to end.
-const restLimit = time.Minute
+const (
+	// longRun is a run that must have hit everything that it is for.
+	longRun = time.Minute
+	// restLimit bounds the wait for the last holds to expire and the last payments to be settled. An attempt
+	// that was never charged is given up after 20 charge timeouts.
+	restLimit = 90 * time.Second
+)
 
-// rest waits until every hold has ended and every seat lock has run out.
-func rest(t *testing.T, locks *lockWatch) {
+// rest waits until every hold has ended, every seat lock has expired, and every payment is settled or
+// refunded. What is left after restLimit is for judge to find.
+func rest(t *testing.T, c *cluster, locks *lockWatch) {
 	t.Helper()
 	pause(t.Context(), holdFor)
 	for deadline := time.Now().Add(restLimit); time.Now().Before(deadline); pause(t.Context(), 100*time.Millisecond) {
 		left, err := locks.client.Keys(t.Context(), "seat_lock:*").Result()
-		if err == nil && len(left) == 0 && testkit.Value[int](t, locks.pool, `SELECT count(*) FROM bookings WHERE status = 'PENDING'`) == 0 {
+		if err == nil && len(left) == 0 &&
+			testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings WHERE status = 'PENDING'`) == 0 &&
+			testkit.Value[int](t, c.pool, openPayments) == 0 {
 			return
 		}
 	}
 }
 
-// judge looks at everything that was told, and at what is left.
-func judge(t *testing.T, h *house, c *crowd, breaking *faults, locks *lockWatch) verdict {
+// judge checks the history, and what is left in the stores.
+func judge(t *testing.T, c *cluster, l *load, f *faults, locks *lockWatch) verdict {
 	t.Helper()
 	var v verdict
-	rest(t, locks)
-	for _, s := range c.shows {
-		if !c.clients[0].read(s) {
+	atRest := time.Now()
+	rest(t, c, locks)
+	v.tell("at rest after %s", time.Since(atRest).Round(100*time.Millisecond))
+	for _, s := range l.shows {
+		if !l.clients[0].read(s) {
 			v.violated("the seats of show %d cannot be read", s.id)
 		}
 	}
 	if left, err := locks.client.Keys(t.Context(), "seat_lock:*").Result(); err != nil || len(left) > 0 {
-		v.violated("seat locks that do not end: %v %v", left, err)
+		v.violated("seat locks that do not expire: %v %v", left, err)
 	}
-	began := time.Now()
-	broken, undecided, explain := c.history.check()
-	v.tell("checked %d calls for %d seats in %s", len(c.history.calls), shows*rowsOfShow*seatsOfRow, time.Since(began).Round(time.Millisecond))
-	slices.Sort(broken)
-	for n, seat := range broken {
-		if v.violated("there is no way that all of this was told of seat %d", seat); n == 0 {
-			v.tell("\n%s", explain(seat))
-		}
-	}
-	for _, seat := range undecided {
-		v.violated("no verdict on seat %d in %s", seat, checkTimeout)
-	}
-	v.violations = append(v.violations, locks.gone...)
-	v.violations = append(v.violations, c.wrong.texts...)
-	audited, err := h.audit()
+	judgeHistory(&v, l.history)
+	judgePayments(t, &v, c, l.payments, f.charges)
+	v.violations = append(v.violations, locks.lost...)
+	v.violations = append(v.violations, l.findings.texts...)
+	audited, err := c.audit()
 	if err != nil {
 		v.violated("audit: %v\n%s", err, audited)
 	}
-	for _, i := range h.all {
+	for _, i := range c.all {
 		log := i.log()
 		for _, sign := range []string{"DATA RACE", `"msg":"panic"`, "\npanic: ", "\nfatal error: "} {
 			if _, after, found := strings.Cut(log, sign); found {
@@ -78,24 +78,45 @@ func judge(t *testing.T, h *house, c *crowd, breaking *faults, locks *lockWatch)
 			}
 		}
 	}
+	v.tellCounts(l, f)
+	v.tell("seat locks: polled %d times", locks.polls)
+	v.tell("audit: %s", strings.TrimSpace(audited))
+	v.tell("violations: %d", len(v.violations))
+	return v
+}
 
-	kinds := make([]string, 0, len(breaking.counts))
+func judgeHistory(v *verdict, h *history) {
+	began := time.Now()
+	impossible, undecided, explain := h.check()
+	v.tell("checked %d calls for %d seats in %s", len(h.calls), shows*rowsOfShow*seatsOfRow, time.Since(began).Round(time.Millisecond))
+	slices.Sort(impossible)
+	for n, seat := range impossible {
+		if v.violated("no order of the calls for seat %d is possible", seat); n == 0 {
+			v.tell("\n%s", explain(seat))
+		}
+	}
+	for _, seat := range undecided {
+		v.violated("no verdict on seat %d in %s", seat, checkTimeout)
+	}
+}
+
+func (v *verdict) tellCounts(l *load, f *faults) {
+	kinds := make([]string, 0, len(f.counts))
 	total := 0
-	for kind, n := range breaking.counts {
+	for kind, n := range f.counts {
 		kinds = append(kinds, fmt.Sprintf("%s %d", kind, n))
 		total += n
 	}
 	slices.Sort(kinds)
-	done := map[string]int{}
-	for _, one := range c.history.calls {
-		done[string(one.kind)+" "+string(one.outcome)]++
+	outcomes := map[string]int{}
+	for _, one := range l.history.calls {
+		outcomes[string(one.kind)+" "+string(one.outcome)]++
 	}
-	v.tell("calls: %d operations in %d requests, %d replayed, %d of them repeats of what was done; by seat: %v",
-		c.counts.operations.Load(), c.counts.requests.Load(), c.counts.replays.Load(), c.counts.repeats.Load(), done)
+	s := l.stats
+	v.tell("calls: %d operations in %d requests, %d replayed, %d of them repeats of successful ones; by seat: %v",
+		s.operations.Load(), s.requests.Load(), s.replays.Load(), s.repeats.Load(), outcomes)
+	v.tell("clients: %d same holds, %d refusals with held_by_you, %d refused requests retried with their key, %d declined cards, %d payments sent twice at once, %d acknowledged",
+		s.sameHold.Load(), s.heldByYou.Load(), s.retriedRefusals.Load(), s.declined.Load(), s.paidTwice.Load(), len(l.payments.bookings))
 	v.tell("faults: %d (%s); one clock %s ahead throughout", total, strings.Join(kinds, ", "), skew)
-	v.tell("unknown outcomes: %d requests without an answer, %d operations never resolved", c.counts.unknowns.Load(), c.counts.unresolved.Load())
-	v.tell("seat locks: looked at %d times", locks.looks)
-	v.tell("audit: %s", strings.TrimSpace(audited))
-	v.tell("violations: %d", len(v.violations))
-	return v
+	v.tell("unknown outcomes: %d requests without a response, %d operations never resolved", s.unanswered.Load(), s.unresolved.Load())
 }

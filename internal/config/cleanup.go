@@ -6,11 +6,10 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// CleanupInterval gives the longest time between two runs of CLEANUP_SCHEDULE in the day that
-// follows its first run of the year 2000: schedules repeat.
+// CleanupInterval returns the longest time between two runs of CLEANUP_SCHEDULE on one day.
 func (b Booking) CleanupInterval() time.Duration {
 	schedule, err := cron.ParseStandard(b.CleanupSchedule)
-	if err != nil { // Load has refused it
+	if err != nil { // refused by Load
 		return 0
 	}
 	last := schedule.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))

@@ -19,7 +19,7 @@ import (
 
 const strongSecret = "0123456789abcdef0123456789abcdef"
 
-// valid gives an environment that loads, with changes NAME=value.
+// valid returns a valid environment with changes NAME=value.
 func valid(changes ...string) map[string]string {
 	environ := map[string]string{
 		"DATABASE_URL": "postgres://evently:pgpass@db:5432/evently",
@@ -33,7 +33,7 @@ func valid(changes ...string) map[string]string {
 	return environ
 }
 
-func TestDefaults(t *testing.T) {
+func TestLoad_Defaults(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(valid(), config.NeedServe)
 	if err != nil {
@@ -57,7 +57,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestAnEmptyVariableCountsAsNotSet(t *testing.T) {
+func TestLoad_EmptyVariableIsNotSet(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(valid("PORT=", "JWT_TTL= ", "CORS_ALLOWED_ORIGINS="), config.NeedServe)
 	if err != nil {
@@ -68,7 +68,7 @@ func TestAnEmptyVariableCountsAsNotSet(t *testing.T) {
 	}
 }
 
-func TestFaults(t *testing.T) {
+func TestLoad_InvalidVariables(t *testing.T) {
 	t.Parallel()
 	production := "APP_ENV=production"
 	tests := []struct {
@@ -83,7 +83,7 @@ func TestFaults(t *testing.T) {
 		{"redis scheme", valid("REDIS_URL=http://cache"), "REDIS_URL: must be a URL"},
 		{"redis list", valid("REDIS_URL=redis://a:1,http://b"), "REDIS_URL: must be a URL"},
 		{"environment", valid("APP_ENV=prod"), "APP_ENV: must be development or production"},
-		{"another clock in production", valid(production, "CLOCK_OFFSET=30s"), "CLOCK_OFFSET: is not for production"},
+		{"another clock in production", valid(production, "CLOCK_OFFSET=30s"), "CLOCK_OFFSET: must be 0 in production"},
 		{"no secret in production", valid(production, "JWT_SECRET="), "JWT_SECRET: is required in production"},
 		{"short secret", valid(production, "JWT_SECRET="+strongSecret[1:]), "JWT_SECRET: must have at least 32 bytes"},
 		{"short second secret", valid(production, "JWT_SECRET="+strongSecret+",short"), "JWT_SECRET: must have at least 32 bytes"},
@@ -97,7 +97,7 @@ func TestFaults(t *testing.T) {
 		{"bool", valid("MIGRATE_ON_START=perhaps"), "MIGRATE_ON_START: must be true or false"},
 		{"rate", valid("PAYMENT_SUCCESS_RATE=1.1"), "PAYMENT_SUCCESS_RATE: must be from 0 to 1"},
 		{"rate NaN", valid("PAYMENT_SUCCESS_RATE=NaN"), "PAYMENT_SUCCESS_RATE: must be from 0 to 1"},
-		{"payment slower than the answer", valid("PAYMENT_DELAY=30s"), "PAYMENT_DELAY: must be below HTTP_WRITE_TIMEOUT (30s)"},
+		{"payment slower than the response", valid("PAYMENT_DELAY=30s"), "PAYMENT_DELAY: must be below HTTP_WRITE_TIMEOUT (30s)"},
 		{"seconds", valid("SEAT_LOCK_TIMEOUT=ten"), "SEAT_LOCK_TIMEOUT: must be a number of seconds"},
 		{"seconds bounds", valid("SEAT_LOCK_TIMEOUT=0"), "SEAT_LOCK_TIMEOUT: must be from 1s to 24h"},
 		{"schedule", valid("CLEANUP_SCHEDULE=* * *"), "CLEANUP_SCHEDULE: must be five cron fields"},
@@ -125,7 +125,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestEveryFaultIsNamedAtOnceAndNoSecretIs(t *testing.T) {
+func TestLoad_ErrorNamesEveryFaultAndNoSecret(t *testing.T) {
 	t.Parallel()
 	_, err := config.Load(map[string]string{
 		"APP_ENV": "production", "PORT": "x", "JWT_SECRET": "hunter2", "REDIS_TIMEOUT": "soon",
@@ -144,7 +144,7 @@ func TestEveryFaultIsNamedAtOnceAndNoSecretIs(t *testing.T) {
 	}
 }
 
-func TestACommandNeedsOnlyWhatItUses(t *testing.T) {
+func TestLoad_RequiresOnlyWhatTheCommandNeeds(t *testing.T) {
 	t.Parallel()
 	environ := map[string]string{"APP_ENV": "production", "DATABASE_URL": "postgres://db/x"}
 	if _, err := config.Load(environ, config.NeedDatabase); err != nil {
@@ -152,7 +152,7 @@ func TestACommandNeedsOnlyWhatItUses(t *testing.T) {
 	}
 }
 
-func TestDevelopmentMakesASecretPerStart(t *testing.T) {
+func TestLoad_DevelopmentGeneratesASecret(t *testing.T) {
 	t.Parallel()
 	a, errA := config.Load(valid("JWT_SECRET="), config.NeedServe)
 	b, errB := config.Load(valid("JWT_SECRET="), config.NeedServe)
@@ -163,11 +163,11 @@ func TestDevelopmentMakesASecretPerStart(t *testing.T) {
 		t.Errorf("generated %v, %d secrets", a.Auth.Generated, len(a.Auth.JWTSecrets))
 	}
 	if a.Auth.JWTSecrets[0].Reveal() == b.Auth.JWTSecrets[0].Reveal() {
-		t.Error("two starts made the same secret")
+		t.Error("two starts have the same secret")
 	}
 }
 
-func TestListsAreRead(t *testing.T) {
+func TestLoad_Lists(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(valid(
 		"APP_ENV=production", "JWT_SECRET="+strongSecret+", second-"+strongSecret,
@@ -193,7 +193,7 @@ func TestListsAreRead(t *testing.T) {
 	}
 }
 
-func TestNothingShowsASecret(t *testing.T) {
+func TestConfig_SecretsAreRedacted(t *testing.T) {
 	t.Parallel()
 	c, err := config.Load(valid(
 		"DATABASE_URL=postgres://u:pgpass@db/x?password=pgpass&sslpassword=pgpass", "REDIS_URL=redis://:redispass@a:1,redis://:redispass@b:2",
@@ -219,11 +219,11 @@ func TestNothingShowsASecret(t *testing.T) {
 		}
 	}
 	if !strings.Contains(c.Redacted(), "DATABASE_URL=postgres://u:xxxxx@db/x") {
-		t.Errorf("the address is gone with the password:\n%s", c.Redacted())
+		t.Errorf("the address is redacted as a whole:\n%s", c.Redacted())
 	}
 }
 
-func TestAnAddressThatCannotBeReadIsHiddenWhole(t *testing.T) {
+func TestURL_MalformedAddressIsRedacted(t *testing.T) {
 	t.Parallel()
 	for _, address := range []config.URL{"postgres://u:pgpass@[db", "u:pgpass@db/x", "host=db password=pgpass"} {
 		if text := address.String(); strings.Contains(text, "pgpass") {
@@ -232,7 +232,7 @@ func TestAnAddressThatCannotBeReadIsHiddenWhole(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
+func TestEnviron_ProcessEnvironmentBeatsTheFile(t *testing.T) {
 	t.Setenv("PORT", "4000")
 	path := filepath.Join(t.TempDir(), ".env")
 	if err := os.WriteFile(path, []byte("# settings\nPORT=5000\nLOG_FORMAT=json\n"), 0o600); err != nil {
@@ -256,8 +256,7 @@ func TestTheEnvironmentWinsOverTheFile(t *testing.T) {
 	}
 }
 
-// Secrets that our own pages show must never work in production.
-func TestProductionRefusesTheSecretsOfTheExamples(t *testing.T) {
+func TestLoad_ProductionRefusesSecretsOfTheExamples(t *testing.T) {
 	t.Parallel()
 	assignment := regexp.MustCompile(`JWT_SECRET[=:] *["']?([^\s"'` + "`" + `$|]+)`)
 	found := 0
@@ -274,13 +273,13 @@ func TestProductionRefusesTheSecretsOfTheExamples(t *testing.T) {
 			for _, match := range assignment.FindAllStringSubmatch(string(text), -1) {
 				found++
 				if _, err := config.Load(valid("APP_ENV=production", "JWT_SECRET="+match[1]), config.NeedServe); err == nil {
-					t.Errorf("%s: production takes JWT_SECRET=%s", path, match[1])
+					t.Errorf("%s: production accepts JWT_SECRET=%s", path, match[1])
 				}
 			}
 		}
 	}
 	if found == 0 {
-		t.Error("no example shows a JWT_SECRET: this test looks at nothing")
+		t.Error("no example has a JWT_SECRET")
 	}
 }
 

@@ -9,43 +9,43 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
+	"github.com/go-playground/validator/v10"
 	"github.com/joho/godotenv"
 	"github.com/robfig/cron/v3"
 )
 
-// Need says what a command cannot do without.
+// Need is what a command requires.
 type Need uint8
 
-// What commands need.
+// The needs of commands.
 const (
 	NeedDatabase Need = 1 << iota
 	NeedRedis
-	NeedSecret // JWT_SECRET: required in production, made up in development
+	NeedSecret // JWT_SECRET: required in production, generated in development
 
 	NeedServe = NeedDatabase | NeedRedis | NeedSecret
 )
 
-// minSecret is the fewest bytes of a JWT secret in production: the size of an HS256 digest.
+// minSecret is the minimum length of a JWT secret in production, in bytes: the size of an HS256 digest.
 const minSecret = 32
 
-// exampleMark is in every secret that our examples show, and so in none that is one.
+// exampleMark is a part of every secret in the examples.
 const exampleMark = "change-me"
 
-// Environ gives the environment of the process, over what the file at path says (a `.env`, which
-// need not exist): a variable that is set outside wins.
+// Environ returns the environment of the process and, for what is not set there, the variables of the
+// `.env` file at path, which may be missing.
 func Environ(path string) (map[string]string, error) {
 	environ, err := godotenv.Read(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		environ = map[string]string{}
 	case err != nil:
-		// The parser quotes the line that it cannot read, and that line may be a secret.
-		return nil, fmt.Errorf("%s: is not a list of NAME=value lines", path)
+		// The parser's error quotes the line, which may be a secret.
+		return nil, fmt.Errorf("%s: must have NAME=value lines", path)
 	}
 	for _, pair := range os.Environ() {
 		if name, value, ok := strings.Cut(pair, "="); ok {
@@ -55,8 +55,8 @@ func Environ(path string) (map[string]string, error) {
 	return environ, nil
 }
 
-// Load makes a Config of environ. A variable that is set to nothing counts as not set. The
-// error names every fault at once, a line "NAME: what is wrong" each, and no secret.
+// Load reads a Config from environ. An empty variable counts as not set. The error has one line
+// "NAME: what is wrong" for each fault, and no secret.
 func Load(environ map[string]string, need Need) (*Config, error) {
 	set := make(map[string]string, len(environ))
 	for name, value := range environ {
@@ -77,14 +77,14 @@ func Load(environ map[string]string, need Need) (*Config, error) {
 	if err := f.err(); err != nil {
 		return nil, err
 	}
-	if len(c.Auth.JWTSecrets) == 0 { // in production only for a command that serves nothing
+	if len(c.Auth.JWTSecrets) == 0 { // in production only for a command without NeedSecret
 		c.Auth.JWTSecrets = Secrets{Secret(rand.Text() + rand.Text())}
 		c.Auth.Generated = true
 	}
 	return c, nil
 }
 
-// faults collects what is wrong, the first fault of each variable.
+// faults collects the first fault of each variable.
 type faults struct {
 	lines []string
 	named map[string]bool
@@ -109,7 +109,7 @@ func (f *faults) err() error {
 	return errors.New("the configuration is not valid:\n  " + strings.Join(f.lines, "\n  "))
 }
 
-// parse fills c. What could not be read keeps its zero value and is not looked at again.
+// parse fills c. A variable that cannot be parsed keeps its zero value.
 func (f *faults) parse(c *Config, environ map[string]string) {
 	err := env.ParseWithOptions(c, env.Options{Environment: environ})
 	if err == nil {
@@ -152,38 +152,29 @@ func parseFault(e env.ParseError) string {
 	return e.Err.Error()
 }
 
+// validation checks the bounds that tags of Config have.
+var validation = newValidation()
+
+func newValidation() *validator.Validate {
+	v := validator.New()
+	v.RegisterCustomTypeFunc(func(s reflect.Value) any { return time.Duration(s.Int()) }, Seconds(0))
+	return v
+}
+
 // bounds checks the `oneof`, `min` and `max` of one variable.
 func (f *faults) bounds(v Variable) {
 	if allowed := v.tag.Get("oneof"); allowed != "" {
-		if !slices.Contains(strings.Split(allowed, ","), v.value.String()) {
-			f.add(v.Name, "must be %s", strings.ReplaceAll(allowed, ",", " or "))
-		}
+		f.check(v, "oneof="+strings.ReplaceAll(allowed, ",", " "), strings.ReplaceAll(allowed, ",", " or "))
 	}
-	low, high := v.tag.Get("min"), v.tag.Get("max")
-	if low == "" {
-		return
-	}
-	// Written so that NaN is out of bounds.
-	if n := number(v.value); !(n >= parseNumber(low) && n <= parseNumber(high)) {
-		f.add(v.Name, "must be from %s to %s", low, high)
+	if low := v.tag.Get("min"); low != "" {
+		f.check(v, "min="+low+",max="+v.tag.Get("max"), "from "+v.Bounds())
 	}
 }
 
-// number gives an integer, a float or a duration (in ns) as a float64.
-func number(v reflect.Value) float64 {
-	if v.CanFloat() {
-		return v.Float()
+func (f *faults) check(v Variable, rule, wanted string) {
+	if validation.Var(v.value.Interface(), rule) != nil {
+		f.add(v.Name, "must be %s", wanted)
 	}
-	return float64(v.Int())
-}
-
-// parseNumber reads a bound of a tag.
-func parseNumber(s string) float64 {
-	if n, err := strconv.ParseFloat(s, 64); err == nil {
-		return n
-	}
-	d, _ := time.ParseDuration(s)
-	return float64(d)
 }
 
 func (f *faults) stores(c *Config, need Need) {
@@ -207,8 +198,8 @@ func (f *faults) stores(c *Config, need Need) {
 	}
 }
 
-// isStoreURL reports a URL of one of the schemes. A host may come by a parameter of the query,
-// as that of a Unix socket does.
+// isStoreURL reports whether s is a URL of one of the schemes with a host, which may be a query
+// parameter, as that of a Unix socket is.
 func isStoreURL(s string, schemes ...string) bool {
 	u, err := url.Parse(s)
 	return err == nil && slices.Contains(schemes, u.Scheme) && (u.Host != "" || u.Query().Get("host") != "")
@@ -224,7 +215,7 @@ func (f *faults) accounts(c *Config, need Need) {
 				f.add("JWT_SECRET", "must have at least %d bytes in production", minSecret)
 			}
 			if strings.Contains(strings.ToLower(secret.Reveal()), exampleMark) {
-				f.add("JWT_SECRET", "is one of the examples, which everybody knows")
+				f.add("JWT_SECRET", "is one of the examples, which are public")
 			}
 		}
 	}
@@ -248,7 +239,7 @@ func (f *faults) accounts(c *Config, need Need) {
 
 func (f *faults) rest(c *Config) {
 	if c.IsProduction() && c.Service.ClockOffset != 0 {
-		f.add("CLOCK_OFFSET", "is not for production")
+		f.add("CLOCK_OFFSET", "must be 0 in production")
 	}
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")

@@ -12,9 +12,9 @@ import (
 	"evently/internal/config"
 )
 
-var update = flag.Bool("update", false, "write .env.example and docs/configuration.md anew")
+var update = flag.Bool("update", false, "write .env.example and docs/configuration.md")
 
-func TestTheReferenceIsThatOfTheStruct(t *testing.T) {
+func TestReference_IsGeneratedFromTheStruct(t *testing.T) {
 	t.Parallel()
 	variables := config.Variables(&config.Config{})
 	for path, want := range map[string]string{
@@ -36,7 +36,7 @@ func TestTheReferenceIsThatOfTheStruct(t *testing.T) {
 	}
 }
 
-func TestEveryVariableIsDocumented(t *testing.T) {
+func TestVariables_AreDocumented(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, v := range config.Variables(&config.Config{}) {
@@ -44,7 +44,7 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 			t.Errorf("%s has no doc or no section", v.Name)
 		}
 		if seen[v.Name] {
-			t.Errorf("%s is there twice", v.Name)
+			t.Errorf("%s is a duplicate", v.Name)
 		}
 		seen[v.Name] = true
 	}
@@ -52,9 +52,9 @@ func TestEveryVariableIsDocumented(t *testing.T) {
 
 func dotenv(variables []config.Variable) string {
 	var b strings.Builder
-	b.WriteString(`# Settings of Evently. Copy this file to .env and uncomment what you change; a variable of the
-# real environment wins over the file. What is commented out shows the default, or an example
-# where there is none. Generated: go test ./internal/config -update
+	b.WriteString(`# Settings of Evently. Copy this file to .env and uncomment what you change; the environment of the
+# process takes precedence. Values are the defaults, or examples if there is no default.
+# Generated: go test ./internal/config -update
 `)
 	section := ""
 	for _, v := range variables {
@@ -79,8 +79,8 @@ func reference(variables []config.Variable) string {
 	var b strings.Builder
 	b.WriteString("# Configuration\n\n" +
 		"Evently reads its settings from the environment and, for what is not set there, from an optional\n" +
-		"`.env` in the working directory. A variable that is set to nothing counts as not set. Every fault is\n" +
-		"named at once when the process starts, and secrets are hidden wherever settings are shown.\n\n" +
+		"`.env` in the working directory. An empty variable counts as not set. The start fails with a list of all\n" +
+		"invalid variables, and secrets are redacted wherever settings are printed.\n\n" +
 		"<!-- Generated from internal/config: go test ./internal/config -update -->\n")
 	section := ""
 	for _, v := range variables {

@@ -10,14 +10,13 @@ import (
 	"time"
 )
 
-// redacted stands for a secret that is set.
+// redacted replaces a secret.
 const redacted = "[redacted]"
 
-// Secret is text that must not be seen: printing it, logging it or encoding it as JSON shows
-// only that it is there.
+// Secret is text that is redacted when it is printed, logged or encoded.
 type Secret string
 
-// String hides the secret; an empty one is shown as such.
+// String returns the redacted secret, or "" for an empty one.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -31,13 +30,13 @@ func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 // MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Reveal gives the secret itself.
+// Reveal returns the secret.
 func (s Secret) Reveal() string { return string(s) }
 
 // Secrets is a comma list of secrets.
 type Secrets []Secret
 
-// UnmarshalText reads the list. An empty item is an error: it would be a key that anybody knows.
+// UnmarshalText reads the list. An empty item is an error: it would be a key without a secret.
 func (s *Secrets) UnmarshalText(text []byte) error {
 	*s = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -50,7 +49,7 @@ func (s *Secrets) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String tells how many secrets there are, and nothing of them.
+// String returns the number of secrets.
 func (s Secrets) String() string {
 	if len(s) == 0 {
 		return ""
@@ -58,10 +57,10 @@ func (s Secrets) String() string {
 	return fmt.Sprintf("%s ×%d", redacted, len(s))
 }
 
-// URL is the address of a store, or a comma list of them; its passwords are hidden when shown.
+// URL is the address of a store, or a comma list of them. It is printed without passwords.
 type URL string
 
-// String gives the address without its passwords.
+// String returns the address without its passwords.
 func (u URL) String() string {
 	parts := u.Parts()
 	for i, part := range parts {
@@ -76,11 +75,11 @@ func (u URL) GoString() string { return strconv.Quote(u.String()) }
 // MarshalText hides the passwords from encoders.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// Reveal gives the address with its passwords.
+// Reveal returns the address with its passwords.
 func (u URL) Reveal() string { return string(u) }
 
-// Parts gives the addresses of a comma list, with passwords. An address without a scheme takes
-// that of the one before: redis://a:6379,b:6379.
+// Parts returns the addresses of a comma list, with passwords. An address without a scheme has that
+// of the one before: redis://a:6379,b:6379.
 func (u URL) Parts() []string {
 	if u == "" {
 		return nil
@@ -102,7 +101,7 @@ func (u URL) Parts() []string {
 func redactURL(s string) string {
 	parsed, err := url.Parse(s)
 	if err != nil || parsed.Host == "" {
-		return redacted // whatever it is, it may hold a password
+		return redacted // it may have a password
 	}
 	query := parsed.Query()
 	for name := range query {
@@ -133,16 +132,16 @@ func (s *Seconds) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Duration gives it as the standard library has it.
+// Duration returns s as a time.Duration.
 func (s Seconds) Duration() time.Duration { return time.Duration(s) }
 
-// String gives the duration as the standard library writes it.
+// String formats s as a time.Duration.
 func (s Seconds) String() string { return time.Duration(s).String() }
 
 // Origins is a comma list of web origins, or the one item "*".
 type Origins []string
 
-// UnmarshalText reads the list and refuses what could never equal an Origin header.
+// UnmarshalText reads the list and refuses what no Origin header can equal.
 func (o *Origins) UnmarshalText(text []byte) error {
 	*o = nil
 	items := strings.Split(string(text), ",")
@@ -161,7 +160,7 @@ func (o *Origins) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String gives the list as it is written.
+// String returns the list as it is written.
 func (o Origins) String() string { return strings.Join(o, ",") }
 
 func checkOrigin(s string) error {
@@ -181,7 +180,7 @@ func checkOrigin(s string) error {
 	return nil
 }
 
-// Proxies is a comma list of the addresses whose X-Forwarded-For is believed.
+// Proxies is a comma list of the addresses whose X-Forwarded-For is trusted.
 type Proxies []netip.Prefix
 
 // UnmarshalText reads addresses and CIDR ranges.
@@ -213,7 +212,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// String gives the list as it is written.
+// String returns the list as it is written.
 func (p Proxies) String() string {
 	items := make([]string, len(p))
 	for i, prefix := range p {

@@ -12,7 +12,7 @@ type Variable struct {
 	Name    string
 	Section string // heading in the reference
 	Default string
-	Example string // what .env.example shows where there is no default
+	Example string // shown in .env.example if there is no default
 	Doc     string
 
 	field string
@@ -47,7 +47,7 @@ func Variables(c *Config) []Variable {
 	return list
 }
 
-// Bounds gives the range of a variable in words, or "".
+// Bounds returns the range or the values of a variable in words, or "".
 func (v Variable) Bounds() string {
 	if low := v.tag.Get("min"); low != "" {
 		return low + " to " + v.tag.Get("max")
@@ -55,7 +55,7 @@ func (v Variable) Bounds() string {
 	return strings.ReplaceAll(v.tag.Get("oneof"), ",", ", ")
 }
 
-// Redacted gives every variable as NAME=value lines, without secrets.
+// Redacted returns every variable as a line NAME=value, without secrets.
 func (c *Config) Redacted() string {
 	var b strings.Builder
 	for _, v := range Variables(c) {
@@ -64,7 +64,7 @@ func (c *Config) Redacted() string {
 	return b.String()
 }
 
-// LogValue gives every variable to a log line, without secrets.
+// LogValue returns every variable, without secrets.
 func (c *Config) LogValue() slog.Value {
 	variables := Variables(c)
 	attrs := make([]slog.Attr, len(variables))

@@ -65,7 +65,6 @@ type Stack struct {
 	opts     Options
 	lock     *fileLock
 	spawner  *spawner
-	bins     binaries
 	postgres *postgres
 	redis    redisServer
 
@@ -129,7 +128,6 @@ func (s *Stack) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.bins = bins
 
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()

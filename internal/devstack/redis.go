@@ -27,7 +27,10 @@ type redisProcess struct {
 // startRedis runs a Redis that keeps nothing on disk (it holds what may be lost), or the embedded
 // stand-in when there is no program for it.
 func (s *Stack) startRedis(ctx context.Context, bins binaries, st *state) error {
-	password := newPassword()
+	if st.Redis.Password == "" {
+		st.Redis.Password = newPassword()
+	}
+	password := st.Redis.Password
 	if bins.redis == "" {
 		s.opts.Log.Warn("no Redis found and none could be installed: an embedded stand-in serves instead")
 		e, err := startEmbeddedRedis(ctx, password)

@@ -23,9 +23,10 @@ type state struct {
 		Port     int    `json:"port,omitempty"`
 	} `json:"postgres"`
 	Redis struct {
-		Dir  string `json:"dir,omitempty"`
-		Port int    `json:"port,omitempty"`
-		PID  int    `json:"pid,omitempty"`
+		Dir      string `json:"dir,omitempty"`
+		Password string `json:"password,omitempty"`
+		Port     int    `json:"port,omitempty"`
+		PID      int    `json:"pid,omitempty"`
 	} `json:"redis"`
 }
 

@@ -2,8 +2,8 @@ package domain
 
 import "time"
 
-// BookingReport tells how bookings went in a number of days. Revenue is what was paid and is
-// not to be given back.
+// BookingReport has the figures of the bookings made in a number of days. Revenue counts payments that
+// succeeded and are not to be refunded.
 type BookingReport struct {
 	MostBookedEvents  []EventBookings     // most bookings first
 	CancellationRates []ShowCancellations // highest rate first
@@ -11,16 +11,17 @@ type BookingReport struct {
 	GeneratedAt       time.Time
 }
 
-// EventBookings is one event in a BookingReport.
+// EventBookings is one event in a BookingReport. Only confirmed bookings count.
 type EventBookings struct {
 	EventID             int64
 	Title               string
 	TotalBookings       int
 	Revenue             Money
-	AverageBookingValue Money // revenue per paid booking; 0 when none is paid
+	AverageBookingValue Money // revenue per booking
 }
 
-// ShowCancellations is one show in a BookingReport.
+// ShowCancellations is one show in a BookingReport. Holds that ended without ever being paid do not
+// count.
 type ShowCancellations struct {
 	ShowID            int64
 	EventTitle        string
@@ -30,7 +31,7 @@ type ShowCancellations struct {
 	CancellationRate  int // hundredths of a percent
 }
 
-// DayBookings is one day, in UTC, in a BookingReport. A booking counts on the day it was made.
+// DayBookings is one UTC day in a BookingReport. All bookings count, on the day they were made.
 type DayBookings struct {
 	Date                time.Time // midnight, UTC
 	TotalBookings       int
@@ -38,5 +39,5 @@ type DayBookings struct {
 	CancelledBookings   int
 	PendingBookings     int
 	Revenue             Money
-	AverageBookingValue Money // revenue per paid booking; 0 when none is paid
+	AverageBookingValue Money // revenue per paid booking, 0 without any
 }

@@ -1,74 +1,144 @@
 package domain
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
 
-// BookingStatus is where a booking stands.
+// BookingStatus is the stored state of a booking.
 type BookingStatus string
 
-// The life of a booking: PENDING while its seats are held, then CONFIRMED or CANCELLED.
-// A confirmed booking can still be cancelled; a cancelled one stays so.
+// A booking starts as PENDING and ends as CONFIRMED or CANCELLED. A confirmed booking can still be
+// cancelled; CANCELLED is final.
 const (
 	BookingPending   BookingStatus = "PENDING"
 	BookingConfirmed BookingStatus = "CONFIRMED"
 	BookingCancelled BookingStatus = "CANCELLED"
 )
 
-// CancelReason tells who ended a booking.
+// CancelReason says who or what cancelled a booking; it is empty for a booking that was not cancelled.
 type CancelReason string
 
-// Why a booking was cancelled. The empty reason is that of a booking that was not.
+// The reasons for a cancellation.
 const (
 	CancelledByUser  CancelReason = "user"
 	CancelledExpired CancelReason = "expired"
 	CancelledByAdmin CancelReason = "admin"
 )
 
-// Booking is a user's claim on seats of one show. A PENDING booking is a hold: it counts
-// until ExpiresAt and not a moment longer, whether or not anything has tidied it away.
+// Booking is a user's claim on seats of one show. A PENDING booking is a hold: it counts until
+// ExpiresAt, whether or not its end has been saved.
 type Booking struct {
 	ID           int64
 	UserID       int64
 	ShowID       int64
 	Status       BookingStatus
 	CancelReason CancelReason
-	Amount       Money // price × seats, when the seats were locked
+	Amount       Money // sum of the prices of its seats
+	LockToken    string
 	CreatedAt    time.Time
 	ExpiresAt    time.Time
 }
 
-// BookedSeat is a seat as a booking took it.
+// Alive reports whether the booking has its seats at the time now.
+func (b Booking) Alive(now time.Time) bool {
+	return b.Status == BookingConfirmed || b.Status == BookingPending && now.Before(b.ExpiresAt)
+}
+
+// Expired reports whether the booking was a hold that ran out of time.
+func (b Booking) Expired(now time.Time) bool {
+	return b.CancelReason == CancelledExpired || b.Status == BookingPending && !b.Alive(now)
+}
+
+// Confirm returns the confirmed booking. A confirmed booking stays as it is. It fails with
+// ErrHoldExpired, ErrBookingNotPending or ErrPaymentRequired.
+func (b Booking) Confirm(now time.Time, paid bool) (Booking, error) {
+	switch {
+	case b.Status == BookingConfirmed:
+		return b, nil
+	case b.Expired(now):
+		return b, ErrHoldExpired
+	case b.Status == BookingCancelled:
+		return b, ErrBookingNotPending
+	case !paid:
+		return b, ErrPaymentRequired
+	}
+	b.Status = BookingConfirmed
+	return b, nil
+}
+
+// Cancel returns the booking as its user cancels it before showStart. It fails with
+// ErrBookingCancelled or ErrShowStarted.
+func (b Booking) Cancel(now, showStart time.Time) (Booking, error) {
+	switch {
+	case !b.Alive(now):
+		return b, ErrBookingCancelled
+	case !now.Before(showStart):
+		return b, ErrShowStarted
+	}
+	b.Status, b.CancelReason = BookingCancelled, CancelledByUser
+	return b, nil
+}
+
+// Expire returns an expired hold as a cancelled booking.
+func (b Booking) Expire() Booking {
+	b.Status, b.CancelReason = BookingCancelled, CancelledExpired
+	return b
+}
+
+// CheckPayable returns nil for a hold that can be paid for, or else ErrHoldExpired or
+// ErrBookingNotPending.
+func (b Booking) CheckPayable(now time.Time) error {
+	switch {
+	case b.Expired(now):
+		return ErrHoldExpired
+	case b.Status != BookingPending:
+		return ErrBookingNotPending
+	}
+	return nil
+}
+
+// BookedSeat is a seat of a booking at the price that the booking pays for it.
 type BookedSeat struct {
 	Seat
 	Price Money
 }
 
-// BookingDetails is a booking with its show and seats. A cancelled one still lists its seats.
-type BookingDetails struct {
-	Booking
-	Show  ShowDetails
-	Seats []BookedSeat
+// SeatIDs returns the ids of seats.
+func SeatIDs(seats []BookedSeat) []int64 {
+	ids := make([]int64, len(seats))
+	for i, seat := range seats {
+		ids[i] = seat.ID
+	}
+	return ids
 }
 
-// SeatLock names the Redis seat locks of one hold: whoever knows the token may release them.
+// SortSeats sorts seats by row and number: rows A to Z before AA, numbers as numbers.
+func SortSeats(seats []BookedSeat) {
+	slices.SortFunc(seats, func(a, b BookedSeat) int {
+		return cmp.Or(
+			cmp.Compare(utf8.RuneCountInString(a.Row), utf8.RuneCountInString(b.Row)),
+			strings.Compare(a.Row, b.Row),
+			cmp.Compare(a.Number, b.Number),
+		)
+	})
+}
+
+// BookingDetails is a booking with its show, seats and payment. A cancelled booking keeps its seats.
+type BookingDetails struct {
+	Booking
+	HoldLeft time.Duration // until ExpiresAt; 0 unless the booking is a live hold
+	Show     ShowDetails
+	Seats    []BookedSeat
+	Payment  *Payment // that was taken, and perhaps refunded; nil if there is none
+}
+
+// SeatLock identifies the Redis seat locks of one hold. Its token authorizes their release.
 type SeatLock struct {
 	ShowID  int64
 	SeatIDs []int64
 	Token   string
-	// Overdue is how long the hold had been over when it was ended; 0 unless it had run out.
-	Overdue time.Duration
-}
-
-// Hold is the outcome of locking seats.
-type Hold struct {
-	Booking
-	Seats []BookedSeat
-	// Lapsed tells of each hold that had run out and stood in the way, how long it had been over.
-	Lapsed []time.Duration
-}
-
-// Payment is money that was taken for a booking.
-type Payment struct {
-	TransactionID string
-	Amount        Money
-	Refunded      bool
 }

@@ -1,6 +1,5 @@
-// Package domain holds what Evently is about: venues and seats, events and shows,
-// bookings and money, and the errors that can come of them. It imports nothing
-// beyond the standard library and knows neither HTTP nor any store.
+// Package domain has the entities of Evently, their value types and coded errors. It has nothing of
+// HTTP or of a store.
 package domain
 
 import "time"
@@ -88,21 +87,21 @@ type ShowSeat struct {
 	Status SeatStatus
 }
 
-// PlannedSeat is a seat of a show and who has it.
+// PlannedSeat is a seat of a show and the booking that has it.
 type PlannedSeat struct {
 	ShowSeat
-	BookingID int64         // 0 when it is available
-	HoldLeft  time.Duration // of a locked seat, from the moment it was read
+	BookingID int64         // 0 for an available seat
+	HoldLeft  time.Duration // until the hold of a locked seat ends, from when it was read
 }
 
-// SeatChange is what a booking did to seats of a show: SeatLocked when it took them, SeatBooked
-// when it was confirmed, SeatAvailable when it gave them back.
+// SeatChange is what a booking did to seats of a show: SeatLocked when it was made, SeatBooked when it
+// was confirmed, SeatAvailable when it ended.
 type SeatChange struct {
 	ShowID    int64
 	BookingID int64
 	SeatIDs   []int64
 	Status    SeatStatus
-	HoldFor   time.Duration // of locked seats, from now on
-	// Took is how long ago its work began: what took long may have been undone by others meanwhile.
+	HoldFor   time.Duration // of locked seats, from now
+	// Took is the age of the change: how long ago the work on it began.
 	Took time.Duration
 }

@@ -2,16 +2,16 @@ package domain
 
 import "time"
 
-// ErrEndNotAfterStart refuses a show that would be over before it starts.
+// ErrEndNotAfterStart refuses a show that ends before it starts.
 var ErrEndNotAfterStart = ErrValidation.WithDetails("end_time: must be after start_time")
 
-// VenueChange is what to change of a venue. What is nil stays as it is.
+// VenueChange is a change of a venue. A nil field is unchanged.
 type VenueChange struct {
 	Name    *string
 	Address *string
 }
 
-// ShowChange is what to change of a show. What is nil stays as it is.
+// ShowChange is a change of a show. A nil field is unchanged.
 type ShowChange struct {
 	EventID   *int64
 	VenueID   *int64
@@ -20,7 +20,7 @@ type ShowChange struct {
 	Price     *Money // per seat
 }
 
-// Apply gives the show as it will be.
+// Apply returns s with the change.
 func (c ShowChange) Apply(s Show) Show {
 	if c.EventID != nil {
 		s.EventID = *c.EventID

@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"errors"
+	"fmt"
 	"net/mail"
 	"strings"
 	"unicode"
@@ -16,26 +18,47 @@ const (
 // maxEmail is the longest address that mail can be sent to, in characters (RFC 5321).
 const maxEmail = 254
 
-// ValidPassword reports whether password may be chosen.
-func ValidPassword(password string) bool {
-	return len(password) >= MinPassword && len(password) <= MaxPassword
+// CheckPassword returns an error if password may not be chosen.
+func CheckPassword(password string) error {
+	if len(password) < MinPassword || len(password) > MaxPassword {
+		return fmt.Errorf("must have %d to %d bytes", MinPassword, MaxPassword)
+	}
+	if hasNUL(password) {
+		return errors.New("must not have a NUL")
+	}
+	return nil
 }
 
-// ValidEmail reports whether email is a plain address such as jo@example.com: no name, comment,
-// quoting or blank around or in it, nothing invisible, and a host that has a dot. An address
-// is taken as it is written, never trimmed: the one who signs in must write it the same way.
-func ValidEmail(email string) bool {
-	if utf8.RuneCountInString(email) > maxEmail || strings.ContainsFunc(email, notInEmail) {
-		return false
+// HashablePassword reports whether bcrypt compares all of password. It ignores what is behind 72
+// bytes, and takes "ab" and "ab", NUL, "ab" for the same.
+func HashablePassword(password string) bool {
+	return len(password) <= MaxPassword && !hasNUL(password)
+}
+
+func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
+
+var errEmail = errors.New("must be an email address")
+
+// ParseEmail returns email as it is stored: trimmed and in NFC. It accepts a plain address such as
+// jo@example.com whose host has a dot, without a name, a comment or quotes.
+func ParseEmail(email string) (string, error) {
+	email, err := Label(email)
+	if err != nil || utf8.RuneCountInString(email) > maxEmail || strings.ContainsFunc(email, notInEmail) {
+		return "", errEmail
 	}
 	address, err := mail.ParseAddress(email)
 	if err != nil || address.Address != email {
-		return false
+		return "", errEmail
 	}
-	host := email[strings.LastIndexByte(email, '@')+1:]
-	return strings.Contains(host, ".")
+	if host := email[strings.LastIndexByte(email, '@')+1:]; !strings.Contains(host, ".") {
+		return "", errEmail
+	}
+	return email, nil
 }
 
 func notInEmail(r rune) bool {
 	return r == utf8.RuneError || !unicode.IsPrint(r) || strings.ContainsRune(` "(),:;<>[\]`, r)
 }
+
+// EmailKey returns the form in which emails are compared.
+func EmailKey(email string) string { return Fold(strings.TrimSpace(email)) }

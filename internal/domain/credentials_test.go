@@ -7,48 +7,62 @@ import (
 	"evently/internal/domain"
 )
 
-func TestValidEmail(t *testing.T) {
+func TestParseEmail_NormalizedOrRefused(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 60) + "@" + strings.Repeat("b.", 95) + "cc"
-	for email, want := range map[string]bool{
-		"jo@example.com":         true,
-		"Jo.Doe+tag@Example.COM": true,
-		"o'hara@example.com":     true,
-		"jörg@exämple.de":        true,
-		"a@b.c":                  true,
-		long:                     true,
-		long + "x" + "y":         false,
-		"":                       false,
-		"jo":                     false,
-		"jo@":                    false,
-		"@example.com":           false,
-		"jo@localhost":           false,
-		"jo@example..com":        false,
-		".jo@example.com":        false,
-		"jo@@example.com":        false,
-		"jo@a@example.com":       false,
-		" jo@example.com":        false,
-		"jo@example.com ":        false,
-		"jo@example.com\n":       false,
-		"jo doe@example.com":     false,
-		`"jo doe"@example.com`:   false,
-		`"jo"@example.com`:       false,
-		"Jo <jo@example.com>":    false,
-		"jo(me)@example.com":     false,
-		"jo@[127.0.0.1]":         false,
-		"jo\x00@example.com":     false,
-		"jo\u200b@example.com":   false,
-		"jo\u00a0@example.com":   false,
-		"jo\xff@example.com":     false,
-		"jo@example.com,x@y.z":   false,
+	for email, want := range map[string]string{
+		"jo@example.com":         "jo@example.com",
+		"Jo.Doe+tag@Example.COM": "Jo.Doe+tag@Example.COM",
+		"o'hara@example.com":     "o'hara@example.com",
+		"jörg@exämple.de":        "jörg@exämple.de",
+		"jo\u0308rg@example.de":  "jörg@example.de",
+		"a@b.c":                  "a@b.c",
+		long:                     long,
+		" jo@example.com":        "jo@example.com",
+		"jo@example.com ":        "jo@example.com",
+		"jo@example.com\n":       "jo@example.com",
+		long + "x" + "y":         "",
+		"":                       "",
+		" ":                      "",
+		"jo":                     "",
+		"jo@":                    "",
+		"@example.com":           "",
+		"jo@localhost":           "",
+		"jo@example..com":        "",
+		".jo@example.com":        "",
+		"jo@@example.com":        "",
+		"jo@a@example.com":       "",
+		"jo doe@example.com":     "",
+		`"jo doe"@example.com`:   "",
+		`"jo"@example.com`:       "",
+		"Jo <jo@example.com>":    "",
+		"jo(me)@example.com":     "",
+		"jo@[127.0.0.1]":         "",
+		"jo\x00@example.com":     "",
+		"jo\u200b@example.com":   "",
+		"jo\u200d@example.com":   "",
+		"jo\u00a0@example.com":   "",
+		"jo\xff@example.com":     "",
+		"jo@example.com,x@y.z":   "",
 	} {
-		if got := domain.ValidEmail(email); got != want {
-			t.Errorf("ValidEmail(%q) = %v, want %v", email, got, want)
+		got, err := domain.ParseEmail(email)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("ParseEmail(%q) = %q, %v, want %q", email, got, err, want)
 		}
 	}
 }
 
-func TestValidPassword(t *testing.T) {
+func TestEmailKey_SameForSpellingsOfOneAddress(t *testing.T) {
+	t.Parallel()
+	want := domain.EmailKey("jörg@example.com")
+	for _, email := range []string{"JÖRG@EXAMPLE.COM", " Jo\u0308rg@example.com\n"} {
+		if got := domain.EmailKey(email); got != want {
+			t.Errorf("EmailKey(%q) = %q, want %q", email, got, want)
+		}
+	}
+}
+
+func TestCheckPassword_LengthIsInBytes(t *testing.T) {
 	t.Parallel()
 	for password, want := range map[string]bool{
 		strings.Repeat("x", 7):  false,
@@ -59,9 +73,11 @@ func TestValidPassword(t *testing.T) {
 		"éééé":                  true,  // eight bytes in four characters
 		strings.Repeat("é", 36): true,
 		strings.Repeat("é", 37): false, // 37 characters, 74 bytes
+		"12345678\x00":          false,
+		"        ":              true,
 	} {
-		if got := domain.ValidPassword(password); got != want {
-			t.Errorf("ValidPassword of %d bytes = %v, want %v", len(password), got, want)
+		if err := domain.CheckPassword(password); (err == nil) != want {
+			t.Errorf("CheckPassword(%q): %v, want accepted: %v", password, err, want)
 		}
 	}
 }

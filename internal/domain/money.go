@@ -3,57 +3,67 @@ package domain
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
 
-// Money is an amount in hundredths of the currency unit. It is exact: it is never
-// a float on its way between the wire, the code and the database.
+// Money is an exact amount in hundredths of the currency unit; it is never a float.
 type Money int64
 
-// MaxPrice bounds the price of one seat: what numeric(10,2) holds.
+// MaxPrice is the largest price of one seat: what numeric(10,2) holds.
 const MaxPrice Money = 9_999_999_999
+
+// maxWhole is the most digits of an amount before the point.
+const maxWhole = 15
 
 // Errors of ParseMoney.
 var (
 	errMoneySyntax   = errors.New("must be a number with at most two decimals")
+	errMoneyNegative = errors.New("must not be negative")
 	errMoneyTooLarge = errors.New("is too large")
 )
 
-// ParseMoney reads a plain decimal number such as "450", "380.5" or "380.50". A sign,
-// an exponent, more than two decimals or more than 15 digits before the point are errors.
+// jsonNumber matches a JSON number: sign, whole part, fraction, exponent.
+var jsonNumber = regexp.MustCompile(`^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?$`)
+
+// ParseMoney reads a JSON number such as 450, 380.50 or 4.5e2. More than two decimals by value, a
+// value below zero and more than 15 digits before the point are errors.
 func ParseMoney(s string) (Money, error) {
-	whole, fraction, hasPoint := strings.Cut(s, ".")
-	if !digits(whole) || (hasPoint && !digits(fraction)) {
+	parts := jsonNumber.FindStringSubmatch(s)
+	if parts == nil {
 		return 0, errMoneySyntax
 	}
-	fraction = strings.TrimRight(fraction, "0")
-	if len(fraction) > 2 {
-		return 0, errMoneySyntax
+	sign, whole, fraction := parts[1], parts[2], parts[3]
+	exponent := int64(0)
+	if parts[4] != "" {
+		// An exponent out of range is cut to the range, which is as far out of that of Money.
+		exponent, _ = strconv.ParseInt(parts[4], 10, 32)
 	}
-	if len(whole) > 15 {
+	// The value is digits / 10^decimals.
+	digits := strings.TrimLeft(whole+fraction, "0")
+	decimals := int64(len(fraction)) - exponent
+	if digits == "" {
+		return 0, nil
+	}
+	significant := strings.TrimRight(digits, "0")
+	decimals -= int64(len(digits) - len(significant))
+	switch {
+	case sign != "":
+		return 0, errMoneyNegative
+	case decimals > 2:
+		return 0, errMoneySyntax
+	case int64(len(significant))-decimals > maxWhole:
 		return 0, errMoneyTooLarge
 	}
-	units, err := strconv.ParseInt(whole+(fraction + "00")[:2], 10, 64)
-	if err != nil {
-		return 0, errMoneySyntax
-	}
-	return Money(units), nil
+	cents, err := strconv.ParseInt(significant+strings.Repeat("0", int(2-decimals)), 10, 64)
+	return Money(cents), err
 }
 
-func digits(s string) bool {
-	for _, r := range s {
-		if r < '0' || r > '9' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// Times gives the amount of n such prices.
+// Times returns the amount of n such prices.
 func (m Money) Times(n int) Money { return m * Money(n) }
 
-// String gives the shortest exact form: "450", "380.5", "0.05".
+// String returns the shortest exact form: "450", "380.5", "0.05".
 func (m Money) String() string {
 	sign := ""
 	if m < 0 {

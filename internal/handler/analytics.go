@@ -8,27 +8,26 @@ import (
 	"strconv"
 	"time"
 
-	"evently/internal/cache"
 	"evently/internal/domain"
-	"evently/internal/respond"
+	"evently/internal/respcache"
 	"evently/internal/service"
 )
 
-// Bounds of the days that a report covers.
+// Number of days that a report covers.
 const (
 	defaultDays = 30
 	maxDays     = 365
 )
 
-// Analytics answers the admin route for figures.
+// Analytics serves the admin route for booking statistics.
 type Analytics struct {
 	analytics *service.Analytics
-	reports   *cache.Answers
+	cache     *respcache.Cache
 }
 
-// NewAnalytics gives an Analytics over analytics, which keeps its reports in reports.
-func NewAnalytics(analytics *service.Analytics, reports *cache.Answers) *Analytics {
-	return &Analytics{analytics: analytics, reports: reports}
+// NewAnalytics returns an Analytics over analytics that caches its reports.
+func NewAnalytics(analytics *service.Analytics, cache *respcache.Cache) *Analytics {
+	return &Analytics{analytics: analytics, cache: cache}
 }
 
 type analyticsResponse struct {
@@ -65,13 +64,13 @@ type dayBookingsDTO struct {
 	AverageBookingValue moneyOutput `json:"average_booking_value"`
 }
 
-// percentOutput is hundredths of a percent in an answer: a JSON number with at most two decimals.
+// percentOutput is hundredths of a percent, encoded as a JSON number with at most two decimals.
 type percentOutput int64
 
-// MarshalJSON writes the shortest exact decimal, as an amount has it.
+// MarshalJSON writes the shortest exact decimal, as for an amount.
 func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).MarshalJSON() }
 
-// Get answers GET /admin/analytics.
+// Get handles GET /admin/analytics.
 func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseQuery(r)
 	if err != nil {
@@ -81,19 +80,18 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := h.reports.Get(r.Context(), strconv.Itoa(days), encoded(func(ctx context.Context) (any, error) {
+	body, err := h.cache.Get(r.Context(), strconv.Itoa(days), func(ctx context.Context) (any, error) {
 		report, err := h.analytics.Report(ctx, days)
 		return toAnalytics(report), err
-	}))
+	})
 	if err != nil {
 		return err
 	}
-	parts, length := body.Plain()
-	respond.Parts(w, http.StatusOK, length, parts)
+	writePlain(w, body)
 	return nil
 }
 
-// queryDays reads `days`, the number of days that a report covers.
+// queryDays reads the parameter `days`.
 func queryDays(query url.Values) (int, error) {
 	if !query.Has("days") {
 		return defaultDays, nil

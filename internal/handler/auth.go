@@ -8,12 +8,12 @@ import (
 	"evently/internal/service"
 )
 
-// Auth answers the routes of /auth.
+// Auth serves the routes of /auth.
 type Auth struct {
 	auth *service.Auth
 }
 
-// NewAuth gives the handlers of /auth.
+// NewAuth returns the handlers of /auth.
 func NewAuth(auth *service.Auth) *Auth { return &Auth{auth: auth} }
 
 type registerInput struct {
@@ -22,8 +22,7 @@ type registerInput struct {
 	Role     *string `json:"role" validate:"omitnil,role"`
 }
 
-// loginInput has no rules for what an email or a password is: one that nobody can have is wrong
-// like any other, and the answer says no more.
+// loginInput has no rules for the email and the password: an impossible one is refused like a wrong one.
 type loginInput struct {
 	Email    string `json:"email" validate:"required"`
 	Password string `json:"password" validate:"required"`
@@ -34,7 +33,7 @@ type sessionDTO struct {
 	User  userDTO `json:"user"`
 }
 
-// Register answers POST /auth/register.
+// Register serves POST /auth/register.
 func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	var in registerInput
 	if err := decode(w, r, maxBody, &in); err != nil {
@@ -50,7 +49,7 @@ func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	return writeSession(w, http.StatusCreated, session)
 }
 
-// Login answers POST /auth/login.
+// Login serves POST /auth/login.
 func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 	var in loginInput
 	if err := decode(w, r, maxBody, &in); err != nil {
@@ -63,7 +62,7 @@ func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 	return writeSession(w, http.StatusOK, session)
 }
 
-// writeSession answers with a token, which no cache may keep.
+// writeSession writes a token, which must not be cached.
 func writeSession(w http.ResponseWriter, status int, session service.Session) error {
 	w.Header().Set("Cache-Control", "no-store")
 	return respond.JSON(w, status, sessionDTO{Token: session.Token, User: toUser(session.User)})

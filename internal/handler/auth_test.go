@@ -63,7 +63,7 @@ func (a authAPI) post(path, contentType, body string) *httptest.ResponseRecorder
 	return w
 }
 
-// authBody has all the members that an answer of /auth may have.
+// authBody has all the members of responses of /auth.
 type authBody struct {
 	Token string `json:"token"`
 	User  struct {
@@ -89,7 +89,7 @@ func readAuth(t *testing.T, w *httptest.ResponseRecorder) authBody {
 	return body
 }
 
-func TestRegisterAndLoginAnswerWithATokenAndTheUser(t *testing.T) {
+func TestAuth_RespondsWithATokenAndTheUser(t *testing.T) {
 	t.Parallel()
 	api := setupAuth(t)
 	var users []any
@@ -99,6 +99,7 @@ func TestRegisterAndLoginAnswerWithATokenAndTheUser(t *testing.T) {
 	}{
 		{"/auth/register", `{"email":"Jo@Example.com","password":"correct horse","role":"user"}`, http.StatusCreated},
 		{"/auth/login", `{"email":"jo@example.com","password":"correct horse"}`, http.StatusOK},
+		{"/auth/login", `{"email":" jo@example.com\n","password":"correct horse"}`, http.StatusOK},
 	} {
 		w := api.post(call.path, "application/json", call.body)
 		if w.Code != call.status {
@@ -108,7 +109,7 @@ func TestRegisterAndLoginAnswerWithATokenAndTheUser(t *testing.T) {
 			t.Errorf("%s: Cache-Control %q, want no-store", call.path, got)
 		}
 		if strings.Contains(w.Body.String(), "$2a$") || strings.Contains(w.Body.String(), "correct horse") {
-			t.Errorf("%s: the answer tells of the password: %s", call.path, w.Body)
+			t.Errorf("%s: the response has the password: %s", call.path, w.Body)
 		}
 		body := readAuth(t, w)
 		if body.User.UserID <= 0 || body.User.Email != "Jo@Example.com" || body.User.Role != "user" || body.User.CreatedAt.IsZero() {
@@ -118,7 +119,7 @@ func TestRegisterAndLoginAnswerWithATokenAndTheUser(t *testing.T) {
 		identity, err := api.tokens.Verify(body.Token)
 		want := domain.Identity{UserID: body.User.UserID, Email: "Jo@Example.com", Role: domain.RoleUser}
 		if err != nil || identity != want {
-			t.Errorf("%s: the token stands for %+v, %v", call.path, identity, err)
+			t.Errorf("%s: the token is for %+v, %v", call.path, identity, err)
 		}
 	}
 	if diff := cmp.Diff(users[0], users[1]); diff != "" {
@@ -126,36 +127,36 @@ func TestRegisterAndLoginAnswerWithATokenAndTheUser(t *testing.T) {
 	}
 }
 
-func TestOneOfManyRegistrationsOfAnEmailWins(t *testing.T) {
+func TestRegister_OneOfConcurrentRegistrationsWins(t *testing.T) {
 	t.Parallel()
 	api := setupAuth(t)
 	spellings := []string{"jo@example.com", "Jo@Example.com", "JO@EXAMPLE.COM", "jO@example.COM"}
 	var requests sync.WaitGroup
-	answers := make([]*httptest.ResponseRecorder, 20)
-	for i := range answers {
+	responses := make([]*httptest.ResponseRecorder, 20)
+	for i := range responses {
 		requests.Go(func() {
-			answers[i] = api.post("/auth/register", "application/json",
+			responses[i] = api.post("/auth/register", "application/json",
 				`{"email":"`+spellings[i%len(spellings)]+`","password":"correct horse"}`)
 		})
 	}
 	requests.Wait()
 
 	got := map[int]int{}
-	for _, w := range answers {
+	for _, w := range responses {
 		got[w.Code]++
 		if body := readAuth(t, w); w.Code == http.StatusConflict && body.Code != "email_taken" {
 			t.Errorf("409 with %s", w.Body)
 		}
 	}
 	if diff := cmp.Diff(map[int]int{http.StatusCreated: 1, http.StatusConflict: 19}, got); diff != "" {
-		t.Errorf("answers by status (-want +got):\n%s", diff)
+		t.Errorf("responses by status (-want +got):\n%s", diff)
 	}
 	if n := testkit.Value[int](t, api.pool, `SELECT count(*) FROM users`); n != 1 {
 		t.Errorf("%d accounts, want 1", n)
 	}
 }
 
-func TestAuthRefusals(t *testing.T) {
+func TestAuth_InvalidRequests(t *testing.T) {
 	t.Parallel()
 	api := setupAuth(t)
 	if w := api.post("/auth/register", "application/json", `{"email":"jo@example.com","password":"correct horse"}`); w.Code != http.StatusCreated {
@@ -185,16 +186,18 @@ func TestAuthRefusals(t *testing.T) {
 		"bad email, short":      {register, input("jo", "seven c"), 400, "validation_failed", []string{"email: must be an email address", "password: must have 8 to 72 bytes"}},
 		"four letters, 7 bytes": {register, input("al@example.com", "éééx"), 400, "validation_failed", []string{"password: must have 8 to 72 bytes"}},
 		"37 letters, 74 bytes":  {register, input("al@example.com", strings.Repeat("é", 37)), 400, "validation_failed", []string{"password: must have 8 to 72 bytes"}},
-		"a blank before":        {register, input(" al@example.com", "correct horse"), 400, "validation_failed", []string{"email: must be an email address"}},
-		"a NUL":                 {register, input("al\x00@example.com", "correct horse"), 400, "validation_failed", []string{"email: must be an email address"}},
+		"zero-width space":      {register, input("al\u200b@example.com", "correct horse"), 400, "validation_failed", []string{"email: must be an email address"}},
+		"NUL in the password":   {register, input("al@example.com", "correct\x00horse"), 400, "validation_failed", []string{"password: must not have a NUL"}},
+		"NUL in the email":      {register, input("al\x00@example.com", "correct horse"), 400, "validation_failed", []string{"email: must be an email address"}},
 		"255 characters":        {register, input(strings.Repeat("a", 60)+"@"+strings.Repeat("b.", 95)+"cccc", "correct horse"), 400, "validation_failed", []string{"email: must be an email address"}},
 		"taken":                 {register, input("JO@example.com", "another horse"), 409, "email_taken", nil},
+		"taken, with a space":   {register, input("jo@example.com ", "another horse"), 409, "email_taken", nil},
 		"SQL":                   {register, input("jo'--@example.com';", "correct horse"), 400, "validation_failed", []string{"email: must be an email address"}},
-		"unknown field":         {register, `{` + good + `,"is_admin":true}`, 400, "unknown_field", []string{"is_admin: is not known here"}},
+		"unknown field":         {register, `{` + good + `,"is_admin":true}`, 400, "unknown_field", []string{"is_admin: unknown field"}},
 		"email of wrong type":   {register, `{"email":["al@example.com"],"password":"correct horse"}`, 400, "validation_failed", []string{"email: must be a string"}},
 		"not JSON":              {register, `email=al@example.com`, 400, "invalid_json", nil},
-		"cut off":               {register, `{` + good, 400, "invalid_json", nil},
-		"something behind":      {register, `{` + good + `}{}`, 400, "invalid_json", nil},
+		"truncated":             {register, `{` + good, 400, "invalid_json", nil},
+		"trailing data":         {register, `{` + good + `}{}`, 400, "invalid_json", nil},
 		"empty":                 {register, ``, 400, "invalid_json", nil},
 		"too large":             {register, input("al@example.com", strings.Repeat("x", 64<<10)), 413, "body_too_large", nil},
 
@@ -202,14 +205,15 @@ func TestAuthRefusals(t *testing.T) {
 		"login: unknown email":        {login, input("al@example.com", "correct horse"), 401, "invalid_credentials", nil},
 		"login: a short password":     {login, input("jo@example.com", "x"), 401, "invalid_credentials", nil},
 		"login: a long password":      {login, input("jo@example.com", strings.Repeat("x", 1000)), 401, "invalid_credentials", nil},
-		"login: what is no email":     {login, input("jo", "correct horse"), 401, "invalid_credentials", nil},
-		"login: a NUL":                {login, input("jo\x00@example.com", "correct horse"), 401, "invalid_credentials", nil},
+		"login: not an email":         {login, input("jo", "correct horse"), 401, "invalid_credentials", nil},
+		"login: NUL in the email":     {login, input("jo\x00@example.com", "correct horse"), 401, "invalid_credentials", nil},
+		"login: NUL in the password":  {login, input("jo@example.com", "correct horse\x00correct horse"), 401, "invalid_credentials", nil},
 		"login: SQL":                  {login, input("' OR '1'='1", "' OR '1'='1"), 401, "invalid_credentials", nil},
 		"login: a pattern":            {login, input("%@example.com", "correct horse"), 401, "invalid_credentials", nil},
 		"login: no password":          {login, `{"email":"jo@example.com"}`, 400, "validation_failed", []string{"password: is required"}},
 		"login: an empty password":    {login, input("jo@example.com", ""), 400, "validation_failed", []string{"password: is required"}},
 		"login: no email":             {login, `{"password":"correct horse"}`, 400, "validation_failed", []string{"email: is required"}},
-		"login: unknown field":        {login, `{` + good + `,"role":"admin"}`, 400, "unknown_field", []string{"role: is not known here"}},
+		"login: unknown field":        {login, `{` + good + `,"role":"admin"}`, 400, "unknown_field", []string{"role: unknown field"}},
 		"login: password as a number": {login, `{"email":"jo@example.com","password":12345678}`, 400, "validation_failed", []string{"password: must be a string"}},
 		"login: too large":            {login, input("jo@example.com", strings.Repeat("x", 64<<10)), 413, "body_too_large", nil},
 	} {
@@ -235,11 +239,11 @@ func TestAuthRefusals(t *testing.T) {
 		}
 	}
 	if n := testkit.Value[int](t, api.pool, `SELECT count(*) FROM users`); n != 1 {
-		t.Errorf("%d accounts after all that, want 1", n)
+		t.Errorf("%d accounts, want 1", n)
 	}
 }
 
-func TestLoginAnswersAreTheSameToTheByte(t *testing.T) {
+func TestLogin_UnknownEmailAndWrongPasswordAreTheSame(t *testing.T) {
 	t.Parallel()
 	api := setupAuth(t)
 	if w := api.post("/auth/register", "application/json", `{"email":"jo@example.com","password":"correct horse"}`); w.Code != http.StatusCreated {

@@ -2,37 +2,40 @@ package handler
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
 // BookingService is the use cases behind the booking routes.
 type BookingService interface {
-	OrderSeats(seatIDs []int64) ([]int64, error)
-	Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer service.Answer[domain.Hold]) (domain.Hold, error)
-	Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome service.PaymentOutcome, answer service.Answer[domain.Payment]) (domain.Payment, error)
-	Confirm(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error)
-	Cancel(ctx context.Context, userID, bookingID int64, answer service.Answer[service.SettledBooking]) (service.SettledBooking, error)
-	HoldFor() time.Duration
+	Lock(ctx context.Context, lock service.LockSeats, request service.Request) (service.Response, error)
+	Confirm(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
+	Cancel(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
+	Replay(ctx context.Context, key domain.RequestKey) (service.Response, error)
+}
+
+// PaymentService is the use case behind the payment route.
+type PaymentService interface {
+	Pay(ctx context.Context, pay service.Pay, request service.Request) (service.Response, error)
 }
 
 // Bookings serves the routes that lock, pay, confirm and cancel.
 type Bookings struct {
 	bookings BookingService
+	payments PaymentService
 }
 
-// NewBookings gives the booking handlers.
-func NewBookings(bookings BookingService) *Bookings { return &Bookings{bookings: bookings} }
+// NewBookings returns the booking handlers.
+func NewBookings(bookings BookingService, payments PaymentService) *Bookings {
+	return &Bookings{bookings: bookings, payments: payments}
+}
 
 type lockRequest struct {
 	ShowID int64 `json:"show_id" validate:"required,gt=0"`
-	// The number of seats that one booking may have is a rule of the service, which is
-	// configured; this bound is that of any configuration.
+	// MAX_SEATS_PER_BOOKING is checked by the service; it is at most this.
 	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=100,dive,gt=0"`
 }
 
@@ -54,68 +57,48 @@ type lockResponse struct {
 	ExpiresIn   int64           `json:"expires_in"`
 	ExpiresAt   time.Time       `json:"expires_at"`
 	Amount      moneyOutput     `json:"amount"`
+	Booking     bookingDTO      `json:"booking"`
 }
 
-// ReadLock reads the body of POST /bookings/lock.
-func (h *Bookings) ReadLock(w http.ResponseWriter, r *http.Request) *domain.SeatRequest {
-	body, err := readLock(w, r)
-	if err != nil {
-		return &domain.SeatRequest{Fault: err}
-	}
-	seats, err := h.bookings.OrderSeats(body.SeatIDs)
-	return &domain.SeatRequest{ShowID: body.ShowID, SeatIDs: seats, Fault: err}
-}
-
-func readLock(w http.ResponseWriter, r *http.Request) (request lockRequest, err error) {
-	body, err := readRequiredBody(w, r, maxBody)
-	if err != nil {
-		return request, err
-	}
-	if err := requireJSON(r); err != nil {
-		return request, err
-	}
-	if plain, ok := readPlainLock(body); ok {
-		return plain, nil
-	}
-	err = decodeBody(r, body, &request)
-	return request, err
-}
-
-// Lock serves POST /bookings/lock. The waiting room in front of it may have read the body already.
+// Lock serves POST /bookings/lock.
 func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
 	user, err := identity(r)
 	if err != nil {
 		return err
 	}
-	request := domain.SeatRequestFrom(r.Context())
-	if request == nil {
-		request = h.ReadLock(w, r)
-	}
-	if request.Fault != nil {
-		return request.Fault
-	}
-	hold, err := h.bookings.Lock(r.Context(), user.UserID, request.ShowID, request.SeatIDs,
-		keep(always, h.locked))
+	key, err := requestKeyOfBody(w, r, user.UserID)
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, h.locked(hold))
+	var body lockRequest
+	if err := decode(w, r, maxBody, &body); err != nil {
+		return err
+	}
+	response, err := h.bookings.Lock(r.Context(),
+		service.LockSeats{UserID: user.UserID, ShowID: body.ShowID, SeatIDs: body.SeatIDs},
+		service.Request{Key: key, Encoder: bookingEncoder{r, toLockResponse}})
+	if err != nil {
+		return err
+	}
+	writeResponse(w, response)
+	return nil
 }
 
-func (h *Bookings) locked(hold domain.Hold) lockResponse {
+func toLockResponse(b domain.BookingDetails) any {
 	return lockResponse{
 		Message:     "Seats locked successfully",
-		BookingID:   hold.ID,
-		LockedSeats: mapSlice(hold.Seats, toLockedSeat),
-		ExpiresIn:   int64(h.bookings.HoldFor() / time.Second),
-		ExpiresAt:   utc(hold.ExpiresAt),
-		Amount:      moneyOutput(hold.Amount),
+		BookingID:   b.ID,
+		LockedSeats: mapSlice(b.Seats, toLockedSeat),
+		ExpiresIn:   int64(b.HoldLeft / time.Second),
+		ExpiresAt:   utc(b.ExpiresAt),
+		Amount:      moneyOutput(b.Amount),
+		Booking:     toBooking(b),
 	}
 }
 
 type payRequest struct {
 	BookingID int64       `json:"booking_id" validate:"required,gt=0"`
-	Amount    amountInput `json:"amount" validate:"required,number"`
+	Amount    amountInput `json:"amount" validate:"required"`
 	Outcome   string      `json:"outcome" validate:"omitempty,oneof=success decline"`
 }
 
@@ -131,23 +114,29 @@ func (h *Bookings) Pay(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	key, err := requestKeyOfBody(w, r, user.UserID)
+	if err != nil {
+		return err
+	}
 	var body payRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
 	}
-	payment, err := h.bookings.Pay(r.Context(), user.UserID, body.BookingID, body.Amount.money(),
-		service.PaymentOutcome(body.Outcome), keep(always, paid))
+	response, err := h.payments.Pay(r.Context(),
+		service.Pay{UserID: user.UserID, BookingID: body.BookingID, Amount: body.Amount.money(), Method: body.Outcome},
+		service.Request{Key: key, Encoder: bookingEncoder{r, toPayResponse}})
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, paid(payment))
+	writeResponse(w, response)
+	return nil
 }
 
-func paid(payment domain.Payment) payResponse {
+func toPayResponse(b domain.BookingDetails) any {
 	return payResponse{
 		Message:       "Payment successful",
-		TransactionID: payment.TransactionID,
-		Amount:        moneyOutput(payment.Amount),
+		TransactionID: b.Payment.TransactionID,
+		Amount:        moneyOutput(b.Payment.Amount),
 	}
 }
 
@@ -159,27 +148,20 @@ type confirmResponse struct {
 	Message        string          `json:"message"`
 	BookingID      int64           `json:"booking_id"`
 	ConfirmedSeats []lockedSeatDTO `json:"confirmed_seats"`
+	Booking        bookingDTO      `json:"booking"`
 }
 
 // Confirm serves POST /bookings/{booking_id}/confirm.
 func (h *Bookings) Confirm(w http.ResponseWriter, r *http.Request) error {
-	user, bookingID, err := userAndBooking(w, r)
-	if err != nil {
-		return err
-	}
-	booking, err := h.bookings.Confirm(r.Context(), user.UserID, bookingID,
-		keep(service.SettledBooking.Confirmed, confirmed))
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, confirmed(booking))
+	return settle(w, r, h.bookings.Confirm, toConfirmResponse)
 }
 
-func confirmed(booking service.SettledBooking) confirmResponse {
+func toConfirmResponse(b domain.BookingDetails) any {
 	return confirmResponse{
 		Message:        "Booking confirmed successfully",
-		BookingID:      booking.ID,
-		ConfirmedSeats: mapSlice(booking.Seats, toLockedSeat),
+		BookingID:      b.ID,
+		ConfirmedSeats: mapSlice(b.Seats, toLockedSeat),
+		Booking:        toBooking(b),
 	}
 }
 
@@ -193,74 +175,62 @@ type cancelResponse struct {
 	BookingID      int64           `json:"booking_id"`
 	CancelledSeats []lockedSeatDTO `json:"cancelled_seats"`
 	Refund         *refundDTO      `json:"refund"`
+	Booking        bookingDTO      `json:"booking"`
 }
 
 // Cancel serves POST /bookings/{booking_id}/cancel.
 func (h *Bookings) Cancel(w http.ResponseWriter, r *http.Request) error {
-	user, bookingID, err := userAndBooking(w, r)
-	if err != nil {
-		return err
-	}
-	booking, err := h.bookings.Cancel(r.Context(), user.UserID, bookingID,
-		keep(service.SettledBooking.JustChanged, cancelled))
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, cancelled(booking))
+	return settle(w, r, h.bookings.Cancel, toCancelResponse)
 }
 
-func cancelled(booking service.SettledBooking) cancelResponse {
-	answer := cancelResponse{
+func toCancelResponse(b domain.BookingDetails) any {
+	response := cancelResponse{
 		Message:        "Booking cancelled successfully",
-		BookingID:      booking.ID,
-		CancelledSeats: mapSlice(booking.Seats, toLockedSeat),
+		BookingID:      b.ID,
+		CancelledSeats: mapSlice(b.Seats, toLockedSeat),
+		Booking:        toBooking(b),
 	}
-	if booking.Refund != nil {
-		answer.Refund = &refundDTO{
-			TransactionID: booking.Refund.TransactionID,
-			Amount:        moneyOutput(booking.Refund.Amount),
-		}
+	if b.Payment != nil {
+		response.Refund = &refundDTO{TransactionID: b.Payment.TransactionID, Amount: moneyOutput(b.Payment.Amount)}
 	}
-	return answer
+	return response
 }
 
-// keep makes the answer that an idempotency key keeps of a success: the very bytes that
-// respond.JSON writes.
-func keep[T, D any](success func(T) bool, dto func(T) D) service.Answer[T] {
-	return func(result T) (domain.StoredAnswer, bool) {
-		if !success(result) {
-			return domain.StoredAnswer{}, false
-		}
-		body, err := json.Marshal(dto(result))
-		return domain.StoredAnswer{Status: http.StatusOK, Body: body}, err == nil
-	}
-}
-
-// always is the success of a use case that fails by its error alone.
-func always[T any](T) bool { return true }
-
-// userAndBooking reads who asks and which booking is meant. A body is optional; the booking that
-// it names must be that of the path.
-func userAndBooking(w http.ResponseWriter, r *http.Request) (domain.Identity, int64, error) {
+// settle serves a route that confirms or cancels the booking in its path. A body is optional; a booking
+// that it names must be that one.
+func settle(w http.ResponseWriter, r *http.Request,
+	step func(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error),
+	dto func(domain.BookingDetails) any,
+) error {
 	user, err := identity(r)
 	if err != nil {
-		return domain.Identity{}, 0, err
+		return err
 	}
 	bookingID, err := pathID(r, "booking_id")
 	if err != nil {
-		return domain.Identity{}, 0, err
+		return err
 	}
 	var body bookingRef
 	if err := decodeOptional(w, r, maxBody, &body); err != nil {
-		return domain.Identity{}, 0, err
+		return err
 	}
 	if body.BookingID != nil && *body.BookingID != bookingID {
-		return domain.Identity{}, 0, domain.ErrBookingMismatch.WithDetails("booking_id: is not the booking in the path")
+		return domain.ErrBookingMismatch.WithDetails("booking_id: is not the booking in the path")
 	}
-	return user, bookingID, nil
+	key, err := requestKey(r, user.UserID, nil)
+	if err != nil {
+		return err
+	}
+	response, err := step(r.Context(), user.UserID, bookingID,
+		service.Request{Key: key, Encoder: bookingEncoder{r, dto}})
+	if err != nil {
+		return err
+	}
+	writeResponse(w, response)
+	return nil
 }
 
-// identity gives who sent the request, as the authentication in front of the route found out.
+// identity returns the user of a request.
 func identity(r *http.Request) (domain.Identity, error) {
 	user, ok := domain.IdentityFrom(r.Context())
 	if !ok {

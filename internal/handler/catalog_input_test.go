@@ -9,8 +9,7 @@ import (
 	"evently/internal/testkit"
 )
 
-// TestCatalogInput sends what must be refused, and finds the database as it was.
-func TestCatalogInput(t *testing.T) {
+func TestCatalog_InvalidInputChangesNothing(t *testing.T) {
 	t.Parallel()
 	a := setupCatalog(t)
 	show := testkit.NewShow(t, a.pool, testkit.Show{})
@@ -45,15 +44,22 @@ func TestCatalogInput(t *testing.T) {
 		"venue 0":                {"PUT /venues/0", `{"address":"y"}`, "invalid_parameter", "id:"},
 		"venue -1":               {"DELETE /venues/-1", ``, "invalid_parameter", "id:"},
 		"venue 2^63":             {"GET /venues/9223372036854775808", ``, "invalid_parameter", "id:"},
+		"unknown field of seat":  {"POST " + venuePath + "/seats", seat(`{"seat_row":"A","seat_number":2,"price":5}`), "unknown_field", "seats[1].price:"},
+		"row with zero width":    {"POST " + venuePath + "/seats", seat(`{"seat_row":"A\u200b","seat_number":1}`), "validation_failed", "seats[1].seat_row:"},
+		"row with a joiner":      {"POST " + venuePath + "/seats", seat(`{"seat_row":"A\u200dB","seat_number":1}`), "validation_failed", "seats[1].seat_row:"},
+		"invisible title":        {"POST /events", `{"title":"\u200b"}`, "validation_failed", "title:"},
+		"filler as title":        {"PUT " + eventPath, `{"title":"\u3164"}`, "validation_failed", "title:"},
+		"direction in a name":    {"PUT " + venuePath, `{"venue_name":"Hall \u202e1"}`, "validation_failed", "venue_name:"},
+		"line break in a name":   {"PUT " + venuePath, `{"venue_name":"Hall\n1"}`, "validation_failed", "venue_name:"},
 		"no seats":               {"POST " + venuePath + "/seats", `{}`, "validation_failed", "seats:"},
 		"empty seats":            {"POST " + venuePath + "/seats", `{"seats":[]}`, "validation_failed", "seats:"},
 		"seats are no list":      {"POST " + venuePath + "/seats", `{"seats":{}}`, "validation_failed", "seats:"},
-		"long row":               {"POST " + venuePath + "/seats", seat(`{"seat_row":"ABCDE","seat_number":1}`), "validation_failed", "seats[1].seat_row:"},
+		"long row":               {"POST " + venuePath + "/seats", seat(`{"seat_row":"ABCDEFGHIJKLMNOPQ","seat_number":1}`), "validation_failed", "seats[1].seat_row:"},
 		"blank row":              {"DELETE " + venuePath + "/seats", seat(`{"seat_row":" ","seat_number":1}`), "validation_failed", "seats[1].seat_row:"},
 		"seat 0":                 {"POST " + venuePath + "/seats", seat(`{"seat_row":"A","seat_number":0}`), "validation_failed", "seats[1].seat_number:"},
 		"no number":              {"DELETE " + venuePath + "/seats", seat(`{"seat_row":"A"}`), "validation_failed", "seats[1].seat_number:"},
-		"seat 2^31":              {"POST " + venuePath + "/seats", seat(`{"seat_row":"A","seat_number":2147483648}`), "validation_failed", "seat_number:"},
-		"half a seat":            {"POST " + venuePath + "/seats", seat(`{"seat_row":"A","seat_number":1.5}`), "validation_failed", "seat_number:"},
+		"seat 2^31":              {"POST " + venuePath + "/seats", seat(`{"seat_row":"A","seat_number":2147483648}`), "validation_failed", "seats[1].seat_number:"},
+		"half a seat":            {"POST " + venuePath + "/seats", seat(`{"seat_row":"A","seat_number":1.5}`), "validation_failed", "seats[1].seat_number:"},
 		"seats of venue 0":       {"POST /venues/0/seats", `{}`, "invalid_parameter", "id:"},
 		"seats to go of venue x": {"DELETE /venues/x/seats", `{}`, "invalid_parameter", "id:"},
 		"no title":               {"POST /events", `{}`, "validation_failed", "title: is required"},
@@ -92,8 +98,8 @@ func TestCatalogInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			method, path, _ := strings.Cut(c.request, " ")
-			answer := a.with(t).wantError(method, path, c.body, 400, c.code)
-			if details := fmt.Sprint(answer["details"]); !strings.Contains(details, c.detail) {
+			response := a.with(t).wantError(method, path, c.body, 400, c.code)
+			if details := fmt.Sprint(response["details"]); !strings.Contains(details, c.detail) {
 				t.Errorf("details %s, want %q", details, c.detail)
 			}
 		})
@@ -119,6 +125,35 @@ func TestCatalogInput(t *testing.T) {
 	}
 
 	if after := state(); after != before {
-		t.Errorf("refused requests changed something:\n%s\n%s", before, after)
+		t.Errorf("invalid requests changed the database:\n%s\n%s", before, after)
+	}
+}
+
+func TestCatalog_TextsAreStoredTrimmedAndInNFC(t *testing.T) {
+	t.Parallel()
+	a := setupCatalog(t)
+	const given, stored = ` Cafe\u0301 `, "Caf\u00e9"
+	venue := a.call("POST", "/venues", `{"venue_name":"`+given+`","address":" 1 Rue\nCafe\u0301\t"}`, 201)
+	if got := member[map[string]any](t, venue, "venue"); got["venue_name"] != stored || got["address"] != "1 Rue\n"+stored {
+		t.Errorf("venue %+q", got)
+	}
+	event := a.call("POST", "/events", `{"title":"`+given+`"}`, 201)
+	if got := member[map[string]any](t, event, "event"); got["title"] != stored {
+		t.Errorf("event %+q", got)
+	}
+	seats := fmt.Sprintf("/venues/%d/seats", a.id(venue, "venue", "venue_id"))
+	row := func(spelling string) string { return `{"seats":[{"seat_row":"` + spelling + `","seat_number":1}]}` }
+	for spelling, added := range map[string]string{"E\\u0301": "1", "fifteen letters": "1"} {
+		if got := a.call("POST", seats, row(spelling), 201)["added_count"]; fmt.Sprint(got) != added {
+			t.Errorf("row %s: %v seats added, want %s", spelling, got, added)
+		}
+	}
+	for _, spelling := range []string{"\u00c9", "\u00c9 ", `\tE\u0301\n`, " fifteen letters"} {
+		if got := a.call("POST", seats, row(spelling), 201)["added_count"]; fmt.Sprint(got) != "0" {
+			t.Errorf("row %q is another row", spelling)
+		}
+	}
+	if got := a.call("DELETE", seats, row(" E\u0301"), 200)["deleted_count"]; fmt.Sprint(got) != "1" {
+		t.Errorf("%v seats deleted, want 1", got)
 	}
 }

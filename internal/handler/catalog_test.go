@@ -15,15 +15,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"evently/internal/cache"
 	"evently/internal/handler"
 	"evently/internal/repository"
+	"evently/internal/respcache"
 	"evently/internal/respond"
+	"evently/internal/seatmap"
 	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
-// catalogAPI is the admin routes on a database of their own.
+// catalogAPI has the admin routes on a database of its own.
 type catalogAPI struct {
 	t      *testing.T
 	pool   *pgxpool.Pool
@@ -35,9 +36,9 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	t.Helper()
 	pool, count := testkit.CountingPool(t)
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	catalog := service.NewCatalog(store)
+	catalog := service.NewCatalog(store, seatmap.New(store, seatmap.Options{Now: time.Now}), nil, slog.New(slog.DiscardHandler))
 	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
-	analytics := handler.NewAnalytics(service.NewAnalytics(store), cache.NewAnswers(askAlways()))
+	analytics := handler.NewAnalytics(service.NewAnalytics(store), respcache.New(respcache.Options{}))
 
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
@@ -66,14 +67,14 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	return &catalogAPI{t: t, pool: pool, count: count, router: router}
 }
 
-// with gives the same routes for a subtest.
+// with returns the same routes for a subtest.
 func (a *catalogAPI) with(t *testing.T) *catalogAPI {
 	b := *a
 	b.t = t
 	return &b
 }
 
-// call sends a request that must be answered with status, and gives the answer's body.
+// call sends a request, requires the status and returns the body of the response.
 func (a *catalogAPI) call(method, path, body string, status int) map[string]any {
 	a.t.Helper()
 	request := httptest.NewRequestWithContext(a.t.Context(), method, path, strings.NewReader(body))
@@ -94,7 +95,7 @@ func (a *catalogAPI) call(method, path, body string, status int) map[string]any 
 	return answer
 }
 
-// wantError sends a request that must be refused with status and code, and gives the body.
+// wantError sends a request, requires the status and the code of an error and returns the body.
 func (a *catalogAPI) wantError(method, path, body string, status int, code string) map[string]any {
 	a.t.Helper()
 	answer := a.call(method, path, body, status)
@@ -104,7 +105,7 @@ func (a *catalogAPI) wantError(method, path, body string, status int, code strin
 	return answer
 }
 
-// id gives an id in an answer: id(answer, "venue", "venue_id").
+// id returns an id in a response: id(response, "venue", "venue_id").
 func (a *catalogAPI) id(answer map[string]any, object, field string) int64 {
 	a.t.Helper()
 	id, err := member[json.Number](a.t, member[map[string]any](a.t, answer, object), field).Int64()
@@ -154,7 +155,7 @@ func diff(t *testing.T, got any, want string, ignore ...string) {
 	}
 }
 
-func TestVenues(t *testing.T) {
+func TestVenues_CreateReadUpdateDelete(t *testing.T) {
 	t.Parallel()
 	a := setupCatalog(t)
 
@@ -182,7 +183,7 @@ func TestVenues(t *testing.T) {
 	a.wantError("DELETE", path+"/seats", seats, 404, "venue_not_found")
 }
 
-func TestEvents(t *testing.T) {
+func TestEvents_CreateReadUpdateDelete(t *testing.T) {
 	t.Parallel()
 	a := setupCatalog(t)
 
@@ -203,7 +204,7 @@ func TestEvents(t *testing.T) {
 	a.wantError("PUT", path, `{"title":"x"}`, 404, "event_not_found")
 }
 
-func TestListsPage(t *testing.T) {
+func TestCatalogLists_Pages(t *testing.T) {
 	t.Parallel()
 	a := setupCatalog(t)
 	for i := range 5 {
@@ -250,7 +251,7 @@ func TestListsPage(t *testing.T) {
 	a.wantError("GET", "/events?cursor="+venueCursor, "", 400, "invalid_cursor")
 }
 
-func TestSeats(t *testing.T) {
+func TestVenueSeats_AddAndDelete(t *testing.T) {
 	t.Parallel()
 	a := setupCatalog(t)
 	venue := testkit.NewVenue(t, a.pool, 0, 0)
@@ -290,7 +291,7 @@ func TestSeats(t *testing.T) {
 	a.call("DELETE", path, "", 200)
 }
 
-func TestShows(t *testing.T) {
+func TestShowAdmin_CreateUpdateDelete(t *testing.T) {
 	t.Parallel()
 	a := setupCatalog(t)
 	event, other := testkit.NewEvent(t, a.pool, "One"), testkit.NewEvent(t, a.pool, "Two")

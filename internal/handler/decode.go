@@ -1,15 +1,16 @@
 package handler
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"reflect"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"evently/internal/domain"
 	"evently/internal/respond"
@@ -21,129 +22,129 @@ const (
 	maxBulkBody = 1 << 20 // the bulk seat routes
 )
 
-// decode reads the JSON body of r into dst, which points to a struct, and validates it. A body
-// of another type, over limit bytes, with an unknown field, a wrong type or anything behind
-// the value is refused with an error that names the field.
+// decode reads the JSON body of r, at most limit bytes, into the struct that dst points to and
+// validates it. It refuses another content type, unknown and duplicate fields, names in another
+// case, wrong types and trailing data; the error names the field.
 func decode(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
-	body, err := readRequiredBody(w, r, limit)
+	body, err := readBody(w, r, limit)
 	if err != nil {
 		return err
 	}
-	return decodeBody(r, body, dst)
+	return unmarshal(r, body, dst)
 }
 
-// decodeOptional is decode for a body that may be left out.
+// decodeOptional is decode for a body that may be empty.
 func decodeOptional(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
 	body, err := readBody(w, r, limit)
 	if err != nil || len(body) == 0 {
 		return err
 	}
-	return decodeBody(r, body, dst)
-}
-
-// decodeBody decodes and validates a body that was read and is not empty.
-func decodeBody(r *http.Request, body []byte, dst any) error {
-	if err := requireJSON(r); err != nil {
-		return err
-	}
-	if err := unmarshalStrict(body, dst); err != nil {
-		return err
-	}
-	return validate(dst)
-}
-
-func readRequiredBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := readBody(w, r, limit)
-	if err == nil && len(body) == 0 {
-		err = domain.ErrInvalidJSON.WithMessage("The request body is empty")
-	}
-	return body, err
+	return unmarshal(r, body, dst)
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := respond.ReadBody(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, domain.ErrBodyTooLarge.WithMessage(fmt.Sprintf("The request body is over %d bytes", limit))
+		return nil, respond.ErrBodyTooLarge.WithMessage(fmt.Sprintf("The request body is over %d bytes", limit))
 	case err != nil:
 		return nil, domain.ErrInvalidJSON.WithMessage("The request body could not be read").WithCause(err)
 	}
 	return body, nil
 }
 
-func requireJSON(r *http.Request) error {
-	contentType := r.Header.Get("Content-Type")
-	if contentType == "application/json" {
-		return nil // what needs no reading
+// unmarshal decodes and validates a body that was read.
+func unmarshal(r *http.Request, body []byte, dst any) error {
+	if len(body) == 0 {
+		return domain.ErrInvalidJSON.WithMessage("The request body is empty")
 	}
-	mediaType, params, err := mime.ParseMediaType(contentType)
+	if err := requireJSON(r); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, dst, json.RejectUnknownMembers(true)); err != nil {
+		return decodeError(err)
+	}
+	if jsontext.Value(body).Kind() != '{' { // null, which json.Unmarshal accepts
+		return errNotAnObject
+	}
+	return validate(dst)
+}
+
+func requireJSON(r *http.Request) error {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || mediaType != "application/json" {
-		return domain.ErrUnsupportedMedia
+		return respond.ErrUnsupportedMediaType
 	}
 	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
-		return domain.ErrUnsupportedMedia.WithMessage("The request body must be UTF-8")
+		return respond.ErrUnsupportedMediaType.WithMessage("The request body must be UTF-8")
 	}
 	return nil
 }
 
-// unmarshalStrict is json.Unmarshal without its leniency.
-func unmarshalStrict(body []byte, dst any) error {
-	if !utf8.Valid(body) {
-		return domain.ErrInvalidJSON.WithMessage("The request body is not UTF-8")
-	}
-	// A Decoder tells best what is wrong, and costs twice as much when nothing is.
-	if json.Unmarshal(body, dst) != nil {
-		return fault(body, dst)
-	}
-	return checkNames(body, reflect.TypeOf(dst))
-}
+var errNotAnObject = domain.ErrInvalidJSON.WithMessage("The request body must be a JSON object")
 
-// fault gives what a strict Decoder says of a body that is not what it should be.
-func fault(body []byte, dst any) error {
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(dst); err != nil {
-		return explain(err)
-	}
-	return domain.ErrInvalidJSON.WithMessage("There is something behind the JSON value in the request body")
-}
+// inputError is what is wrong with the value of a field, found while decoding it.
+type inputError string
 
-// unknownFieldPrefix is how encoding/json starts the one error that it gives no type.
-const unknownFieldPrefix = "json: unknown field "
+func (e inputError) Error() string { return string(e) }
 
-// explain turns an error of encoding/json into one that names the field.
-func explain(err error) error {
-	var wrongType *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
+// decodeError turns an error of json.Unmarshal into one that names the field.
+func decodeError(err error) error {
+	var syntax *jsontext.SyntacticError
+	var semantic *json.SemanticError
 	switch {
-	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return domain.ErrInvalidJSON.WithMessage("The request body must be a JSON object")
-	case errors.As(err, &wrongType):
-		return domain.ErrValidation.WithDetails(wrongType.Field + ": " + wanted(wrongType))
+	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
+		return domain.ErrValidation.WithDetails(fieldPath(syntax.JSONPointer) + ": duplicate field")
 	case errors.As(err, &syntax):
-		return domain.ErrInvalidJSON.WithMessage(fmt.Sprintf("The request body is not valid JSON (at byte %d)", syntax.Offset))
-	case strings.HasPrefix(err.Error(), unknownFieldPrefix):
-		field := strings.Trim(strings.TrimPrefix(err.Error(), unknownFieldPrefix), `"`)
-		return domain.ErrUnknownField.WithDetails(field + ": is not known here")
+		return domain.ErrInvalidJSON.WithMessage(fmt.Sprintf("The request body is not valid JSON (at byte %d)", syntax.ByteOffset))
+	case !errors.As(err, &semantic):
+		return domain.ErrInvalidJSON.WithCause(err)
+	case semantic.JSONPointer == "":
+		return errNotAnObject
+	case errors.Is(err, json.ErrUnknownName):
+		return domain.ErrUnknownField.WithDetails(fieldPath(semantic.JSONPointer) + ": unknown field")
 	default:
-		return domain.ErrInvalidJSON.WithMessage("The request body ends too early")
+		return domain.ErrValidation.WithDetails(fieldPath(semantic.JSONPointer) + ": " + expectation(semantic))
 	}
 }
 
-// wanted says in words what a field of a wrong type should have been.
-func wanted(e *json.UnmarshalTypeError) string {
-	kind := e.Type.String()
-	switch {
-	case strings.HasPrefix(kind, "int"):
-		return "must be a whole number within range"
-	case kind == "string":
-		return "must be a string"
-	case kind == "time.Time":
-		return "must be a time such as 2030-01-31T19:30:00Z"
-	case strings.HasPrefix(kind, "[]"):
-		return "must be a list"
-	default:
-		return "must not be a " + e.Value
+// expectation says what the value of a field should have been.
+func expectation(e *json.SemanticError) string {
+	var input inputError
+	if errors.As(e, &input) {
+		return input.Error()
 	}
+	switch e.GoType.Kind() {
+	case reflect.String:
+		return "must be a string"
+	case reflect.Bool:
+		return "must be true or false"
+	case reflect.Slice:
+		return "must be a list"
+	case reflect.Struct:
+		return "must be an object"
+	default:
+		return "must be a whole number within range"
+	}
+}
+
+// fieldPath writes a pointer into a body as validation errors have it: "seats[3].seat_row".
+func fieldPath(pointer jsontext.Pointer) string {
+	var path strings.Builder
+	afterName := false
+	for token := range pointer.Tokens() {
+		// Bodies have no lists of lists, so that a number is an index only behind a name.
+		isIndex := afterName && strings.Trim(token, "0123456789") == ""
+		switch {
+		case isIndex:
+			path.WriteString("[" + token + "]")
+		case path.Len() > 0:
+			path.WriteString("." + token)
+		default:
+			path.WriteString(token)
+		}
+		afterName = !isIndex
+	}
+	return path.String()
 }

@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"evently/api/apitest"
+	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
-// documented is a middleware of the tests: it stands where the server's own would, gives every
-// answer its request id, and holds it against the API description. The routes of a test may leave
-// out the prefix.
+// documented returns a middleware that gives every response a request id and validates it against
+// the API description. The routes of a test may leave out the prefix.
 func documented(t testing.TB, prefix string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +27,9 @@ func documented(t testing.TB, prefix string) func(http.Handler) http.Handler {
 			r.Body = io.NopCloser(bytes.NewReader(payload))
 			seen := httptest.NewRecorder()
 			seen.Header().Set(respond.RequestIDHeader, "request-1")
-			next.ServeHTTP(seen, r)
+			known := *domain.RequestFrom(r.Context())
+			known.ID = "request-1"
+			next.ServeHTTP(seen, r.WithContext(domain.WithRequest(r.Context(), &known)))
 
 			asked := r.Clone(r.Context())
 			if !strings.HasPrefix(asked.URL.Path, prefix) {

@@ -1,5 +1,4 @@
-// Package handler turns HTTP requests into calls of services and their results into JSON. The
-// types of the wire live here and nowhere else.
+// Package handler has the HTTP handlers: they decode requests, call services and encode the results.
 package handler
 
 import (
@@ -8,52 +7,13 @@ import (
 	"evently/internal/domain"
 )
 
-// priceInput is a money field of a request, as it was written. Only the validator judges
-// it, so that the fault is reported with the name of the field.
-type priceInput string
-
-// UnmarshalJSON keeps the raw text. A quoted number stays quoted and so fails to validate.
-func (p *priceInput) UnmarshalJSON(raw []byte) error {
-	if string(raw) != "null" {
-		*p = priceInput(raw)
-	}
-	return nil
-}
-
-// money gives the amount of a price that was validated.
-func (p priceInput) money() (domain.Money, error) { return domain.ParseMoney(string(p)) }
-
-// amountInput is a sum of money in a request that is compared with one that we know: any number may
-// be written, and one that is no amount equals none.
-type amountInput string
-
-// UnmarshalJSON keeps the raw text, as priceInput does.
-func (a *amountInput) UnmarshalJSON(raw []byte) error {
-	if string(raw) != "null" {
-		*a = amountInput(raw)
-	}
-	return nil
-}
-
-// noAmount is what a number comes to that is no amount of money. No booking costs it.
-const noAmount domain.Money = -1
-
-// money gives the amount.
-func (a amountInput) money() domain.Money {
-	m, err := domain.ParseMoney(string(a))
-	if err != nil {
-		return noAmount
-	}
-	return m
-}
-
-// moneyOutput is an amount in an answer: a JSON number with at most two decimals.
+// moneyOutput is encoded as a JSON number with at most two decimals.
 type moneyOutput domain.Money
 
-// MarshalJSON writes the shortest exact decimal.
+// MarshalJSON implements json.Marshaler.
 func (m moneyOutput) MarshalJSON() ([]byte, error) { return []byte(domain.Money(m).String()), nil }
 
-// utc is a moment in an answer: RFC 3339 in UTC.
+// utc returns t as responses have it.
 func utc(t time.Time) time.Time { return t.UTC() }
 
 type userDTO struct {
@@ -146,7 +106,7 @@ func toShowDetails(s domain.ShowDetails) showDetailsDTO {
 	}
 }
 
-// mapSlice applies f to each item. The result is never nil: an empty list is [], not null.
+// mapSlice applies f to each item. The result is never nil, so that an empty list is encoded as [].
 func mapSlice[A, B any](items []A, f func(A) B) []B {
 	out := make([]B, len(items))
 	for i, item := range items {

@@ -7,26 +7,23 @@ import (
 	"evently/internal/service"
 )
 
-// eventList is the kind of the cursors of the list of events.
-const eventList = "events"
-
-// Events answers the admin routes for events.
+// Events serves the admin routes for events.
 type Events struct {
 	catalog *service.Catalog
 }
 
-// NewEvents gives Events over catalog.
+// NewEvents returns Events over catalog.
 func NewEvents(catalog *service.Catalog) *Events {
 	return &Events{catalog: catalog}
 }
 
 type createEventRequest struct {
-	Title string `json:"title" validate:"required,max=255,text"`
+	Title lineInput `json:"title" validate:"required,max=255"`
 }
 
-// updateEventRequest takes any of the fields, of which there is one. A null is left out.
+// updateEventRequest has any of the fields, of which there is one. Null leaves it out.
 type updateEventRequest struct {
-	Title *string `json:"title" validate:"omitempty,min=1,max=255,text"`
+	Title *lineInput `json:"title" validate:"omitempty,min=1,max=255"`
 }
 
 type eventResponse struct {
@@ -38,22 +35,23 @@ type eventsResponse struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
-// Create answers POST /admin/events.
+// Create serves POST /admin/events.
 func (h *Events) Create(w http.ResponseWriter, r *http.Request) error {
 	var body createEventRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
 	}
-	event, err := h.catalog.CreateEvent(r.Context(), body.Title)
+	event, err := h.catalog.CreateEvent(r.Context(), string(body.Title))
 	if err != nil {
 		return err
 	}
 	return respond.JSON(w, http.StatusCreated, eventResponse{Event: toEvent(event)})
 }
 
-// List answers GET /admin/events.
+// List serves GET /admin/events.
 func (h *Events) List(w http.ResponseWriter, r *http.Request) error {
-	after, limit, err := queryIDPage(r, eventList)
+	list := newList("events")
+	after, limit, err := queryIDPage(r, list)
 	if err != nil {
 		return err
 	}
@@ -61,14 +59,14 @@ func (h *Events) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := eventsResponse{Events: mapSlice(events, toEvent)}
+	response := eventsResponse{Events: mapSlice(events, toEvent)}
 	if more {
-		answer.NextCursor = encodeCursor(eventList, events[len(events)-1].ID)
+		response.NextCursor = list.cursor(events[len(events)-1].ID)
 	}
-	return respond.JSON(w, http.StatusOK, answer)
+	return respond.JSON(w, http.StatusOK, response)
 }
 
-// Get answers GET /admin/events/{id}.
+// Get serves GET /admin/events/{id}.
 func (h *Events) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -81,7 +79,7 @@ func (h *Events) Get(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, eventResponse{Event: toEvent(event)})
 }
 
-// Update answers PUT /admin/events/{id}.
+// Update serves PUT /admin/events/{id}.
 func (h *Events) Update(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -94,14 +92,14 @@ func (h *Events) Update(w http.ResponseWriter, r *http.Request) error {
 	if body.Title == nil {
 		return errNothingToChange("title")
 	}
-	event, err := h.catalog.UpdateEvent(r.Context(), id, *body.Title)
+	event, err := h.catalog.UpdateEvent(r.Context(), id, string(*body.Title))
 	if err != nil {
 		return err
 	}
 	return respond.JSON(w, http.StatusOK, eventResponse{Event: toEvent(event)})
 }
 
-// Delete answers DELETE /admin/events/{id}.
+// Delete serves DELETE /admin/events/{id}.
 func (h *Events) Delete(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {

@@ -1,18 +1,20 @@
 package handler
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-chi/chi/v5"
+
 	"evently/internal/domain"
+	"evently/internal/respond"
 )
 
-// FuzzDecode reads any body into each of the requests that there are. What is refused is refused
-// as the client's fault, and what is accepted is accepted again.
+// FuzzDecode decodes any body into each kind of request. An error is the client's.
 func FuzzDecode(f *testing.F) {
 	for _, body := range []string{
 		"", "{}", "null", "[]", `"x"`, "1", `{"show_id":1,"seat_ids":[1,2]}`, `{"show_id":1,"seat_ids":[1,1.5,"2",-1]}`,
@@ -43,11 +45,26 @@ func FuzzDecode(f *testing.F) {
 				if err == nil {
 					continue
 				}
-				known := []domain.Kind{domain.KindInvalid, domain.KindTooLarge, domain.KindUnsupportedMedia}
-				if !errors.As(err, &coded) || !slices.Contains(known, coded.Kind) {
+				if status, _ := respond.ErrorBody(t.Context(), err); !errors.As(err, &coded) || status < 400 || status >= 500 {
 					t.Errorf("%s of %q: %v", name, body, err)
 				}
 			}
+		}
+	})
+}
+
+func FuzzIdempotencyKey(f *testing.F) {
+	for _, key := range []string{"key", " ", strings.Repeat("k", 256), "\x7f", "é", "a\tb"} {
+		f.Add(key)
+	}
+	f.Fuzz(func(t *testing.T, key string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		r.Header = http.Header{"Idempotency-Key": {key}}
+		r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, chi.NewRouteContext()))
+		got, err := requestKey(r, 1, nil)
+		unprintable := func(c rune) bool { return c < ' ' || c > '~' }
+		if err == nil && (got.Key != key || got.Key == "" || len(got.Key) > 255 || strings.ContainsFunc(got.Key, unprintable)) {
+			t.Errorf("the key %q is accepted as %q", key, got.Key)
 		}
 	})
 }

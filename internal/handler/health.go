@@ -9,7 +9,7 @@ import (
 	"evently/internal/service"
 )
 
-// HealthService tells how the service does.
+// HealthService checks the stores.
 type HealthService interface {
 	Report(ctx context.Context) service.HealthReport
 	Ready(ctx context.Context) service.HealthStatus
@@ -21,10 +21,10 @@ type Health struct {
 	health HealthService
 }
 
-// NewHealth gives the health handlers.
+// NewHealth returns the health handlers.
 func NewHealth(health HealthService) *Health { return &Health{health: health} }
 
-// healthRetryAfter tells a client of an instance that wants no traffic when to come back, in seconds.
+// healthRetryAfter is the Retry-After of an instance that is not ready, in seconds.
 const healthRetryAfter = "2"
 
 type healthCheckDTO struct {
@@ -53,7 +53,7 @@ type healthChecksDTO struct {
 	Schema   schemaCheckDTO `json:"schema"`
 }
 
-// toHealthCheck gives the latency in milliseconds, to the microsecond.
+// toHealthCheck converts the latency to milliseconds, to the microsecond.
 func toHealthCheck(c service.HealthCheck) healthCheckDTO {
 	return healthCheckDTO{Status: c.Status, LatencyMS: float64(c.Latency.Microseconds()) / 1000}
 }
@@ -93,7 +93,7 @@ func (h *Health) Report(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Live serves GET /health/live. It asks no store: a restart would not bring one back.
+// Live serves GET /health/live. It checks no store: a restart would not bring one back.
 func (h *Health) Live(w http.ResponseWriter, _ *http.Request) error {
 	return writeHealth(w, true, statusDTO{Status: service.HealthOK})
 }
@@ -107,7 +107,7 @@ func (h *Health) Ready(w http.ResponseWriter, r *http.Request) error {
 // Schema serves GET /health/schema.
 func (h *Health) Schema(w http.ResponseWriter, r *http.Request) error {
 	status, state := h.health.Schema(r.Context())
-	answer := schemaHealthDTO{
+	response := schemaHealthDTO{
 		Status:             status,
 		ExpectedVersion:    state.Expected,
 		MissingTables:      orEmpty(state.MissingTables),
@@ -116,12 +116,12 @@ func (h *Health) Schema(w http.ResponseWriter, r *http.Request) error {
 		MissingConstraints: orEmpty(state.MissingConstraints),
 	}
 	if status != service.HealthDown {
-		answer.AppliedVersion = &state.Applied
+		response.AppliedVersion = &state.Applied
 	}
-	return writeHealth(w, status == service.HealthOK, answer)
+	return writeHealth(w, status == service.HealthOK, response)
 }
 
-// orEmpty makes an empty list [] and not null.
+// orEmpty makes nil an empty list, which is encoded as [].
 func orEmpty(list []string) []string {
 	if list == nil {
 		return []string{}
@@ -129,8 +129,7 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-// writeHealth answers with the document, which is about this moment and so for no cache. One that
-// is not well is no error: its body is the document, too.
+// writeHealth writes the document, with 503 unless well. It must not be cached.
 func writeHealth(w http.ResponseWriter, well bool, document any) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if well {

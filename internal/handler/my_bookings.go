@@ -3,6 +3,7 @@ package handler
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"evently/internal/domain"
@@ -10,12 +11,12 @@ import (
 	"evently/internal/service"
 )
 
-// MyBookings answers the routes on which users see their own bookings.
+// MyBookings serves the routes on which users see their own bookings.
 type MyBookings struct {
 	bookings *service.MyBookings
 }
 
-// NewMyBookings gives the handlers over bookings.
+// NewMyBookings returns the handlers over bookings.
 func NewMyBookings(bookings *service.MyBookings) *MyBookings { return &MyBookings{bookings: bookings} }
 
 type pricedSeatDTO struct {
@@ -32,6 +33,9 @@ type bookingDTO struct {
 	Amount       moneyOutput          `json:"amount"`
 	CreatedAt    time.Time            `json:"created_at"`
 	ExpiresAt    time.Time            `json:"expires_at"`
+	ExpiresIn    *int64               `json:"expires_in"`
+	PaidAt       *time.Time           `json:"paid_at"`
+	Payment      *paymentDTO          `json:"payment"`
 	Show         showDetailsDTO       `json:"show"`
 	Seats        []pricedSeatDTO      `json:"seats"`
 }
@@ -49,7 +53,41 @@ func toBooking(b domain.BookingDetails) bookingDTO {
 	if b.CancelReason != "" {
 		dto.CancelReason = &b.CancelReason
 	}
+	if b.Status == domain.BookingPending {
+		left := int64(b.HoldLeft / time.Second)
+		dto.ExpiresIn = &left
+	}
+	if b.Payment != nil {
+		dto.Payment = toPayment(*b.Payment)
+		dto.PaidAt = dto.Payment.PaidAt
+	}
 	return dto
+}
+
+type paymentDTO struct {
+	TransactionID string               `json:"transaction_id"`
+	Status        domain.PaymentStatus `json:"status"`
+	Amount        moneyOutput          `json:"amount"`
+	PaidAt        *time.Time           `json:"paid_at"`
+	RefundedAt    *time.Time           `json:"refunded_at"`
+}
+
+// toPayment shows a payment as refunded from the moment its refund is certain, whenever the provider
+// carries it out.
+func toPayment(p domain.Payment) *paymentDTO {
+	dto := &paymentDTO{TransactionID: p.TransactionID, Status: p.Status, Amount: moneyOutput(p.Amount), PaidAt: utcOrNil(p.PaidAt)}
+	if p.GivenBack() {
+		dto.Status, dto.RefundedAt = domain.PaymentRefunded, utcOrNil(p.RefundRequestedAt)
+	}
+	return dto
+}
+
+func utcOrNil(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	inUTC := t.UTC()
+	return &inUTC
 }
 
 type bookingResponse struct {
@@ -61,7 +99,7 @@ type bookingsResponse struct {
 	NextCursor *string      `json:"next_cursor"`
 }
 
-// Get answers GET /bookings/{booking_id}.
+// Get serves GET /bookings/{booking_id}.
 func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	user, err := identity(r)
 	if err != nil {
@@ -78,7 +116,7 @@ func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, bookingResponse{Booking: toBooking(booking)})
 }
 
-// List answers GET /user/bookings: the user's bookings, newest first.
+// List serves GET /user/bookings: the user's bookings, newest first.
 func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	user, err := identity(r)
 	if err != nil {
@@ -92,7 +130,8 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := bookingsPage(query)
+	list := bookingsList(user.UserID, status)
+	limit, after, err := bookingsPage(query, list)
 	if err != nil {
 		return err
 	}
@@ -102,7 +141,7 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	}
 	response := bookingsResponse{Bookings: mapSlice(bookings, toBooking)}
 	if more {
-		response.NextCursor = encodeCursor(bookingsCursor, bookings[len(bookings)-1].ID)
+		response.NextCursor = list.cursor(bookings[len(bookings)-1].ID)
 	}
 	return respond.JSON(w, http.StatusOK, response)
 }
@@ -118,20 +157,20 @@ func queryBookingStatus(query url.Values) (*domain.BookingStatus, error) {
 	return &status, nil
 }
 
-// bookingsCursor is the kind of the cursors of a user's bookings: the id.
-const bookingsCursor = "bookings"
+// bookingsList identifies the list of a user's bookings with this status.
+func bookingsList(userID int64, status *domain.BookingStatus) listID {
+	filter := ""
+	if status != nil {
+		filter = string(*status)
+	}
+	return newList("bookings", strconv.FormatInt(userID, 10), filter)
+}
 
-// bookingsPage reads the limit and the place of a list of bookings; 0 is its head.
-func bookingsPage(query url.Values) (limit int, after int64, err error) {
+// bookingsPage reads the limit and the cursor of a list of bookings; 0 is its head.
+func bookingsPage(query url.Values, l listID) (limit int, after int64, err error) {
 	if limit, err = queryLimit(query); err != nil {
 		return 0, 0, err
 	}
-	key, err := queryCursor(query, bookingsCursor, 1)
-	if err != nil || key == nil {
-		return limit, 0, err
-	}
-	if key[0] < 1 {
-		return 0, 0, domain.ErrInvalidCursor
-	}
-	return limit, key[0], nil
+	after, err = l.queryID(query)
+	return limit, after, err
 }

@@ -1,7 +1,9 @@
 package handler
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -28,7 +30,7 @@ func pathID(r *http.Request, name string) (int64, error) {
 	return id, nil
 }
 
-// queryLimit reads `limit`, the number of rows that a list may have.
+// queryLimit reads `limit`, the number of rows of a page.
 func queryLimit(query url.Values) (int, error) {
 	if !query.Has("limit") {
 		return defaultLimit, nil
@@ -40,21 +42,28 @@ func queryLimit(query url.Values) (int, error) {
 	return limit, nil
 }
 
-// encodeCursor makes the opaque form of a place in the list called kind: the key of the last
-// row that was given, as whole numbers.
-func encodeCursor(kind string, key ...int64) *string {
-	var b strings.Builder
-	b.WriteString(kind)
+// listID identifies a list and its filters: a cursor is valid for one list only.
+type listID string
+
+// newList returns the list of this kind with these filters.
+func newList(kind string, filters ...string) listID {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", kind, filters))
+	return listID(hex.EncodeToString(sum[:8]))
+}
+
+// cursor returns the opaque position behind the row with this key.
+func (l listID) cursor(key ...int64) *string {
+	text := string(l)
 	for _, k := range key {
-		b.WriteString(":" + strconv.FormatInt(k, 10))
+		text += ":" + strconv.FormatInt(k, 10)
 	}
-	cursor := base64.RawURLEncoding.EncodeToString([]byte(b.String()))
+	cursor := base64.RawURLEncoding.EncodeToString([]byte(text))
 	return &cursor
 }
 
-// queryCursor reads `cursor` as encodeCursor wrote it for the same kind of list, with n numbers
-// in its key. It is nil when there is none: the list starts at its head.
-func queryCursor(query url.Values, kind string, n int) ([]int64, error) {
+// queryCursor reads `cursor`, a cursor of l with n numbers in its key. It returns nil if there is
+// none: the list starts at its head.
+func (l listID) queryCursor(query url.Values, n int) ([]int64, error) {
 	if !query.Has("cursor") {
 		return nil, nil
 	}
@@ -63,7 +72,7 @@ func queryCursor(query url.Values, kind string, n int) ([]int64, error) {
 		return nil, domain.ErrInvalidCursor
 	}
 	parts := strings.Split(string(text), ":")
-	if parts[0] != kind || len(parts) != n+1 {
+	if parts[0] != string(l) || len(parts) != n+1 {
 		return nil, domain.ErrInvalidCursor
 	}
 	key := make([]int64, n)
@@ -73,4 +82,29 @@ func queryCursor(query url.Values, kind string, n int) ([]int64, error) {
 		}
 	}
 	return key, nil
+}
+
+// queryID reads `cursor` of a list by id. It returns 0 for the head of the list.
+func (l listID) queryID(query url.Values) (int64, error) {
+	key, err := l.queryCursor(query, 1)
+	switch {
+	case err != nil || key == nil:
+		return 0, err
+	case key[0] < 1:
+		return 0, domain.ErrInvalidCursor
+	}
+	return key[0], nil
+}
+
+// queryIDPage reads the page of a list by id: the id after which it starts and its length.
+func queryIDPage(r *http.Request, l listID) (after int64, limit int, err error) {
+	query, err := parseQuery(r)
+	if err != nil {
+		return 0, 0, err
+	}
+	if limit, err = queryLimit(query); err != nil {
+		return 0, 0, err
+	}
+	after, err = l.queryID(query)
+	return after, limit, err
 }

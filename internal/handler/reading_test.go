@@ -12,32 +12,41 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"evently/internal/cache"
 	"evently/internal/domain"
 	"evently/internal/handler"
 	"evently/internal/repository"
+	"evently/internal/respcache"
 	"evently/internal/respond"
+	"evently/internal/seatmap"
 	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
-// reading is the routes that read shows and bookings, over a database of their own.
+// reading is the routes that read shows and bookings, on a database of its own.
 type reading struct {
 	t       *testing.T
 	pool    *pgxpool.Pool
 	routes  http.Handler
 	queries *testkit.QueryCount
+	maps    *seatmap.Cache
 }
 
-// setupReading mounts the routes. A request carries the identity that get is given.
+// setupReading mounts the routes without caching, for tests that change rows directly.
 func setupReading(t *testing.T) reading {
+	t.Helper()
+	return setupCached(t, 0, time.Now)
+}
+
+// setupCached mounts the routes with caches of the given age and clock.
+func setupCached(t *testing.T, maxAge time.Duration, now func() time.Time) reading {
 	t.Helper()
 	t.Parallel()
 	pool, queries := testkit.CountingPool(t)
-	// Tests run many at a time on a small machine: patience is not what they are about.
+	// Long timeouts: many tests run concurrently.
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	shows := handler.NewShows(service.NewDiscover(store),
-		cache.NewSeatMaps(store, handler.AppendSeats, askAlways()), cache.NewAnswers(askAlways()))
+	maps := seatmap.New(store, seatmap.Options{MaxAge: maxAge, MaxBytes: 1 << 20, Now: now})
+	shows := handler.NewShows(service.NewDiscover(store), maps,
+		respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: 1 << 20, Now: now}))
 	bookings := handler.NewMyBookings(service.NewMyBookings(store))
 	adapt := func(h respond.Handler) http.HandlerFunc {
 		return respond.Adapt(slog.New(slog.NewTextHandler(t.Output(), nil)), h)
@@ -50,16 +59,16 @@ func setupReading(t *testing.T) reading {
 	r.Get("/shows/{show_id}/seats", adapt(shows.Seats))
 	r.Get("/bookings/{booking_id}", adapt(bookings.Get))
 	r.Get("/user/bookings", adapt(bookings.List))
-	return reading{t: t, pool: pool, routes: r, queries: queries}
+	return reading{t: t, pool: pool, routes: r, queries: queries, maps: maps}
 }
 
-// get sends a request with headers given as name, value, name, value.
+// get sends a request without an identity, with headers as name, value, name, value.
 func (s reading) get(target string, headers ...string) *http.Response {
 	s.t.Helper()
 	return s.getAs(0, target, headers...)
 }
 
-// getAs sends a request of a user; 0 is nobody.
+// getAs sends a request of a user; 0 is anonymous.
 func (s reading) getAs(userID int64, target string, headers ...string) *http.Response {
 	s.t.Helper()
 	r := httptest.NewRequestWithContext(s.t.Context(), http.MethodGet, target, nil)
@@ -74,7 +83,7 @@ func (s reading) getAs(userID int64, target string, headers ...string) *http.Res
 	return w.Result()
 }
 
-// read gives the body of an answer that must have this status.
+// read decodes the body of a response, which must have the given status.
 func read[T any](t *testing.T, response *http.Response, status int) T {
 	t.Helper()
 	body, err := io.ReadAll(response.Body)
@@ -117,8 +126,8 @@ type errorBody struct {
 	Details []string `json:"details"`
 }
 
-// book inserts a booking of the given seats at 450 each, with their show_seats to match. A
-// PENDING one is held for an hour.
+// book inserts a booking of the given seats at 450 each and updates their show_seats. A PENDING one is
+// held for an hour.
 func book(t *testing.T, pool *pgxpool.Pool, userID, showID int64, status domain.BookingStatus, seatIDs ...int64) int64 {
 	t.Helper()
 	id := testkit.Value[int64](t, pool, `
@@ -140,6 +149,3 @@ func book(t *testing.T, pool *pgxpool.Pool, userID, showID int64, status domain.
 	}
 	return id
 }
-
-// askAlways has a cache ask the store for each request, as tests do that change rows by themselves.
-func askAlways() cache.Options { return cache.Options{MaxBytes: 1 << 20, Now: time.Now} }

@@ -5,46 +5,40 @@ import (
 	"strconv"
 	"strings"
 
-	"evently/internal/cache"
+	"evently/internal/respcache"
 	"evently/internal/respond"
 )
 
-// minCompressed is the least body, in bytes, that is compressed: a smaller one fits into one packet
-// as it is.
-const minCompressed = 1024
-
-// Header values that all answers share: full slices, which Header.Add copies and does not write to.
-var (
-	noCache    = []string{"no-cache"} // keep it, but ask before each use
-	gzipped    = []string{"gzip"}
-	byEncoding = []string{"Accept-Encoding"}
-)
-
-// writeRevalidated answers 200 with a JSON body, or 304 to a client that has this very body already.
-func writeRevalidated(w http.ResponseWriter, r *http.Request, body *cache.Body) {
+// writeRevalidated writes a public body that clients may keep but must revalidate before each use. It
+// writes 304 to a client that has this body.
+func writeRevalidated(w http.ResponseWriter, r *http.Request, body *respcache.Body) {
 	header := w.Header()
-	header["Etag"] = body.TagHeader()
-	header["Cache-Control"] = noCache
-	if vary := header["Vary"]; len(vary) > 0 { // CORS has said something before
-		header["Vary"] = append(vary, byEncoding...)
-	} else {
-		header["Vary"] = byEncoding
-	}
-	if lines := r.Header.Values("If-None-Match"); len(lines) > 0 && matchesTag(lines, body.Tag()) {
+	header.Set("ETag", body.ETag())
+	header.Set("Cache-Control", "no-cache")
+	header.Add("Vary", "Accept-Encoding")
+	if matchesTag(r.Header.Values("If-None-Match"), body.ETag()) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	parts, length := body.Plain()
-	if length >= minCompressed && AcceptsGzip(r.Header.Values("Accept-Encoding")) {
-		header["Content-Encoding"] = gzipped
-		respond.Raw(w, http.StatusOK, body.Gzip())
+	if gzip := body.Gzip(); gzip != nil && AcceptsGzip(r.Header.Values("Accept-Encoding")) {
+		header.Set("Content-Encoding", "gzip")
+		respond.Raw(w, http.StatusOK, gzip)
 		return
 	}
-	respond.Parts(w, http.StatusOK, length, parts)
+	writePlain(w, body)
 }
 
-// matchesTag reports whether the lines of If-None-Match name tag, by weak comparison, or are *.
-// A tag may hold commas, so the list is read tag by tag; what follows a fault is not read.
+// writePlain writes the plain form of a body.
+func writePlain(w http.ResponseWriter, body *respcache.Body) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(http.StatusOK)
+	_, _ = body.WriteTo(w) // an error is a client that has gone
+}
+
+// matchesTag reports whether the lines of If-None-Match contain tag, by weak comparison, or are *.
+// A tag may contain commas, so tags are read one by one, up to the first that is malformed.
 func matchesTag(lines []string, tag string) bool {
 	opaque := strings.TrimPrefix(tag, "W/")
 	rest := strings.TrimSpace(strings.Join(lines, ","))
@@ -67,35 +61,25 @@ func matchesTag(lines []string, tag string) bool {
 	}
 }
 
-// AcceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the
-// plain form (RFC 9110, 12.5.3). Not named at all, the plain form is the last choice.
+// AcceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the plain form
+// (RFC 9110, 12.5.3). A header that names neither prefers the plain form.
 func AcceptsGzip(lines []string) bool {
-	if len(lines) == 1 && !strings.Contains(lines[0], ";") {
-		if first, _, _ := strings.Cut(lines[0], ","); first == "gzip" {
-			return true // without weights, what nearly every client sends
-		}
-	}
-	const unnamed = -1
-	gzipped, plain, others := float64(unnamed), float64(unnamed), float64(unnamed)
-	for _, item := range strings.Split(strings.Join(lines, ","), ",") {
+	weights := map[string]float64{}
+	for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		coding, params, _ := strings.Cut(item, ";")
-		switch weight := quality(params); strings.ToLower(strings.TrimSpace(coding)) {
-		case "gzip", "x-gzip":
-			gzipped = max(gzipped, weight)
-		case "identity":
-			plain = weight
-		case "*":
-			others = weight
-		}
+		weights[strings.ToLower(strings.TrimSpace(coding))] = quality(params)
 	}
-	if gzipped == unnamed {
-		gzipped = others
+	gzip, named := weights["gzip"]
+	if !named {
+		gzip, named = weights["x-gzip"]
 	}
-	return gzipped > 0 && gzipped >= plain
+	if !named {
+		gzip = weights["*"]
+	}
+	return gzip > 0 && gzip >= weights["identity"]
 }
 
-// quality reads the weight in the parameters of a coding. None is 1; one that cannot be read is
-// 0: a client that we do not understand gets what every client can read.
+// quality returns the weight in the parameters of a coding: 1 if there is none, 0 if it is malformed.
 func quality(params string) float64 {
 	name, value, found := strings.Cut(strings.TrimSpace(params), "=")
 	if !found && name == "" {

@@ -26,7 +26,7 @@ type seatsBody struct {
 	Seats []seatBody `json:"seats"`
 }
 
-func TestSeatsComeByRowThenNumber(t *testing.T) {
+func TestSeats_SortedByRowThenNumber(t *testing.T) {
 	s := setupReading(t)
 	venue := testkit.NewVenue(t, s.pool, 0, 0)
 	testkit.Exec(t, s.pool, `
@@ -47,7 +47,7 @@ func TestSeatsComeByRowThenNumber(t *testing.T) {
 	}
 }
 
-func TestSeatsOfAShowWithoutSeats(t *testing.T) {
+func TestSeats_ShowWithoutSeatsIsAnEmptyList(t *testing.T) {
 	s := setupReading(t)
 	show := testkit.NewShow(t, s.pool, testkit.Show{VenueID: testkit.NewVenue(t, s.pool, 0, 0)})
 	got := read[json.RawMessage](t, s.get(fmt.Sprint("/shows/", show, "/seats")), http.StatusOK)
@@ -56,14 +56,14 @@ func TestSeatsOfAShowWithoutSeats(t *testing.T) {
 	}
 }
 
-func TestSeatStatus(t *testing.T) {
+func TestSeats_StatusFollowsLiveBookings(t *testing.T) {
 	s := setupReading(t)
 	user := testkit.NewUser(t, s.pool)
 	show := testkit.NewShow(t, s.pool, testkit.Show{VenueID: testkit.NewVenue(t, s.pool, 1, 4)})
 	seats := testkit.SeatIDs(t, s.pool, show)
 	book(t, s.pool, user, show, domain.BookingConfirmed, seats[0])
 	held := book(t, s.pool, user, show, domain.BookingPending, seats[1])
-	// A confirmed booking outlives the end of what was its hold.
+	// A confirmed booking does not expire.
 	testkit.Exec(t, s.pool, `UPDATE bookings SET expires_at = now() - interval '1 day' WHERE status = 'CONFIRMED'`)
 	testkit.Expire(t, s.pool, book(t, s.pool, user, show, domain.BookingPending, seats[2]))
 
@@ -82,7 +82,7 @@ func TestSeatStatus(t *testing.T) {
 	}
 }
 
-func TestSeatMapIsRevalidated(t *testing.T) {
+func TestSeats_MatchingETagIsNotModified(t *testing.T) {
 	s := setupReading(t)
 	show := testkit.NewShow(t, s.pool, testkit.Show{})
 	target := fmt.Sprint("/shows/", show, "/seats")
@@ -107,7 +107,7 @@ func TestSeatMapIsRevalidated(t *testing.T) {
 	}
 }
 
-func TestSeatMapIsCompressedForThoseWhoAccept(t *testing.T) {
+func TestSeats_GzipIfAccepted(t *testing.T) {
 	s := setupReading(t)
 	target := fmt.Sprint("/shows/", testkit.NewShow(t, s.pool, testkit.Show{VenueID: testkit.NewVenue(t, s.pool, 26, 50)}), "/seats")
 	plain := s.get(target)
@@ -129,6 +129,6 @@ func TestSeatMapIsCompressedForThoseWhoAccept(t *testing.T) {
 		t.Errorf("compressed (-want +got):\n%s", diff)
 	}
 	if refused := s.get(target, "Accept-Encoding", "gzip;q=0"); refused.Header.Get("Content-Encoding") != "" {
-		t.Errorf("gzip although refused: %v", refused.Header)
+		t.Errorf("gzip although it is refused: %v", refused.Header)
 	}
 }

@@ -2,29 +2,29 @@ package handler
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
-	"evently/internal/cache"
 	"evently/internal/domain"
+	"evently/internal/respcache"
+	"evently/internal/seatmap"
 	"evently/internal/service"
 )
 
-// Shows answers the public routes that help people to find a show and a seat. Nothing in them
-// depends on who asks, so what one person was answered is good for the next.
+// Shows serves the public routes for finding a show and a seat. Responses do not depend on the caller,
+// so they are cached.
 type Shows struct {
 	discover *service.Discover
-	seats    *cache.SeatMaps
-	answers  *cache.Answers
+	seats    *seatmap.Cache
+	cache    *respcache.Cache // lists, searches and shows
 }
 
-// NewShows gives the handlers over discover, which keep their answers in seats and in answers.
-func NewShows(discover *service.Discover, seats *cache.SeatMaps, answers *cache.Answers) *Shows {
-	return &Shows{discover: discover, seats: seats, answers: answers}
+// NewShows returns Shows over discover, with the given caches.
+func NewShows(discover *service.Discover, seats *seatmap.Cache, cache *respcache.Cache) *Shows {
+	return &Shows{discover: discover, seats: seats, cache: cache}
 }
 
 type showsResponse struct {
@@ -36,24 +36,24 @@ type showResponse struct {
 	Show showDetailsDTO `json:"show"`
 }
 
-// List answers GET /shows: upcoming shows, soonest first.
+// List handles GET /shows: upcoming shows, soonest first.
 func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseQuery(r)
 	if err != nil {
 		return err
 	}
-	limit, after, err := showsPage(query)
+	list := newList("shows")
+	limit, after, err := showsPage(query, list)
 	if err != nil {
 		return err
 	}
-	return h.answer(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
+	return h.serve(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Upcoming(ctx, after, limit)
-		return toShows(shows, more), err
+		return toShows(shows, more, list), err
 	})
 }
 
-// Search answers GET /shows/search. A parameter that is empty does not narrow the search, and
-// a cursor that was made under another filter is still a place in time to go on from.
+// Search handles GET /shows/search. An empty parameter does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	query, err := parseQuery(r)
 	if err != nil {
@@ -63,31 +63,33 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	limit, after, err := showsPage(query)
+	key := searchKey(filter)
+	list := newList("search", key)
+	limit, after, err := showsPage(query, list)
 	if err != nil {
 		return err
 	}
-	return h.answer(w, r, searchKey(filter, after, limit), func(ctx context.Context) (any, error) {
+	return h.serve(w, r, pageKey(key, after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Search(ctx, filter, after, limit)
-		return toShows(shows, more), err
+		return toShows(shows, more, list), err
 	})
 }
 
-// Get answers GET /shows/{show_id}.
+// Get handles GET /shows/{show_id}.
 func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	return h.answer(w, r, "show "+strconv.FormatInt(id, 10), func(ctx context.Context) (any, error) {
+	return h.serve(w, r, "show "+strconv.FormatInt(id, 10), func(ctx context.Context) (any, error) {
 		show, err := h.discover.Show(ctx, id)
 		return showResponse{Show: toShowDetails(show)}, err
 	})
 }
 
-// answer gives what is kept under key, or what ask gives.
-func (h *Shows) answer(w http.ResponseWriter, r *http.Request, key string, ask func(ctx context.Context) (any, error)) error {
-	body, err := h.answers.Get(r.Context(), key, encoded(ask))
+// serve writes the cached response for key, or what load returns.
+func (h *Shows) serve(w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error)) error {
+	body, err := h.cache.Get(r.Context(), key, load)
 	if err != nil {
 		return err
 	}
@@ -95,22 +97,7 @@ func (h *Shows) answer(w http.ResponseWriter, r *http.Request, key string, ask f
 	return nil
 }
 
-// encoded makes a Body of what ask gives.
-func encoded(ask func(ctx context.Context) (any, error)) func(ctx context.Context) (*cache.Body, error) {
-	return func(ctx context.Context) (*cache.Body, error) {
-		answer, err := ask(ctx)
-		if err != nil {
-			return nil, err
-		}
-		plain, err := json.Marshal(answer)
-		if err != nil {
-			return nil, domain.ErrInternal.WithCause(err)
-		}
-		return cache.NewBody(plain), nil
-	}
-}
-
-// pageKey tells one page of a list from all others.
+// pageKey returns the cache key of a page of a list.
 func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	if after == nil {
 		return fmt.Sprintf("%s %d", list, limit)
@@ -118,19 +105,19 @@ func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
 }
 
-// searchKey tells one page of a search from all others.
-func searchKey(filter domain.ShowFilter, after *domain.ShowPosition, limit int) string {
-	moment := func(t *time.Time) string {
+// searchKey identifies the filters of a search.
+func searchKey(filter domain.ShowFilter) string {
+	timestamp := func(t *time.Time) string {
 		if t == nil {
 			return "-"
 		}
 		return t.UTC().Format(time.RFC3339Nano)
 	}
-	return pageKey(fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
-		moment(filter.From), moment(filter.Until), filter.AvailableOnly), after, limit)
+	return fmt.Sprintf("search %q %q %s %s %t", filter.Venue, filter.Event,
+		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly)
 }
 
-// Seats answers GET /shows/{show_id}/seats.
+// Seats handles GET /shows/{show_id}/seats.
 func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -144,7 +131,7 @@ func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// showFilter reads what narrows a search.
+// showFilter reads the filters of a search.
 func showFilter(query url.Values) (filter domain.ShowFilter, err error) {
 	if filter.Venue, err = queryText(query, "venue"); err != nil {
 		return filter, err
@@ -160,19 +147,16 @@ func showFilter(query url.Values) (filter domain.ShowFilter, err error) {
 	return filter, err
 }
 
-// showsCursor is the kind of the cursors of lists of shows: start in microseconds, then id.
-const showsCursor = "shows"
-
-// showsPage reads the limit and the place of a list of shows.
-func showsPage(query url.Values) (limit int, after *domain.ShowPosition, err error) {
+// showsPage reads the limit and the cursor of a list of shows: start in microseconds, then id.
+func showsPage(query url.Values, l listID) (limit int, after *domain.ShowPosition, err error) {
 	if limit, err = queryLimit(query); err != nil {
 		return 0, nil, err
 	}
-	key, err := queryCursor(query, showsCursor, 2)
+	key, err := l.queryCursor(query, 2)
 	if err != nil || key == nil {
 		return limit, nil, err
 	}
-	// What no show can have was not made here, and may be more than the database can hold.
+	// Reject what no show can have: PostgreSQL may not be able to represent it.
 	start := time.UnixMicro(key[0]).UTC()
 	if start.Year() < 0 || start.Year() > 9999 || key[1] < 1 {
 		return 0, nil, domain.ErrInvalidCursor
@@ -180,11 +164,11 @@ func showsPage(query url.Values) (limit int, after *domain.ShowPosition, err err
 	return limit, &domain.ShowPosition{StartTime: start, ShowID: key[1]}, nil
 }
 
-func toShows(shows []domain.ShowDetails, more bool) showsResponse {
+func toShows(shows []domain.ShowDetails, more bool, l listID) showsResponse {
 	response := showsResponse{Shows: mapSlice(shows, toShowDetails)}
 	if more {
 		last := shows[len(shows)-1]
-		response.NextCursor = encodeCursor(showsCursor, last.StartTime.UnixMicro(), last.ID)
+		response.NextCursor = l.cursor(last.StartTime.UnixMicro(), last.ID)
 	}
 	return response
 }

@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"unicode"
 
 	"github.com/go-playground/validator/v10"
 
 	"evently/internal/domain"
 )
 
-// validation checks request bodies by their `validate` tags. It is built once: it caches
-// what it learns of each struct and is safe for concurrent use.
+// validation checks request bodies by their `validate` tags. It is safe for concurrent use.
 var validation = newValidation()
 
 func newValidation() *validator.Validate {
@@ -22,54 +20,23 @@ func newValidation() *validator.Validate {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		return name
 	})
-	for tag, check := range map[string]validator.Func{
-		"text":   func(f validator.FieldLevel) bool { return isText(f.Field().String()) },
-		"lines":  func(f validator.FieldLevel) bool { return isLines(f.Field().String()) },
-		"moment": func(f validator.FieldLevel) bool { return isMoment(f.Field().String()) },
-		"number": func(f validator.FieldLevel) bool { return isNumber(f.Field().String()) },
-		"money":  func(f validator.FieldLevel) bool { return isPrice(f.Field().String()) },
-		"email":  func(f validator.FieldLevel) bool { return domain.ValidEmail(f.Field().String()) },
-		// in bytes, whereas min and max count characters
-		"password": func(f validator.FieldLevel) bool { return domain.ValidPassword(f.Field().String()) },
-		"role":     func(f validator.FieldLevel) bool { return domain.Role(f.Field().String()).Known() },
+	for tag, check := range map[string]func(string) bool{
+		"email":    func(s string) bool { _, err := domain.ParseEmail(s); return err == nil },
+		"password": func(s string) bool { return domain.CheckPassword(s) == nil },
+		"role":     func(s string) bool { return domain.Role(s).Known() },
 	} {
+		check := func(f validator.FieldLevel) bool { return check(f.Field().String()) }
 		if err := v.RegisterValidation(tag, check); err != nil {
-			panic(err) // a misspelt tag name above: no request can cause it
+			panic(err) // a malformed tag name above
 		}
 	}
 	return v
 }
 
-// isText reports whether s is something that people can read: not blank, and without control
-// characters (PostgreSQL, besides, cannot store NUL).
-func isText(s string) bool {
-	if strings.TrimSpace(s) == "" {
-		return false
-	}
-	return !strings.ContainsFunc(s, unicode.IsControl)
-}
+// maxDetails is the most faults that one response names.
+const maxDetails = 20
 
-// isLines is isText for what may have several lines.
-func isLines(s string) bool {
-	return isText(strings.NewReplacer("\r\n", " ", "\n", " ").Replace(s))
-}
-
-// isMoment reports whether s is a quoted RFC 3339 time in the years that shows are planned for.
-func isMoment(s string) bool {
-	_, err := momentInput(s).time()
-	return err == nil
-}
-
-// isNumber reports whether s, the raw text of a JSON value, is a number.
-func isNumber(s string) bool { return s[0] == '-' || s[0] >= '0' && s[0] <= '9' }
-
-// isPrice reports whether s is an amount above zero that the database can hold.
-func isPrice(s string) bool {
-	m, err := domain.ParseMoney(s)
-	return err == nil && m > 0 && m <= domain.MaxPrice
-}
-
-// validate checks the struct that dst points to and lists every fault.
+// validate checks the struct that dst points to and names its faults.
 func validate(dst any) error {
 	err := validation.Struct(dst)
 	if err == nil {
@@ -79,22 +46,17 @@ func validate(dst any) error {
 	if !errors.As(err, &faults) {
 		return domain.ErrInternal.WithCause(err)
 	}
-	const maxDetails = 20 // a list of 10,000 faulty seats is no use to anybody
-	details := make([]string, 0, min(len(faults), maxDetails))
-	for _, fault := range faults[:min(len(faults), maxDetails)] {
-		details = append(details, fieldPath(fault)+": "+why(fault))
+	faults = faults[:min(len(faults), maxDetails)]
+	details := make([]string, len(faults))
+	for i, fault := range faults {
+		_, path, _ := strings.Cut(fault.Namespace(), ".") // "seats[3].seat_row" behind the struct's name
+		details[i] = path + ": " + message(fault)
 	}
 	return domain.ErrValidation.WithDetails(details...)
 }
 
-// fieldPath is the field as the client wrote it: "seats[3].seat_row".
-func fieldPath(fault validator.FieldError) string {
-	_, path, _ := strings.Cut(fault.Namespace(), ".")
-	return path
-}
-
-// why says what the rule asks for.
-func why(fault validator.FieldError) string {
+// message says what the rule that fault breaks asks for.
+func message(fault validator.FieldError) string {
 	unit := ""
 	switch fault.Kind() {
 	case reflect.String:
@@ -115,18 +77,9 @@ func why(fault validator.FieldError) string {
 		return "must be an email address"
 	case "oneof":
 		return "must be one of: " + fault.Param()
-	case "text":
-		return "must not be blank or hold control characters"
-	case "lines":
-		return "must not be blank or hold control characters other than line breaks"
-	case "moment":
-		return "must be an RFC 3339 time from 2000 to 2199, such as 2030-01-31T19:30:00Z"
-	case "number":
-		return "must be a number"
-	case "money":
-		return "must be a number above 0 with at most two decimals"
 	case "password":
-		return fmt.Sprintf("must have %d to %d bytes", domain.MinPassword, domain.MaxPassword)
+		password, _ := fault.Value().(string)
+		return fmt.Sprint(domain.CheckPassword(password))
 	case "role":
 		return "must be: " + string(domain.RoleUser)
 	default:

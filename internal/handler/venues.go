@@ -9,45 +9,41 @@ import (
 	"evently/internal/service"
 )
 
-// venueList is the kind of the cursors of the list of venues.
-const venueList = "venues"
-
-// Venues answers the admin routes for venues and their seats.
+// Venues serves the admin routes for venues and their seats.
 type Venues struct {
 	catalog *service.Catalog
 }
 
-// NewVenues gives Venues over catalog.
+// NewVenues returns Venues over catalog.
 func NewVenues(catalog *service.Catalog) *Venues {
 	return &Venues{catalog: catalog}
 }
 
 type createVenueRequest struct {
-	VenueName string `json:"venue_name" validate:"required,max=255,text"`
-	Address   string `json:"address" validate:"required,max=1000,lines"`
+	VenueName lineInput  `json:"venue_name" validate:"required,max=255"`
+	Address   linesInput `json:"address" validate:"required,max=1000"`
 }
 
-// updateVenueRequest takes any of the fields. A null is a field that is left out: no field of
-// a venue can be unset, and clients that send every field they know write null for the rest.
+// updateVenueRequest has any of the fields. Null leaves a field out.
 type updateVenueRequest struct {
-	VenueName *string `json:"venue_name" validate:"omitempty,min=1,max=255,text"`
-	Address   *string `json:"address" validate:"omitempty,min=1,max=1000,lines"`
+	VenueName *lineInput  `json:"venue_name" validate:"omitempty,min=1,max=255"`
+	Address   *linesInput `json:"address" validate:"omitempty,min=1,max=1000"`
 }
 
 type seatsRequest struct {
 	Seats []seatPlaceRequest `json:"seats" validate:"required,min=1,max=10000,dive"`
 }
 
-// places gives the seats by row and number. Rows are kept as they are written: "a" is not "A".
+// places returns the seats by row and number. The case of rows counts.
 func (r seatsRequest) places() []domain.SeatPlace {
 	return mapSlice(r.Seats, func(s seatPlaceRequest) domain.SeatPlace {
-		return domain.SeatPlace{Row: s.SeatRow, Number: s.SeatNumber}
+		return domain.SeatPlace{Row: string(s.SeatRow), Number: s.SeatNumber}
 	})
 }
 
 type seatPlaceRequest struct {
-	SeatRow    string `json:"seat_row" validate:"required,max=4,text"`
-	SeatNumber int32  `json:"seat_number" validate:"gt=0"`
+	SeatRow    labelInput `json:"seat_row" validate:"required,max=16"`
+	SeatNumber int32      `json:"seat_number" validate:"gt=0"`
 }
 
 type venueResponse struct {
@@ -75,27 +71,28 @@ type seatsDeletedResponse struct {
 	DeletedSeats []seatDTO `json:"deleted_seats"`
 }
 
-// deletedResponse is the answer to the deletion of one thing.
+// deletedResponse is the response to the deletion of a venue, an event or a show.
 type deletedResponse struct {
 	Message string `json:"message"`
 }
 
-// Create answers POST /admin/venues.
+// Create serves POST /admin/venues.
 func (h *Venues) Create(w http.ResponseWriter, r *http.Request) error {
 	var body createVenueRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
 	}
-	venue, err := h.catalog.CreateVenue(r.Context(), body.VenueName, body.Address)
+	venue, err := h.catalog.CreateVenue(r.Context(), string(body.VenueName), string(body.Address))
 	if err != nil {
 		return err
 	}
 	return respond.JSON(w, http.StatusCreated, venueResponse{Venue: toVenue(venue)})
 }
 
-// List answers GET /admin/venues.
+// List serves GET /admin/venues.
 func (h *Venues) List(w http.ResponseWriter, r *http.Request) error {
-	after, limit, err := queryIDPage(r, venueList)
+	list := newList("venues")
+	after, limit, err := queryIDPage(r, list)
 	if err != nil {
 		return err
 	}
@@ -103,14 +100,14 @@ func (h *Venues) List(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := venuesResponse{Venues: mapSlice(venues, toVenue)}
+	response := venuesResponse{Venues: mapSlice(venues, toVenue)}
 	if more {
-		answer.NextCursor = encodeCursor(venueList, venues[len(venues)-1].ID)
+		response.NextCursor = list.cursor(venues[len(venues)-1].ID)
 	}
-	return respond.JSON(w, http.StatusOK, answer)
+	return respond.JSON(w, http.StatusOK, response)
 }
 
-// Get answers GET /admin/venues/{id}.
+// Get serves GET /admin/venues/{id}.
 func (h *Venues) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -123,7 +120,7 @@ func (h *Venues) Get(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, venueSeatsResponse{Venue: toVenue(venue), Seats: mapSlice(seats, toSeat)})
 }
 
-// Update answers PUT /admin/venues/{id}.
+// Update serves PUT /admin/venues/{id}.
 func (h *Venues) Update(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -136,14 +133,14 @@ func (h *Venues) Update(w http.ResponseWriter, r *http.Request) error {
 	if body == (updateVenueRequest{}) {
 		return errNothingToChange("venue_name, address")
 	}
-	venue, err := h.catalog.UpdateVenue(r.Context(), id, domain.VenueChange{Name: body.VenueName, Address: body.Address})
+	venue, err := h.catalog.UpdateVenue(r.Context(), id, domain.VenueChange{Name: (*string)(body.VenueName), Address: (*string)(body.Address)})
 	if err != nil {
 		return err
 	}
 	return respond.JSON(w, http.StatusOK, venueResponse{Venue: toVenue(venue)})
 }
 
-// Delete answers DELETE /admin/venues/{id}.
+// Delete serves DELETE /admin/venues/{id}.
 func (h *Venues) Delete(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -155,7 +152,7 @@ func (h *Venues) Delete(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, deletedResponse{Message: "Venue deleted successfully"})
 }
 
-// AddSeats answers POST /admin/venues/{id}/seats.
+// AddSeats serves POST /admin/venues/{id}/seats.
 func (h *Venues) AddSeats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -172,7 +169,7 @@ func (h *Venues) AddSeats(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusCreated, seatsAddedResponse{Message: "Seats added successfully", AddedCount: added})
 }
 
-// DeleteSeats answers DELETE /admin/venues/{id}/seats.
+// DeleteSeats serves DELETE /admin/venues/{id}/seats.
 func (h *Venues) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
@@ -196,26 +193,7 @@ func (h *Venues) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// queryIDPage reads the page of a list by id: the id after which it starts and its length.
-func queryIDPage(r *http.Request, kind string) (after int64, limit int, err error) {
-	query, err := parseQuery(r)
-	if err != nil {
-		return 0, 0, err
-	}
-	if limit, err = queryLimit(query); err != nil {
-		return 0, 0, err
-	}
-	key, err := queryCursor(query, kind, 1)
-	switch {
-	case err != nil || key == nil:
-		return 0, limit, err
-	case key[0] < 1:
-		return 0, 0, domain.ErrInvalidCursor
-	}
-	return key[0], limit, nil
-}
-
-// errNothingToChange refuses a change that names none of the fields.
+// errNothingToChange refuses a change without any of the fields.
 func errNothingToChange(fields string) error {
 	return domain.ErrValidation.WithDetails("body: must have at least one field of " + fields)
 }

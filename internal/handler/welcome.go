@@ -20,7 +20,7 @@ type welcomeLinksDTO struct {
 	Shows         string `json:"shows"`
 }
 
-// Welcome gives the handler of GET /, for those who come by without knowing where they are.
+// Welcome returns the handler of GET /.
 func Welcome(version string) respond.Handler {
 	return func(w http.ResponseWriter, _ *http.Request) error {
 		return respond.JSON(w, http.StatusOK, welcomeDTO{

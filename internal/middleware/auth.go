@@ -1,75 +1,54 @@
-// Package middleware holds what happens to requests before and after their handlers.
+// Package middleware handles requests before and after their handlers.
 package middleware
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
-// TokenVerifier tells who an access token stands for.
+// TokenVerifier verifies access tokens.
 type TokenVerifier interface {
+	// Verify returns the identity of a token, or domain.ErrUnauthorized or domain.ErrTokenExpired.
 	Verify(token string) (domain.Identity, error)
 }
 
-// refusalKey is the context key of why a request has no Identity.
-type refusalKey struct{}
-
-// Authenticate finds out who is asking: a request with a good access token goes on with the
-// domain.Identity in its context, and any other one with why it has none. RequireUser turns that
-// into the answer; what stands between them can count users and strangers apart.
+// Authenticate puts the identity of the request's access token into its domain.Request, or why there is none. It lets every
+// request pass, so that rate limits can count them by user or address before Require responds with 401. Responses must not
+// be cached.
 func Authenticate(verifier TokenVerifier) func(http.Handler) http.Handler {
-	identify := func(r *http.Request) (domain.Identity, error) {
-		token, ok := bearerToken(r.Header)
-		if !ok {
-			return domain.Identity{}, domain.ErrUnauthorized
-		}
-		return verifier.Verify(token)
-	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			ctx := r.Context()
-			if identity, err := identify(r); err != nil {
-				ctx = context.WithValue(ctx, refusalKey{}, err)
+			w.Header().Set("Cache-Control", "no-store")
+			request := domain.RequestFrom(r.Context())
+			if token, ok := bearerToken(r.Header); !ok {
+				request.AuthError = domain.ErrUnauthorized
+			} else if identity, err := verifier.Verify(token); err != nil {
+				request.AuthError = err
 			} else {
-				ctx = domain.WithIdentity(ctx, identity)
-			}
-			next.ServeHTTP(w, r.WithContext(ctx))
-		})
-	}
-}
-
-// RequireUser lets a request pass, behind Authenticate, that has an Identity. Any other is
-// answered with 401.
-func RequireUser(log *slog.Logger) func(http.Handler) http.Handler {
-	return func(next http.Handler) http.Handler {
-		return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
-			if _, ok := domain.IdentityFrom(r.Context()); !ok {
-				if err, ok := r.Context().Value(refusalKey{}).(error); ok {
-					return err
-				}
-				return domain.ErrUnauthorized
+				request.Identity = &identity
 			}
 			next.ServeHTTP(w, r)
-			return nil
 		})
 	}
 }
 
-// RequireRole lets a request pass, behind Authenticate, whose user has the role. Any other
-// is answered with 403.
-func RequireRole(role domain.Role, log *slog.Logger) func(http.Handler) http.Handler {
+// Require responds with 401 to a request without an identity, and with 403 if the user has none of the roles. Without roles
+// every user passes. It must run after Authenticate.
+func Require(log *slog.Logger, roles ...domain.Role) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			identity, ok := domain.IdentityFrom(r.Context())
+			request := domain.RequestFrom(r.Context())
 			switch {
-			case !ok:
+			case request.AuthError != nil:
+				respond.Error(w, r, log, request.AuthError)
+			case request.Identity == nil:
 				respond.Error(w, r, log, domain.ErrUnauthorized)
-			case identity.Role != role:
+			case len(roles) > 0 && !slices.Contains(roles, request.Identity.Role):
 				respond.Error(w, r, log, domain.ErrForbidden)
 			default:
 				next.ServeHTTP(w, r)
@@ -78,8 +57,7 @@ func RequireRole(role domain.Role, log *slog.Logger) func(http.Handler) http.Han
 	}
 }
 
-// bearerToken gives the token of the one Authorization header. With two of them it would
-// depend on the reader who is asking.
+// bearerToken returns the token of the Authorization header. Several headers are ambiguous, so they count as none.
 func bearerToken(header http.Header) (string, bool) {
 	values := header.Values("Authorization")
 	if len(values) != 1 {

@@ -37,8 +37,8 @@ func (f authFixture) token(t *testing.T, role domain.Role) string {
 	return token
 }
 
-// send gives the answer to a request with these Authorization headers, and who the handler
-// behind the middleware saw, if it was reached.
+// send returns the response to a request with these Authorization headers, and the identity that the handler saw; nil if the
+// handler was not called.
 func send(h func(http.Handler) http.Handler, authorization ...string) (*httptest.ResponseRecorder, *domain.Identity) {
 	var seen *domain.Identity
 	handler := h(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -49,14 +49,14 @@ func send(h func(http.Handler) http.Handler, authorization ...string) (*httptest
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header["Authorization"] = authorization
 	w := httptest.NewRecorder()
-	handler.ServeHTTP(w, r)
+	middleware.Identify(nil)(handler).ServeHTTP(w, r)
 	return w, seen
 }
 
-// authenticate is Authenticate with the answer that it leaves to RequireUser.
-func (f authFixture) authenticate(verifier middleware.TokenVerifier) func(http.Handler) http.Handler {
+// require is Authenticate followed by Require.
+func (f authFixture) require(verifier middleware.TokenVerifier, roles ...domain.Role) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
-		return middleware.Authenticate(verifier)(middleware.RequireUser(f.log)(next))
+		return middleware.Authenticate(verifier)(middleware.Require(f.log, roles...)(next))
 	}
 }
 
@@ -69,12 +69,12 @@ func codeOf(t *testing.T, w *httptest.ResponseRecorder) string {
 	return body.Code
 }
 
-func TestAuthenticateTellsTheHandlerWhoIsAsking(t *testing.T) {
+func TestAuthenticate_ValidToken(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	token := f.token(t, domain.RoleUser)
 	for _, header := range []string{"Bearer " + token, "bearer " + token, "BEARER  " + token} {
-		w, seen := send(f.authenticate(f.tokens), header)
+		w, seen := send(f.require(f.tokens), header)
 		want := domain.Identity{UserID: 7, Email: "jo@example.com", Role: domain.RoleUser}
 		if w.Code != http.StatusOK || seen == nil || *seen != want {
 			t.Errorf("%.8s…: %d, seen %+v", header, w.Code, seen)
@@ -82,7 +82,7 @@ func TestAuthenticateTellsTheHandlerWhoIsAsking(t *testing.T) {
 	}
 }
 
-func TestAuthenticateRefuses(t *testing.T) {
+func TestAuthenticate_InvalidHeaderIsUnauthorized(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	token := f.token(t, domain.RoleAdmin)
@@ -99,12 +99,12 @@ func TestAuthenticateRefuses(t *testing.T) {
 		"two tokens":        {"Bearer " + token + " " + token},
 		"two in one header": {"Bearer " + token + ", Bearer " + token},
 		"quoted":            {`Bearer "` + token + `"`},
-		"not ours":          {"Bearer a.b.c"},
+		"invalid":           {"Bearer a.b.c"},
 		"huge":              {"Bearer " + strings.Repeat("x", 1<<20)},
 	} {
-		w, seen := send(f.authenticate(f.tokens), headers...)
+		w, seen := send(f.require(f.tokens), headers...)
 		if seen != nil {
-			t.Errorf("%s: the handler was reached by %+v", name, seen)
+			t.Errorf("%s: the handler was called with %+v", name, seen)
 		}
 		if w.Code != http.StatusUnauthorized || codeOf(t, w) != "unauthorized" || w.Header().Get("WWW-Authenticate") != "Bearer" {
 			t.Errorf("%s: %d %s %v", name, w.Code, w.Body, w.Header())
@@ -112,50 +112,61 @@ func TestAuthenticateRefuses(t *testing.T) {
 	}
 }
 
-// Mounted without Authenticate by mistake, it lets nobody in.
-func TestRequireUserAlone(t *testing.T) {
+func TestRequire_WithoutAuthenticateNobodyPasses(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	w, seen := send(middleware.RequireUser(f.log), "Bearer "+f.token(t, domain.RoleUser))
-	if w.Code != http.StatusUnauthorized || codeOf(t, w) != "unauthorized" || seen != nil {
-		t.Errorf("%d %s", w.Code, w.Body)
+	for _, roles := range [][]domain.Role{nil, {domain.RoleAdmin}} {
+		w, seen := send(middleware.Require(f.log, roles...), "Bearer "+f.token(t, domain.RoleAdmin))
+		if w.Code != http.StatusUnauthorized || codeOf(t, w) != "unauthorized" || seen != nil {
+			t.Errorf("roles %v: %d %s", roles, w.Code, w.Body)
+		}
 	}
 }
 
-func TestAuthenticateSaysThatATokenExpired(t *testing.T) {
+// A rate limit between Authenticate and Require sees requests with a bad token.
+func TestAuthenticate_LetsEveryRequestPass(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	w, seen := send(f.authenticate(expired{}), "Bearer x")
+	called := false
+	w, _ := send(func(http.Handler) http.Handler {
+		return middleware.Authenticate(f.tokens)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called = true }))
+	}, "Bearer x")
+	if !called || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("called: %t, headers %v", called, w.Header())
+	}
+}
+
+func TestAuthenticate_ExpiredToken(t *testing.T) {
+	t.Parallel()
+	f := setupAuth(t)
+	w, seen := send(f.require(expired{}), "Bearer x")
 	if seen != nil || w.Code != http.StatusUnauthorized || codeOf(t, w) != "token_expired" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 
-// expired is a verifier whose time is long past.
+// expired is a verifier of expired tokens.
 type expired struct{}
 
 func (expired) Verify(string) (domain.Identity, error) {
 	return domain.Identity{}, domain.ErrTokenExpired
 }
 
-func TestRequireRole(t *testing.T) {
+func TestRequire_Roles(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	admins := func(next http.Handler) http.Handler {
-		return f.authenticate(f.tokens)(middleware.RequireRole(domain.RoleAdmin, f.log)(next))
-	}
+	admins := f.require(f.tokens, domain.RoleAdmin)
 	if w, seen := send(admins, "Bearer "+f.token(t, domain.RoleAdmin)); w.Code != http.StatusOK || seen == nil {
-		t.Errorf("an admin: %d %s", w.Code, w.Body)
+		t.Errorf("admin: %d %s", w.Code, w.Body)
+	}
+	if w, seen := send(f.require(f.tokens, domain.RoleUser, domain.RoleAdmin), "Bearer "+f.token(t, domain.RoleAdmin)); seen == nil {
+		t.Errorf("one of two roles: %d %s", w.Code, w.Body)
 	}
 	w, seen := send(admins, "Bearer "+f.token(t, domain.RoleUser))
 	if w.Code != http.StatusForbidden || codeOf(t, w) != "forbidden" || seen != nil {
-		t.Errorf("a user: %d %s", w.Code, w.Body)
+		t.Errorf("user: %d %s", w.Code, w.Body)
 	}
 	if w, _ := send(admins); w.Code != http.StatusUnauthorized {
-		t.Errorf("nobody: %d, want 401 before any 403", w.Code)
-	}
-	// Mounted without Authenticate by mistake, it lets nobody in.
-	if w, _ := send(middleware.RequireRole(domain.RoleAdmin, f.log)); w.Code != http.StatusUnauthorized {
-		t.Errorf("without Authenticate: %d, want 401", w.Code)
+		t.Errorf("no token: %d, want 401 before 403", w.Code)
 	}
 }

@@ -19,19 +19,23 @@ import (
 	"evently/internal/middleware"
 )
 
-// chain puts the middleware around h as the server does, and gives what was logged.
+// chain returns h behind the middleware of every route, and its log.
 func chain(h http.HandlerFunc) (http.Handler, *bytes.Buffer) {
 	var logged bytes.Buffer
-	log := slog.New(middleware.LogHandler{Handler: slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	log := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	router := chi.NewRouter()
-	router.Use(middleware.Identify([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}), middleware.AccessLog(log, middleware.LogSampling{Ratio: 1}),
-		middleware.Recover(log), middleware.SecurityHeaders)
+	router.Use(
+		middleware.Identify([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
+		middleware.Observe(&counts{}, log, middleware.LogSampling{Ratio: 1}),
+		middleware.Recover(log),
+		middleware.Headers(nil),
+	)
 	router.Get("/shows/{id}", h)
 	router.Get("/health", h)
 	return router, &logged
 }
 
-// lines decodes what was logged.
+// lines decodes the log.
 func lines(t *testing.T, logged *bytes.Buffer) []map[string]any {
 	t.Helper()
 	var all []map[string]any
@@ -45,14 +49,14 @@ func lines(t *testing.T, logged *bytes.Buffer) []map[string]any {
 	return all
 }
 
-func TestRequestID(t *testing.T) {
+func TestIdentify_RequestID(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		sent string
 		kept bool
 	}{
-		"ours":           {"", false},
-		"theirs":         {"req-1.2:a/b_c+d=", true},
+		"none":           {"", false},
+		"acceptable":     {"req-1.2:a/b_c+d=", true},
 		"longest":        {strings.Repeat("a", 128), true},
 		"too long":       {strings.Repeat("a", 129), false},
 		"space":          {"a b", false},
@@ -65,7 +69,7 @@ func TestRequestID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var inside string
-			h, logged := chain(func(_ http.ResponseWriter, r *http.Request) { inside = middleware.RequestID(r.Context()) })
+			h, _ := chain(func(_ http.ResponseWriter, r *http.Request) { inside = domain.RequestFrom(r.Context()).ID })
 			w := httptest.NewRecorder()
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/1", nil)
 			r.Header["X-Request-Id"] = []string{tt.sent}
@@ -75,14 +79,14 @@ func TestRequestID(t *testing.T) {
 			if (got == tt.sent) != tt.kept || got == "" {
 				t.Errorf("sent %q, got %q", tt.sent, got)
 			}
-			if inside != got || lines(t, logged)[0]["request_id"] != got {
-				t.Errorf("in the context %q, in the log %v, want %q", inside, lines(t, logged)[0]["request_id"], got)
+			if inside != got {
+				t.Errorf("in the context %q, want %q", inside, got)
 			}
 		})
 	}
 }
 
-func TestClientIP(t *testing.T) {
+func TestIdentify_ClientAddress(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		peer      string
@@ -109,7 +113,7 @@ func TestClientIP(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var got netip.Addr
-			h, _ := chain(func(_ http.ResponseWriter, r *http.Request) { got = middleware.ClientIP(r.Context()) })
+			h, _ := chain(func(_ http.ResponseWriter, r *http.Request) { got = domain.RequestFrom(r.Context()).ClientAddr })
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/1", nil)
 			r.RemoteAddr = tt.peer
 			r.Header["X-Forwarded-For"] = tt.forwarded
@@ -121,14 +125,12 @@ func TestClientIP(t *testing.T) {
 	}
 }
 
-func TestAccessLogHasOneLineWithoutThePath(t *testing.T) {
+func TestObserve_LogsOneLineWithoutThePath(t *testing.T) {
 	t.Parallel()
 	h, logged := chain(func(w http.ResponseWriter, r *http.Request) {
-		ctx := domain.WithIdentity(r.Context(), domain.Identity{UserID: 7})
-		middleware.NoteUser(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(http.StatusTeapot)
-			_, _ = w.Write([]byte("short"))
-		})).ServeHTTP(w, r.WithContext(ctx))
+		domain.RequestFrom(r.Context()).Identity = &domain.Identity{UserID: 7}
+		w.WriteHeader(http.StatusTeapot)
+		_, _ = w.Write([]byte("short"))
 	})
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/shows/secret?token=secret", nil))
 
@@ -140,7 +142,7 @@ func TestAccessLogHasOneLineWithoutThePath(t *testing.T) {
 		t.Errorf("the path is in %s", logged)
 	}
 	got := all[0]
-	for _, name := range []string{"time", "duration", "request_id"} {
+	for _, name := range []string{"time", "duration"} {
 		if got[name] == nil {
 			t.Errorf("no %s in %s", name, logged)
 		}
@@ -155,7 +157,7 @@ func TestAccessLogHasOneLineWithoutThePath(t *testing.T) {
 	}
 }
 
-func TestProbesAreLoggedAtDebug(t *testing.T) {
+func TestObserve_ProbesAreLoggedAtDebug(t *testing.T) {
 	t.Parallel()
 	h, logged := chain(func(http.ResponseWriter, *http.Request) {})
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health", nil))
@@ -164,7 +166,7 @@ func TestProbesAreLoggedAtDebug(t *testing.T) {
 	}
 }
 
-func TestAPanicIsAnAnswerAndOneLine(t *testing.T) {
+func TestRecover_PanicIsA500WithAStackInTheLog(t *testing.T) {
 	t.Parallel()
 	h, logged := chain(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("ETag", `"x"`)
@@ -184,17 +186,17 @@ func TestAPanicIsAnAnswerAndOneLine(t *testing.T) {
 		t.Errorf("%d (-want +got):\n%s", w.Code, diff)
 	}
 	if w.Header().Get("ETag") != "" {
-		t.Error("the answer has the ETag of another")
+		t.Error("the response has the ETag of the handler")
 	}
 	all := lines(t, logged)
-	if len(all) != 2 || all[0]["cause"] != "private" || all[0]["stack"] == nil || all[1]["status"] != 500.0 {
+	if len(all) != 2 || all[0]["cause"] != "private" || !strings.Contains(fmt.Sprint(all[0]["stack"]), "middleware_test.go") || all[1]["status"] != 500.0 {
 		t.Errorf("logged %s", logged)
 	}
 }
 
-func TestAPanicInTheMiddleBreaksTheConnectionOff(t *testing.T) {
+func TestRecover_PanicAfterAWriteClosesTheConnection(t *testing.T) {
 	t.Parallel()
-	for name, cause := range map[string]any{"fault": "fault", "asked for": http.ErrAbortHandler} {
+	for name, cause := range map[string]any{"fault": "fault", "abort": http.ErrAbortHandler} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h, logged := chain(func(w http.ResponseWriter, _ *http.Request) {
@@ -215,7 +217,7 @@ func TestAPanicInTheMiddleBreaksTheConnectionOff(t *testing.T) {
 	}
 }
 
-func TestCORS(t *testing.T) {
+func TestHeaders_CORS(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		allowed []string
@@ -233,7 +235,7 @@ func TestCORS(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.allowed, tt.origin), func(t *testing.T) {
 			t.Parallel()
-			h := middleware.CORS(tt.allowed)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			h := middleware.Headers(tt.allowed)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			for _, method := range []string{http.MethodGet, http.MethodOptions} {
 				r := httptest.NewRequestWithContext(t.Context(), method, "/", nil)
 				r.Header.Set("Origin", tt.origin)

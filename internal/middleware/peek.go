@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"io"
 	"net/http"
-
-	"evently/internal/respond"
 )
 
 // maxPeek is as much of a body as is looked at ahead of its handler, in bytes: what the handler of a
@@ -19,7 +17,7 @@ func peekBody(r *http.Request) ([]byte, bool) {
 		return nil, false
 	}
 	original := r.Body
-	body, err := respond.ReadBody(io.LimitReader(original, maxPeek+1), r.ContentLength)
+	body, err := io.ReadAll(io.LimitReader(original, maxPeek+1))
 	r.Body = putBack{Reader: io.MultiReader(bytes.NewReader(body), rest(original, err)), Closer: original}
 	return body, err == nil && len(body) <= maxPeek
 }

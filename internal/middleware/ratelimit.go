@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"evently/internal/domain"
@@ -18,49 +17,46 @@ import (
 	"evently/internal/respond"
 )
 
-// The headers of draft-ietf-httpapi-ratelimit-headers, in the form of its revision 06, the last
-// with one field for each number and the one that clients know.
+// Headers of draft-ietf-httpapi-ratelimit-headers-06, the last revision with one header per number.
 const (
 	rateLimitHeader          = "RateLimit-Limit"
 	rateLimitRemainingHeader = "RateLimit-Remaining"
 	rateLimitResetHeader     = "RateLimit-Reset"
 )
 
-// RateRules are the limits. One of zero does not exist.
+// RateRules are the limits. A zero limit is off.
 type RateRules struct {
-	All      ratelimit.Limit // any request
-	Bookings ratelimit.Limit // a change of a booking, beside All
-	Logins   ratelimit.Limit // a registration or a login, beside All
+	All      ratelimit.Limit // requests
+	Bookings ratelimit.Limit // changes of bookings, which also count as requests
+	Logins   ratelimit.Limit // registrations and logins, which also count as requests
 }
 
-// RateLimits answers 429 to who asks too often, and tells everybody else how much is left. Its
-// middlewares are alternatives: a route has one of them. Each costs a request one round trip.
+// RateLimits responds with 429 to too many requests, and sends the remaining budget as headers. Its middlewares are
+// alternatives: a route has one of them. Each takes one Redis round trip.
 type RateLimits struct {
 	limiter *ratelimit.Limiter
 	rules   RateRules
 	log     *slog.Logger
 }
 
-// NewRateLimits gives the middlewares over limiter.
+// NewRateLimits returns the middlewares over limiter.
 func NewRateLimits(limiter *ratelimit.Limiter, rules RateRules, log *slog.Logger) *RateLimits {
 	return &RateLimits{limiter: limiter, rules: rules, log: log}
 }
 
-// Requests limits what has no limit of its own: behind Authenticate by user, and by client
-// address where nobody is known. That includes a bad token, which is why it stands before
-// RequireUser.
+// Requests limits requests per user or, without an identity, per client address. It must run after Authenticate, if the
+// route has that, and before Require, so that requests with a bad token are limited.
 func (l *RateLimits) Requests(next http.Handler) http.Handler {
 	return l.limit(next, []ratelimit.Limit{l.rules.All}, func(r *http.Request) []ratelimit.Budget {
-		return []ratelimit.Budget{{Subject: subjectOf(r), Name: "requests", Limit: l.rules.All}}
+		return []ratelimit.Budget{l.requests(subjectOf(r))}
 	})
 }
 
-// Bookings limits changes of bookings. It stands where Requests does. Without a good token nothing
-// can be changed, so then it is Requests.
+// Bookings limits changes of bookings in the same place. Requests without an identity change nothing, and count as requests.
 func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Bookings}, func(r *http.Request) []ratelimit.Budget {
 		subject := subjectOf(r)
-		budgets := []ratelimit.Budget{{Subject: subject, Name: "requests", Limit: l.rules.All}}
+		budgets := []ratelimit.Budget{l.requests(subject)}
 		if _, known := domain.IdentityFrom(r.Context()); known {
 			budgets = append(budgets, ratelimit.Budget{Subject: subject, Name: "bookings", Limit: l.rules.Bookings})
 		}
@@ -68,16 +64,12 @@ func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 	})
 }
 
-// Logins limits registrations and logins, by client address and by the email in the body: one
-// address cannot try many accounts, and many addresses cannot try one. It counts an email
-// whether or not it has an account, and shows what is left of it to nobody.
+// Logins limits registrations and logins per client address and per email in the body: one address cannot try many accounts,
+// and many addresses cannot try one. Emails without an account count too, and the budget of an email is not sent.
 func (l *RateLimits) Logins(next http.Handler) http.Handler {
 	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Logins}, func(r *http.Request) []ratelimit.Budget {
-		client := clientSubject(ClientIP(r.Context()))
-		budgets := []ratelimit.Budget{
-			{Subject: client, Name: "requests", Limit: l.rules.All},
-			{Subject: client, Name: "logins", Limit: l.rules.Logins},
-		}
+		client := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
+		budgets := []ratelimit.Budget{l.requests(client), {Subject: client, Name: "logins", Limit: l.rules.Logins}}
 		if l.rules.Logins.Off() {
 			return budgets
 		}
@@ -90,40 +82,43 @@ func (l *RateLimits) Logins(next http.Handler) http.Handler {
 	})
 }
 
-// limit puts limits in front of next, as budgets that a request takes from. Where none of them exists,
-// there is nothing to ask.
+func (l *RateLimits) requests(subject string) ratelimit.Budget {
+	return ratelimit.Budget{Subject: subject, Name: "requests", Limit: l.rules.All}
+}
+
+// limit takes the budgets of each request, unless all the limits are off.
 func (l *RateLimits) limit(next http.Handler, limits []ratelimit.Limit, budgets func(*http.Request) []ratelimit.Budget) http.Handler {
 	if !slices.ContainsFunc(limits, func(one ratelimit.Limit) bool { return !one.Off() }) {
 		return next
 	}
-	return respond.Adapt(l.log, func(w http.ResponseWriter, r *http.Request) error {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		result := l.limiter.Take(r.Context(), budgets(r)...)
 		if result.Limit > 0 {
-			header := w.Header()
-			header.Set(rateLimitHeader, strconv.Itoa(result.Limit))
-			header.Set(rateLimitRemainingHeader, strconv.Itoa(result.Remaining))
-			header.Set(rateLimitResetHeader, strconv.FormatFloat(math.Ceil(result.Reset.Seconds()), 'f', 0, 64))
+			w.Header().Set(rateLimitHeader, strconv.Itoa(result.Limit))
+			w.Header().Set(rateLimitRemainingHeader, strconv.Itoa(result.Remaining))
+			w.Header().Set(rateLimitResetHeader, strconv.Itoa(int(math.Ceil(result.Reset.Seconds()))))
 		}
 		if !result.Allowed {
-			return domain.ErrRateLimited.WithRetryAfter(max(result.Reset, time.Nanosecond))
+			respond.Error(w, r, l.log, domain.ErrRateLimited.WithRetryAfter(max(result.Reset, time.Nanosecond)))
+			return
 		}
 		next.ServeHTTP(w, r)
-		return nil
 	})
 }
 
-// subjectOf is whose requests are counted.
+// subjectOf returns whose budget a request takes from.
 func subjectOf(r *http.Request) string {
-	if user, known := domain.IdentityFrom(r.Context()); known {
-		return "user:" + strconv.FormatInt(user.UserID, 10)
+	request := domain.RequestFrom(r.Context())
+	if request.Identity != nil {
+		return "user:" + strconv.FormatInt(request.Identity.UserID, 10)
 	}
-	return clientSubject(ClientIP(r.Context()))
+	return clientSubject(request.ClientAddr)
 }
 
-// ipv6Client is how many leading bits tell IPv6 clients apart: whoever has one address has the
-// whole network of 64 bits. Those whose address is unknown share a budget.
+// ipv6Client is the prefix length of an IPv6 client: one customer has at least a /64.
 const ipv6Client = 64
 
+// clientSubject returns the subject of an address. Clients with an unknown address share one.
 func clientSubject(addr netip.Addr) string {
 	if addr.Is6() {
 		network, err := addr.Prefix(ipv6Client)
@@ -134,15 +129,14 @@ func clientSubject(addr netip.Addr) string {
 	return "client:" + addr.String()
 }
 
-// emailSubject hashes the email: no address of a person is to be read in Redis.
+// emailSubject hashes the email, in the form in which accounts compare it, so that Redis stores none.
 func emailSubject(email string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	sum := sha256.Sum256([]byte(domain.EmailKey(email)))
 	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// peekEmail gives the email in the JSON body of r. A body that has none, or is too long or broken,
-// gives "": to refuse it is up to the handler, which takes nothing that peekEmail does not
-// understand.
+// peekEmail returns the email in the JSON body of r, or "" if the body has none or cannot be parsed. The handler rejects
+// every body that peekEmail cannot parse.
 func peekEmail(r *http.Request) string {
 	body, ok := peekBody(r)
 	if !ok {

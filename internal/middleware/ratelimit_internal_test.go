@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-func TestPeekEmailLeavesTheBodyAsItWas(t *testing.T) {
+func TestPeekEmail_LeavesTheBodyUnchanged(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client went away")
 	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxPeek) + `"}`
@@ -19,16 +19,16 @@ func TestPeekEmailLeavesTheBodyAsItWas(t *testing.T) {
 		err  error // behind the body
 		want string
 	}{
-		"a login":             {body: `{"email":"a@example.com","password":"x"}`, want: "a@example.com"},
-		"the last one wins":   {body: `{"email":"a@example.com","EMAIL":"b@example.com"}`, want: "b@example.com"},
-		"nothing":             {},
-		"no JSON":             {body: `{"email":`},
-		"something behind":    {body: `{"email":"a@example.com"} {}`},
-		"no text":             {body: `{"email":1}`},
-		"no object":           {body: `["email"]`},
-		"too long":            {body: long},
-		"broken off":          {body: `{"email":"a@exa`, err: broken},
-		"broken off too late": {body: `{"email":"a@example.com"}`, err: broken},
+		"a login":              {body: `{"email":"a@example.com","password":"x"}`, want: "a@example.com"},
+		"the last one wins":    {body: `{"email":"a@example.com","EMAIL":"b@example.com"}`, want: "b@example.com"},
+		"empty":                {},
+		"not JSON":             {body: `{"email":`},
+		"trailing data":        {body: `{"email":"a@example.com"} {}`},
+		"not a string":         {body: `{"email":1}`},
+		"not an object":        {body: `["email"]`},
+		"too long":             {body: long},
+		"truncated":            {body: `{"email":"a@exa`, err: broken},
+		"broken after its end": {body: `{"email":"a@example.com"}`, err: broken},
 	} {
 		var body io.Reader = strings.NewReader(tt.body)
 		if tt.err != nil {
@@ -40,7 +40,7 @@ func TestPeekEmailLeavesTheBodyAsItWas(t *testing.T) {
 		}
 		after, err := io.ReadAll(r.Body)
 		if string(after) != tt.body || !errors.Is(err, tt.err) {
-			t.Errorf("%s: %d bytes and %v are left, want %d and %v", name, len(after), err, len(tt.body), tt.err)
+			t.Errorf("%s: the handler reads %d bytes and %v, want %d and %v", name, len(after), err, len(tt.body), tt.err)
 		}
 	}
 }

@@ -5,36 +5,37 @@ import (
 	"net/http"
 	"runtime/debug"
 
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+
 	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
-// Recover turns a panic into an answer of the standard shape and logs it once, with its stack.
-// When part of another answer is out already, the connection is broken off instead: the client
-// must not take the half for the whole. http.ErrAbortHandler asks for just that, and passes.
+// Recover logs a panic of a handler with its stack and responds with 500. If part of a response was sent, it closes the
+// connection instead, so that the client does not take it for the whole. http.ErrAbortHandler asks for that and passes.
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			wrapped := watched(w)
-			defer func() { //nolint:contextcheck // it has the request, and with it the context
+			response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() {
 				cause := recover()
 				if cause == nil {
 					return
 				}
-				if cause == http.ErrAbortHandler { //nolint:errorlint // the sentinel itself is the protocol of net/http
+				if cause == http.ErrAbortHandler { //nolint:errorlint // net/http compares it this way
 					panic(cause)
 				}
 				log.ErrorContext(r.Context(), "panic", "cause", cause, "stack", string(debug.Stack()))
-				if wrapped.begun() {
+				if response.Status() != 0 {
 					panic(http.ErrAbortHandler)
 				}
-				// What the handler said about the answer that never came.
 				for _, name := range []string{"Content-Encoding", "ETag", "Cache-Control", "Last-Modified"} {
-					wrapped.Header().Del(name)
+					response.Header().Del(name) // of the response that was never sent
 				}
-				respond.Error(wrapped, r, slog.New(slog.DiscardHandler), domain.ErrInternal)
+				status, body := respond.ErrorBody(r.Context(), domain.ErrInternal)
+				respond.Raw(response, status, body)
 			}()
-			next.ServeHTTP(wrapped, r)
+			next.ServeHTTP(response, r)
 		})
 	}
 }

@@ -3,14 +3,17 @@ package middleware
 import (
 	"net/http"
 
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"evently/internal/domain"
 )
 
-// Trace makes one span of each request, behind Identify, named by the pattern of its route. A caller's
-// traceparent makes it part of the caller's trace. Without a provider it is not there at all.
+// Trace creates a span for each request, named by its route. It must run after Identify. A traceparent header makes the span
+// part of the caller's trace. Without a provider Trace does nothing.
 func Trace(provider trace.TracerProvider) func(http.Handler) http.Handler {
 	if provider == nil {
 		return func(next http.Handler) http.Handler { return next }
@@ -21,23 +24,22 @@ func Trace(provider trace.TracerProvider) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
 			ctx, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
-			wrapped := watched(w)
+			response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
-				route, status := routeOf(r), wrapped.Status()
+				route, status := routeOf(r), statusOf(response)
 				span.SetName(r.Method + " " + route)
 				span.SetAttributes(
 					attribute.String("http.request.method", r.Method),
 					attribute.String("http.route", route),
 					attribute.Int("http.response.status_code", status),
-					attribute.String("evently.request_id", RequestID(ctx)),
+					attribute.String("evently.request_id", domain.RequestFrom(ctx).ID),
 				)
 				if status >= http.StatusInternalServerError {
 					span.SetStatus(codes.Error, http.StatusText(status))
 				}
 				span.End()
 			}()
-			r = r.WithContext(ctx)
-			next.ServeHTTP(wrapped, r)
+			next.ServeHTTP(response, r.WithContext(ctx))
 		})
 	}
 }

@@ -52,7 +52,7 @@ func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log
 			var request struct {
 				ShowID int64 `json:"show_id"`
 			}
-			if err := json.Unmarshal(body, &request); err != nil || request.ShowID <= 0 {
+			if json.Unmarshal(body, &request) != nil || request.ShowID <= 0 {
 				next.ServeHTTP(w, r)
 				return nil
 			}

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -9,15 +10,17 @@ import (
 	"evently/internal/domain"
 )
 
-// auditCheck finds what breaks one promise. Its query gives one line of text per violation and
-// takes $1, the number of lines at most, and where it says so $2, how long an overdue hold may wait.
+// auditCheck finds violations of one rule. Its query returns one line of text for each and takes the
+// greatest number of lines as $1 and, with grace, how long a hold may be overdue as $2.
 type auditCheck struct {
 	name  string
 	query string
 	grace bool
 }
 
-var auditChecks = []auditCheck{
+var auditChecks = slices.Concat(bookingChecks, paymentChecks)
+
+var bookingChecks = []auditCheck{
 	{name: "seat_holder_alive", query: `
 		SELECT format('show %s seat %s is %s by booking %s, which is %s',
 		              show_seats.show_id, show_seats.seat_id, show_seats.status, booking_id, bookings.status)
@@ -33,7 +36,7 @@ var auditChecks = []auditCheck{
 		WHERE (status = 'AVAILABLE') <> (booking_id IS NULL)
 		LIMIT $1`},
 	{name: "seat_is_of_its_holder", query: `
-		SELECT format('show %s seat %s is held by booking %s, which did not take it', show_id, seat_id, booking_id)
+		SELECT format('show %s seat %s is held by booking %s, which does not have it', show_id, seat_id, booking_id)
 		FROM show_seats
 		WHERE booking_id IS NOT NULL
 		  AND NOT EXISTS (
@@ -49,7 +52,7 @@ var auditChecks = []auditCheck{
 		              show_id, seat_id, array_agg(booking_id ORDER BY booking_id))
 		FROM bookings
 		JOIN booking_seats USING (booking_id)
-		WHERE status = 'CONFIRMED' OR (status = 'PENDING' AND expires_at > now())
+		WHERE ` + liveBooking + `
 		GROUP BY show_id, seat_id
 		HAVING count(*) > 1
 		LIMIT $1`},
@@ -90,13 +93,13 @@ var auditChecks = []auditCheck{
 		WHERE bookings.status = 'CANCELLED' AND payments.status = 'succeeded'
 		LIMIT $1`},
 	{name: "holds_end_in_time", grace: true, query: `
-		SELECT format('booking %s is PENDING and was to end at %s', booking_id, expires_at)
+		SELECT format('booking %s is PENDING and expired at %s', booking_id, expires_at)
 		FROM bookings
 		WHERE status = 'PENDING' AND expires_at < now() - $2::interval
 		ORDER BY expires_at
 		LIMIT $1`},
 	{name: "show_has_every_seat", query: `
-		SELECT format('show %s says %s seats, has %s, and its venue %s',
+		SELECT format('show %s counts %s seats, has %s, and its venue has %s',
 		              show_id, total_seats, has.seats, venue.seats)
 		FROM shows
 		CROSS JOIN LATERAL (SELECT count(*) AS seats FROM show_seats WHERE show_seats.show_id = shows.show_id) AS has
@@ -106,25 +109,22 @@ var auditChecks = []auditCheck{
 		LIMIT $1`},
 }
 
-// auditTimeout bounds a whole audit: it reads whole tables.
+// auditTimeout bounds an audit, which reads whole tables.
 const auditTimeout = 10 * time.Minute
 
-// Audit checks every promise that the database can show, in one read-only snapshot, and gives up
-// to limit violations of each. A hold may be overdue by grace before that counts as one.
+// Audit checks the database against every rule in one read-only snapshot and returns up to limit
+// violations of each. A hold may be overdue by grace.
 func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int) ([]domain.Violation, error) {
 	return s.AuditEach(ctx, grace, limit, func(string) {})
 }
 
-// AuditEach is Audit that calls begin with the name of each promise before it is checked.
+// AuditEach is Audit and calls begin with the name of each check before it runs.
 func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	var violations []domain.Violation
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, s.pool, options, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, wholeTables); err != nil {
-			return err
-		}
 		for _, check := range auditChecks {
 			begin(check.name)
 			args := []any{limit}
@@ -148,8 +148,8 @@ func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, b
 	return violations, s.translate(ctx, err)
 }
 
-// A lock agrees with the booking that it was taken for: one that is held, or that is booked and
-// whose release was lost.
+// strayLocks selects the locks without a live booking. A lock of a confirmed booking is one whose
+// release was lost, and no fault.
 const strayLocks = `
 	SELECT show_id, seat_id, token
 	FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS locks (show_id, seat_id, token)
@@ -159,10 +159,10 @@ const strayLocks = `
 	        WHERE show_seats.show_id = locks.show_id
 	          AND show_seats.seat_id = locks.seat_id
 	          AND bookings.lock_token = locks.token
-	          AND (bookings.status = 'CONFIRMED' OR (bookings.status = 'PENDING' AND bookings.expires_at > now()))
+	          AND ` + liveBooking + `
 	      )`
 
-// StrayLocks gives those of the seat locks that belong to no booking that is alive.
+// StrayLocks returns those of the seat locks that belong to no live booking.
 func (s *Store) StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]domain.HeldLock, error) {
 	shows, seats, tokens := make([]int64, len(locks)), make([]int64, len(locks)), make([]string, len(locks))
 	for i, lock := range locks {
@@ -184,7 +184,7 @@ func (s *Store) StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]doma
 	return stray, err
 }
 
-// AuditChecks gives the names of the promises that Audit checks.
+// AuditChecks returns the names of the checks of Audit.
 func AuditChecks() []string {
 	names := make([]string, len(auditChecks))
 	for i, check := range auditChecks {

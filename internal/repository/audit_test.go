@@ -12,20 +12,18 @@ import (
 	"evently/internal/testkit"
 )
 
-// Each check is shown data that breaks its promise. Constraints that would not let it come that
-// far are dropped: the audit is for the day when they are not enough.
-func TestAuditSeesWhatIsBroken(t *testing.T) {
+// Each case breaks one rule, after dropping the constraints that would prevent it.
+func TestAudit_FindsEachViolation(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name string
-		// Of the booking $1, which is CONFIRMED, and holds the first two of the show's seats.
-		breaks []string
+		name   string
+		breaks []string // $1 is a CONFIRMED booking of the first two seats
 		want   []string
 	}{
 		{name: "cancelled and still on its seats", breaks: []string{
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
-			`UPDATE payments SET status = 'refunded', refunded_at = now() WHERE booking_id = $1`,
-		}, want: []string{"seat_holder_alive"}},
+			`UPDATE payments SET status = 'refunded', refund_requested_at = now(), refunded_at = now() WHERE booking_id = $1`,
+		}, want: []string{"seat_holder_alive", "refund_is_made"}},
 		{name: "booked for a booking that is only held", breaks: []string{
 			`UPDATE bookings SET status = 'PENDING' WHERE booking_id = $1`,
 		}, want: []string{"seat_holder_alive"}},
@@ -33,11 +31,11 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			`ALTER TABLE show_seats DROP CONSTRAINT show_seats_status_agrees`,
 			`UPDATE show_seats SET status = 'AVAILABLE' WHERE booking_id = $1`,
 		}, want: []string{"status_agrees_with_holder"}},
-		{name: "booked by nobody", breaks: []string{
+		{name: "booked without a booking", breaks: []string{
 			`ALTER TABLE show_seats DROP CONSTRAINT show_seats_status_agrees`,
 			`UPDATE show_seats SET status = 'BOOKED' WHERE $1 > 0 AND seat_id = (SELECT max(seat_id) FROM show_seats)`,
 		}, want: []string{"seat_holder_alive", "status_agrees_with_holder"}},
-		{name: "a seat that it did not take", breaks: []string{
+		{name: "a seat of another booking", breaks: []string{
 			`UPDATE show_seats SET status = 'BOOKED', booking_id = $1, locked_at = now()
 			 WHERE seat_id = (SELECT max(seat_id) FROM show_seats)`,
 		}, want: []string{"seat_is_of_its_holder"}},
@@ -58,26 +56,26 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 		}, want: []string{"amount_is_sum_of_seats", "confirmed_is_paid"}},
 		{name: "not paid", breaks: []string{
 			`DELETE FROM payments WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+		}, want: []string{"confirmed_is_paid", "charge_is_recorded"}},
 		{name: "paid and refunded", breaks: []string{
-			`UPDATE payments SET status = 'refunded', refunded_at = now() WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+			`UPDATE payments SET status = 'refunded', refund_requested_at = now(), refunded_at = now() WHERE booking_id = $1`,
+		}, want: []string{"confirmed_is_paid", "refund_is_made"}},
 		{name: "paid in two parts", breaks: []string{
-			`DROP INDEX payments_one_succeeded_per_booking`,
+			`DROP INDEX payments_one_open_per_booking`,
 			`UPDATE payments SET amount = amount / 2 WHERE booking_id = $1`,
-			`INSERT INTO payments (booking_id, transaction_id, amount, status)
-			 SELECT booking_id, 'twin', amount, status FROM payments WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			 SELECT booking_id, 'twin', 'twin', amount, status, paid_at FROM payments WHERE booking_id = $1`,
+		}, want: []string{"confirmed_is_paid", "payment_agrees_with_charge", "payment_is_taken_once"}},
 		{name: "paid twice", breaks: []string{
-			`DROP INDEX payments_one_succeeded_per_booking`,
-			`INSERT INTO payments (booking_id, transaction_id, amount, status)
-			 SELECT booking_id, 'twin', amount, status FROM payments WHERE booking_id = $1`,
-		}, want: []string{"confirmed_is_paid"}},
+			`DROP INDEX payments_one_open_per_booking`,
+			`INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			 SELECT booking_id, 'twin', 'twin', amount, status, paid_at FROM payments WHERE booking_id = $1`,
+		}, want: []string{"confirmed_is_paid", "payment_is_taken_once"}},
 		{name: "cancelled and not refunded", breaks: []string{
 			`UPDATE bookings SET status = 'CANCELLED', cancel_reason = 'user', cancelled_at = now() WHERE booking_id = $1`,
 			`UPDATE show_seats SET status = 'AVAILABLE', booking_id = NULL, locked_at = NULL WHERE booking_id = $1`,
 		}, want: []string{"cancelled_is_refunded"}},
-		{name: "a hold that does not end", breaks: []string{
+		{name: "an overdue hold", breaks: []string{
 			`UPDATE show_seats SET status = 'LOCKED' WHERE booking_id = $1`,
 			`UPDATE bookings SET status = 'PENDING', expires_at = now() - interval '61 minutes' WHERE booking_id = $1`,
 		}, want: []string{"holds_end_in_time"}},
@@ -89,6 +87,11 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 		}, want: []string{"show_has_every_seat"}},
 	}
 	seen := map[string]bool{}
+	for _, tt := range paymentAuditCases { // TestAudit_BrokenPaymentIsReported
+		for _, check := range tt.want {
+			seen[check] = true
+		}
+	}
 	for _, tt := range tests {
 		for _, check := range tt.want {
 			seen[check] = true
@@ -97,11 +100,9 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			t.Parallel()
 			f := setup(t)
 			booking := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0], f.seats[1])
-			f.pay(t, booking)
-			if _, err := f.store.ConfirmBooking(context.Background(), booking.UserID, booking.ID); err != nil {
-				t.Fatal(err)
-			}
-			f.audit(t) // nothing is broken yet
+			f.mustPay(t, booking)
+			f.mustConfirm(t, booking)
+			f.audit(t)
 			for _, sql := range tt.breaks {
 				if slices.Contains([]string{"ALTE", "DROP"}, sql[:4]) {
 					testkit.Exec(t, f.pool, sql)
@@ -116,7 +117,7 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 			got := []string{}
 			for _, v := range violations {
 				if got = append(got, v.Check); v.Detail == "" {
-					t.Errorf("%s tells nothing", v.Check)
+					t.Errorf("%s has no detail", v.Check)
 				}
 			}
 			if diff := cmp.Diff(tt.want, slices.Compact(got)); diff != "" {
@@ -126,12 +127,12 @@ func TestAuditSeesWhatIsBroken(t *testing.T) {
 	}
 	for _, check := range repository.AuditChecks() {
 		if !seen[check] {
-			t.Errorf("no test breaks %s", check)
+			t.Errorf("no case violates %s", check)
 		}
 	}
 }
 
-func TestAuditIsBounded(t *testing.T) {
+func TestAudit_LimitsViolations(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	for _, seat := range f.seats[:5] {

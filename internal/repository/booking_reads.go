@@ -9,124 +9,140 @@ import (
 	"evently/internal/domain"
 )
 
-// BookingDetails gives a booking of this user with its show and seats. Another user's booking
-// is domain.ErrBookingNotFound, as is one that does not exist.
+// showDetails reads shows with their details, deleted ones too. A WHERE clause follows.
+const showDetails = `
+	SELECT shows.show_id, shows.event_id, shows.venue_id, shows.start_time, shows.end_time, shows.price,
+	       shows.created_at, events.event_id, events.title, venues.venue_id, venues.venue_name, venues.address,
+	       shows.total_seats, shows.total_seats - (
+	         SELECT coalesce(sum(bookings.seat_count), 0)::int
+	         FROM bookings
+	         WHERE bookings.show_id = shows.show_id AND ` + liveBooking + `
+	       )
+	FROM shows
+	JOIN events ON events.event_id = shows.event_id
+	JOIN venues ON venues.venue_id = shows.venue_id`
+
+const (
+	oneBooking = `
+		SELECT booking_id
+		FROM bookings
+		WHERE booking_id = $1 AND user_id = $2`
+
+	userBookings = `
+		SELECT booking_id
+		FROM bookings
+		WHERE user_id = $1
+		  AND booking_id < $2
+		  AND ($3::text IS NULL OR $3 = CASE WHEN ` + expiredHold + ` THEN 'CANCELLED' ELSE status::text END)
+		ORDER BY booking_id DESC
+		LIMIT $4`
+)
+
+// BookingDetails returns a booking of this user with its show, seats and payment. It fails with
+// domain.ErrBookingNotFound, also for another user's booking.
 func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (domain.BookingDetails, error) {
-	var booking domain.BookingDetails
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		bookings, err := bookingDetails(ctx, q, `
-			SELECT b.booking_id
-			FROM bookings b
-			WHERE b.booking_id = $1 AND b.user_id = $2`, bookingID, userID)
-		if err != nil {
-			return err
-		}
-		if len(bookings) == 0 {
-			return domain.ErrBookingNotFound
-		}
-		booking = bookings[0]
-		return nil
-	})
-	return booking, err
+	bookings, err := s.bookingDetails(ctx, oneBooking, bookingID, userID)
+	if err == nil && len(bookings) == 0 {
+		err = domain.ErrBookingNotFound
+	}
+	if err != nil {
+		return domain.BookingDetails{}, err
+	}
+	return bookings[0], nil
 }
 
-// UserBookings gives up to limit bookings of a user, newest first, and whether there are more.
-// It starts behind the booking after (0 is the head of the list) and keeps to one status unless
-// that is nil; a hold that is over counts as CANCELLED there too.
+// UserBookings returns up to limit bookings of a user, newest first, and whether there are more. The list
+// starts behind the booking after (0 is the head) and has one status unless that is nil; an expired hold
+// counts as CANCELLED.
 func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.BookingStatus, limit int, after int64) (bookings []domain.BookingDetails, more bool, err error) {
 	before := after
 	if after == 0 {
 		before = math.MaxInt64
 	}
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		bookings, err = bookingDetails(ctx, q, `
-			SELECT b.booking_id
-			FROM bookings b
-			WHERE b.user_id = $1
-			  AND b.booking_id < $2
-			  AND ($3::text IS NULL OR $3 = CASE
-			      WHEN b.status = 'PENDING' AND b.expires_at <= now() THEN 'CANCELLED'
-			      ELSE b.status::text END)
-			ORDER BY b.booking_id DESC
-			LIMIT $4`, userID, before, status, limit+1)
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
+	bookings, err = s.bookingDetails(ctx, userBookings, userID, before, status, limit+1)
 	if len(bookings) > limit {
-		return bookings[:limit], true, nil
+		return bookings[:limit], true, err
 	}
-	return bookings, false, nil
+	return bookings, false, err
 }
 
-// bookingDetails reads the bookings whose ids the query page gives, newest first, all in one
-// statement. Seats taken are counted once for each show of the page. A deleted show is still
-// the show of its bookings.
-func bookingDetails(ctx context.Context, q querier, page string, args ...any) ([]domain.BookingDetails, error) {
-	rows, err := q.Query(ctx, `
-		WITH page AS MATERIALIZED (`+page+`
-		), listed AS MATERIALIZED (
-			SELECT b.booking_id, b.user_id, b.show_id, b.status, b.cancel_reason, b.amount,
-			       b.created_at, b.expires_at, b.status = 'PENDING' AND b.expires_at <= now() AS over
-			FROM bookings b
-			WHERE b.booking_id IN (SELECT booking_id FROM page)
-		), taken AS MATERIALIZED (
-			SELECT s.show_id, count.seats
-			FROM (SELECT DISTINCT show_id FROM listed) s
+// bookingDetails returns the bookings whose ids the query page selects, newest first. It reads them, and
+// each of their shows, once.
+func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([]domain.BookingDetails, error) {
+	var bookings []domain.BookingDetails
+	err := s.run(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, `
+			WITH page AS MATERIALIZED (`+page+`
+			), listed_shows AS MATERIALIZED (`+showDetails+`
+				WHERE shows.show_id IN (SELECT show_id FROM bookings WHERE booking_id IN (SELECT booking_id FROM page))
+			)
+			SELECT bookings.booking_id, bookings.user_id, bookings.show_id,
+			       CASE WHEN `+expiredHold+` THEN 'CANCELLED' ELSE bookings.status::text END,
+			       CASE WHEN `+expiredHold+` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
+			       bookings.amount, bookings.created_at, bookings.expires_at,
+			       CASE WHEN bookings.status = 'PENDING' THEN greatest(bookings.expires_at - now(), '0'::interval) ELSE '0' END,
+			       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
+			       payment.payment_id, payment.transaction_id, payment.amount, payment.status, payment.paid_at,
+			       CASE WHEN payment.status = 'succeeded' AND `+expiredHold+` THEN bookings.expires_at
+			            ELSE payment.refund_requested_at END,
+			       payment.refunded_at, listed_shows.*
+			FROM bookings
+			JOIN listed_shows ON listed_shows.show_id = bookings.show_id
 			CROSS JOIN LATERAL (
-				SELECT coalesce(sum(b.seat_count), 0)::int AS seats
-				FROM bookings b
-				WHERE b.show_id = s.show_id
-				  AND (b.status = 'CONFIRMED' OR (b.status = 'PENDING' AND b.expires_at > now()))
-			) count
-		)
-		SELECT l.booking_id, l.user_id, l.show_id,
-		       CASE WHEN l.over THEN 'CANCELLED' ELSE l.status::text END,
-		       CASE WHEN l.over THEN 'expired' ELSE coalesce(l.cancel_reason, '') END,
-		       l.amount, l.created_at, l.expires_at,
-		       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
-		       s.show_id, s.event_id, s.venue_id, s.start_time, s.end_time, s.price,
-		       s.created_at, e.event_id, e.title, v.venue_id, v.venue_name, v.address,
-		       s.total_seats, s.total_seats - taken.seats
-		FROM listed l
-		JOIN shows s ON s.show_id = l.show_id
-		JOIN events e ON e.event_id = s.event_id
-		JOIN venues v ON v.venue_id = s.venue_id
-		JOIN taken ON taken.show_id = l.show_id
-		CROSS JOIN LATERAL (
-			SELECT array_agg(seat_id) AS ids, array_agg(venue_id) AS venue_ids,
-			       array_agg(seat_row) AS seat_rows, array_agg(seat_number) AS numbers,
-			       array_agg(price) AS prices
-			FROM (
-				SELECT seat.seat_id, seat.venue_id, seat.seat_row, seat.seat_number, bs.price
-				FROM booking_seats bs
-				JOIN seats seat ON seat.seat_id = bs.seat_id
-				WHERE bs.booking_id = l.booking_id
-				ORDER BY length(seat.seat_row), seat.seat_row COLLATE "C", seat.seat_number
-			) ordered
-		) seats
-		ORDER BY l.booking_id DESC`, args...)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, scanBookingDetails)
+				SELECT array_agg(seats.seat_id) AS ids, array_agg(seats.venue_id) AS venue_ids,
+				       array_agg(seats.seat_row) AS seat_rows, array_agg(seats.seat_number) AS numbers,
+				       array_agg(booking_seats.price) AS prices
+				FROM booking_seats
+				JOIN seats ON seats.seat_id = booking_seats.seat_id
+				WHERE booking_seats.booking_id = bookings.booking_id
+			) AS seats
+			LEFT JOIN LATERAL (
+				SELECT payments.*
+				FROM payments
+				WHERE payments.booking_id = bookings.booking_id AND payments.paid_at IS NOT NULL
+				ORDER BY payments.status = 'succeeded' DESC, payments.payment_id DESC
+				LIMIT 1
+			) AS payment ON true
+			WHERE bookings.booking_id IN (SELECT booking_id FROM page)
+			ORDER BY bookings.booking_id DESC`, args...)
+		if err != nil {
+			return err
+		}
+		bookings, err = pgx.CollectRows(rows, scanBookingDetails)
+		return err
+	})
+	return bookings, err
 }
 
 // scanBookingDetails reads one row of bookingDetails.
 func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
-	var b domain.BookingDetails
-	var ids, venueIDs []int64
-	var seatRows []string
-	var numbers []int32
-	var prices []numeric
+	var (
+		b             domain.BookingDetails
+		p             domain.Payment
+		paymentID     *int64
+		transactionID *string
+		amount        *numeric
+		status        *domain.PaymentStatus
+		ids, venueIDs []int64
+		seatRows      []string
+		numbers       []int32
+		prices        []numeric
+	)
 	targets := append([]any{
 		&b.ID, &b.UserID, &b.ShowID, &b.Status, &b.CancelReason,
-		(*numeric)(&b.Amount), &b.CreatedAt, &b.ExpiresAt,
+		(*numeric)(&b.Amount), &b.CreatedAt, &b.ExpiresAt, &b.HoldLeft,
 		&ids, &venueIDs, &seatRows, &numbers, &prices,
+		&paymentID, &transactionID, &amount, &status, &p.PaidAt, &p.RefundRequestedAt, &p.RefundedAt,
 	}, showDetailsTargets(&b.Show)...)
 	if err := row.Scan(targets...); err != nil {
 		return domain.BookingDetails{}, err
+	}
+	if paymentID != nil {
+		p.ID, p.BookingID, p.TransactionID, p.Amount, p.Status = *paymentID, b.ID, *transactionID, domain.Money(*amount), *status
+		if p.RefundRequestedAt != nil && p.Status == domain.PaymentSucceeded {
+			p.Status = domain.PaymentRefundPending // the hold expired, and its end is not saved yet
+		}
+		b.Payment = &p
 	}
 	b.Seats = make([]domain.BookedSeat, len(ids))
 	for i := range ids {
@@ -135,5 +151,6 @@ func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
 			Price: domain.Money(prices[i]),
 		}
 	}
+	domain.SortSeats(b.Seats)
 	return b, nil
 }

@@ -11,63 +11,93 @@ import (
 	"evently/internal/service"
 )
 
-// Demo rows are those with a demo_key, and no statement here writes to another. Two keys are
-// fixed: that of the demo user, and that of shows which are only kept for their bookings.
-// The xmax of a row that a statement inserted is 0; that of one it updated is not.
+// demo_rows names the rows that the demo data created, and no statement here writes to others.
 const (
-	demoUserKey    = "demo-user"
-	retiredShowKey = "retired"
+	demoUserKey = "demo-user"
+
+	// retiredPrefix begins the keys of shows that were replaced and are kept for their bookings.
+	retiredPrefix = "retired-"
+
+	demoShowLength = 150 * time.Minute
 )
 
-// demoShowLength is how long each demo show lasts.
-const demoShowLength = 150 * time.Minute
-
-// LockDemo makes other loads and clears wait until this transaction ends, and whoever would use
-// a demo venue or event for a new show as well.
+// LockDemo makes other loads and clears, and new shows that use a demo venue or event, wait until
+// this transaction ends.
 func (s *Store) LockDemo(ctx context.Context) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		var batch pgx.Batch
 		batch.Queue(`SELECT pg_advisory_xact_lock(hashtextextended('evently demo data', 0))`)
-		// A new show takes a share of these two locks by its foreign keys.
-		batch.Queue(`SELECT event_id FROM events WHERE demo_key IS NOT NULL ORDER BY event_id FOR UPDATE`)
-		batch.Queue(`SELECT venue_id FROM venues WHERE demo_key IS NOT NULL ORDER BY venue_id FOR UPDATE`)
+		// The foreign keys of a new show share these locks.
+		batch.Queue(`
+			SELECT event_id
+			FROM events
+			WHERE event_id IN (SELECT event_id FROM demo_rows)
+			ORDER BY event_id
+			FOR UPDATE`)
+		batch.Queue(`
+			SELECT venue_id
+			FROM venues
+			WHERE venue_id IN (SELECT venue_id FROM demo_rows)
+			ORDER BY venue_id
+			FOR UPDATE`)
 		return q.SendBatch(ctx, &batch).Close()
 	})
 }
 
-// HasDemoUser reports whether the demo user is there.
+// HasDemoUser reports whether there is a demo user.
 func (s *Store) HasDemoUser(ctx context.Context) (exists bool, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		return q.QueryRow(ctx, `
-			SELECT EXISTS (SELECT FROM users WHERE demo_key = $1)`, demoUserKey).Scan(&exists)
+			SELECT EXISTS (SELECT FROM demo_rows WHERE demo_key = $1)`, demoUserKey).Scan(&exists)
 	})
 	return exists, err
 }
 
-// SaveDemoUser adds the demo user unless they are there or a real user has the address.
+// SaveDemoUser adds the demo user unless there is one or another user has the address.
 func (s *Store) SaveDemoUser(ctx context.Context, email, passwordHash string) (added bool, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
-			INSERT INTO users (email, password_hash, demo_key)
-			VALUES ($1, $2, $3)
-			ON CONFLICT DO NOTHING`, email, passwordHash, demoUserKey)
+			WITH added AS (
+				INSERT INTO users (email, email_key, password_hash)
+				VALUES ($1, $4, $2)
+				ON CONFLICT DO NOTHING
+				RETURNING user_id
+			)
+			INSERT INTO demo_rows (demo_key, user_id)
+			SELECT $3, user_id
+			FROM added`, email, passwordHash, demoUserKey, domain.EmailKey(email))
 		added = tag.RowsAffected() == 1
 		return err
 	})
 	return added, err
 }
 
-// SaveDemoVenue adds what is missing of a venue and its seats, and restores its name. It gives
-// the numbers of venues and seats added.
+// SaveDemoVenue adds a venue and seats that are missing, and restores name and address. It returns
+// the numbers of venues and seats that it added.
 func (s *Store) SaveDemoVenue(ctx context.Context, venue service.DemoVenue) (venues, seats int, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		var id int64
 		err := q.QueryRow(ctx, `
-			INSERT INTO venues (venue_name, address, demo_key)
-			VALUES ($1, $2, $3)
-			ON CONFLICT ON CONSTRAINT venues_demo_key_key
-			DO UPDATE SET venue_name = EXCLUDED.venue_name, address = EXCLUDED.address
-			RETURNING venue_id, (xmax = 0)::int`, venue.Name, venue.Address, venue.Key).Scan(&id, &venues)
+			WITH known AS (
+				UPDATE venues
+				SET venue_name = $2, name_folded = $3, address = $4
+				FROM demo_rows
+				WHERE demo_key = $1 AND venues.venue_id = demo_rows.venue_id
+				RETURNING venues.venue_id
+			), added AS (
+				INSERT INTO venues (venue_name, name_folded, address)
+				SELECT $2, $3, $4
+				WHERE NOT EXISTS (SELECT FROM known)
+				RETURNING venue_id
+			), named AS (
+				INSERT INTO demo_rows (demo_key, venue_id)
+				SELECT $1, venue_id
+				FROM added
+			)
+			SELECT venue_id, 0 FROM known
+			UNION ALL
+			SELECT venue_id, 1 FROM added`,
+			venue.Key, venue.Name, domain.Fold(venue.Name), venue.Address).Scan(&id, &venues)
 		if err != nil {
 			return err
 		}
@@ -84,34 +114,49 @@ func (s *Store) SaveDemoVenue(ctx context.Context, venue service.DemoVenue) (ven
 	return venues, seats, err
 }
 
-// SaveDemoEvent adds an event if it is missing, and restores its title. It gives the number of
-// events added.
+// SaveDemoEvent adds an event if it is missing, and restores its title. It returns the number of
+// events that it added.
 func (s *Store) SaveDemoEvent(ctx context.Context, event service.DemoEvent) (events int, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		return q.QueryRow(ctx, `
-			INSERT INTO events (title, demo_key)
-			VALUES ($1, $2)
-			ON CONFLICT ON CONSTRAINT events_demo_key_key
-			DO UPDATE SET title = EXCLUDED.title
-			RETURNING (xmax = 0)::int`, event.Title, event.Key).Scan(&events)
+			WITH known AS (
+				UPDATE events
+				SET title = $2, title_folded = $3
+				FROM demo_rows
+				WHERE demo_key = $1 AND events.event_id = demo_rows.event_id
+				RETURNING events.event_id
+			), added AS (
+				INSERT INTO events (title, title_folded)
+				SELECT $2, $3
+				WHERE NOT EXISTS (SELECT FROM known)
+				RETURNING event_id
+			), named AS (
+				INSERT INTO demo_rows (demo_key, event_id)
+				SELECT $1, event_id
+				FROM added
+			)
+			SELECT count(*)::int
+			FROM added`, event.Key, event.Title, domain.Fold(event.Title)).Scan(&events)
 	})
 	return events, err
 }
 
-// DemoShows gives the visible shows that were loaded last, soonest first.
+// DemoShows returns the visible shows of the last load, soonest first.
 func (s *Store) DemoShows(ctx context.Context) (shows []service.LoadedDemoShow, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `
-			SELECT s.show_id, s.demo_key, coalesce(e.demo_key, ''), coalesce(v.demo_key, ''),
-			       e.title, v.venue_name, s.start_time, s.price, s.total_seats, s.start_time > now(),
-			       s.total_seats = (SELECT count(*) FROM seats WHERE seats.venue_id = s.venue_id)
-			FROM shows s
-			JOIN events e ON e.event_id = s.event_id
-			JOIN venues v ON v.venue_id = s.venue_id
-			WHERE s.demo_key IS NOT NULL
-			  AND s.demo_key <> $1
-			  AND s.deleted_at IS NULL
-			ORDER BY s.start_time, s.show_id`, retiredShowKey)
+			SELECT show_id, demo_rows.demo_key,
+			       coalesce((SELECT demo_key FROM demo_rows WHERE demo_rows.event_id = shows.event_id), ''),
+			       coalesce((SELECT demo_key FROM demo_rows WHERE demo_rows.venue_id = shows.venue_id), ''),
+			       events.title, venues.venue_name, start_time, price, total_seats, start_time > now(),
+			       total_seats = (SELECT count(*) FROM seats WHERE seats.venue_id = shows.venue_id)
+			FROM demo_rows
+			JOIN shows USING (show_id)
+			JOIN events ON events.event_id = shows.event_id
+			JOIN venues ON venues.venue_id = shows.venue_id
+			WHERE NOT starts_with(demo_rows.demo_key, $1)
+			  AND deleted_at IS NULL
+			ORDER BY start_time, show_id`, retiredPrefix)
 		if err != nil {
 			return err
 		}
@@ -125,16 +170,17 @@ func (s *Store) DemoShows(ctx context.Context) (shows []service.LoadedDemoShow, 
 	return shows, err
 }
 
-// AddDemoShow adds a show with every seat of its venue on the first day from show.Day on that is
-// behind after and on which the venue is free, and gives its start. It is domain.ErrVenueBusy
-// when there is no such day within two months.
+// AddDemoShow adds a show with every seat of its venue and returns its start: on the first day from
+// show.Day on that is behind after and on which the venue is free. It returns domain.ErrVenueBusy if
+// there is none within two months.
 func (s *Store) AddDemoShow(ctx context.Context, show service.DemoShow, after time.Time) (start time.Time, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
+	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
+		var id int64
 		err := q.QueryRow(ctx, `
 			WITH place AS (
-				SELECT v.venue_id, e.event_id
-				FROM venues v, events e
-				WHERE v.demo_key = $1 AND e.demo_key = $2
+				SELECT venue.venue_id, event.event_id
+				FROM demo_rows venue, demo_rows event
+				WHERE venue.demo_key = $1 AND event.demo_key = $2
 			), free AS (
 				SELECT place.venue_id, place.event_id, slot.start_time, slot.start_time + $7::interval AS end_time
 				FROM place
@@ -145,35 +191,39 @@ func (s *Store) AddDemoShow(ctx context.Context, show service.DemoShow, after ti
 				WHERE slot.start_time > $6
 				  AND NOT EXISTS (
 				      SELECT
-				      FROM shows s
-				      WHERE s.venue_id = place.venue_id
-				        AND s.deleted_at IS NULL
-				        AND tstzrange(s.start_time, s.end_time) && tstzrange(slot.start_time, slot.start_time + $7::interval)
+				      FROM shows
+				      WHERE shows.venue_id = place.venue_id
+				        AND deleted_at IS NULL
+				        AND tstzrange(shows.start_time, shows.end_time) && tstzrange(slot.start_time, slot.start_time + $7::interval)
 				  )
 				ORDER BY slot.start_time
 				LIMIT 1
 			), added AS (
-				INSERT INTO shows (event_id, venue_id, start_time, end_time, price, demo_key, total_seats)
-				SELECT free.event_id, free.venue_id, free.start_time, free.end_time, $8, $3,
-				       (SELECT count(*) FROM seats WHERE seats.venue_id = free.venue_id)
+				INSERT INTO shows (event_id, venue_id, start_time, end_time, price)
+				SELECT event_id, venue_id, start_time, end_time, $8
 				FROM free
-				RETURNING show_id, venue_id, start_time
-			), filled AS (
-				INSERT INTO show_seats (show_id, seat_id)
-				SELECT added.show_id, seats.seat_id
+				RETURNING show_id, start_time
+			), named AS (
+				INSERT INTO demo_rows (demo_key, show_id)
+				SELECT $3, show_id
 				FROM added
-				JOIN seats ON seats.venue_id = added.venue_id
 			)
-			SELECT start_time FROM added`,
+			SELECT show_id, start_time
+			FROM added`,
 			show.VenueKey, show.EventKey, show.Key, show.Day, interval(show.TimeOfDay), after,
-			interval(demoShowLength), numeric(show.Price)).Scan(&start)
-		err = notFound(err, domain.ErrVenueBusy)
-		return onConstraint(err, map[string]*domain.Error{"shows_venue_busy": domain.ErrVenueBusy})
+			interval(demoShowLength), numeric(show.Price)).Scan(&id, &start)
+		switch {
+		case violates(err, "shows_venue_busy"):
+			return domain.ErrVenueBusy.WithCause(err)
+		case err != nil:
+			return notFound(err, domain.ErrVenueBusy)
+		}
+		return fillShows(ctx, q, 0, id)
 	})
 	return start, err
 }
 
-// interval is a length of time as PostgreSQL's interval.
+// interval converts a duration to PostgreSQL's interval.
 func interval(d time.Duration) pgtype.Interval {
 	return pgtype.Interval{Microseconds: d.Microseconds(), Valid: true}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,7 +14,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
+func TestDemoLoad_ConcurrentLoadsLeaveOneSet(t *testing.T) {
 	pool, _ := setupDemo(t)
 	var group sync.WaitGroup
 	for range 4 {
@@ -31,14 +30,14 @@ func TestDemoLoadsAtOnceLeaveOneSet(t *testing.T) {
 	}
 }
 
-func TestDemoClearRacesWithABooking(t *testing.T) {
+func TestDemoClear_RacesWithBooking(t *testing.T) {
 	pool, demo := setupDemo(t)
-	store := patient(pool)
+	f := fixture{pool: pool, instance: newInstance(t, pool, rules())}
 	for range 5 {
 		loaded := loadDemo(t, demo)
 		guest := testkit.NewUser(t, pool)
-		show := loaded.Shows[0].ShowID
-		seats := testkit.SeatIDs(t, pool, show)
+		f.show = loaded.Shows[0].ShowID
+		seats := testkit.SeatIDs(t, pool, f.show)
 		var group sync.WaitGroup
 		group.Go(func() {
 			if _, err := demo.Clear(t.Context()); err != nil {
@@ -47,12 +46,12 @@ func TestDemoClearRacesWithABooking(t *testing.T) {
 		})
 		var held error
 		group.Go(func() {
-			_, held = store.HoldSeats(t.Context(), service.NewHold{UserID: guest, ShowID: show, SeatIDs: seats[:2], LockToken: "token", HoldFor: time.Minute})
+			_, held = f.hold(guest, seats[:2]...)
 		})
 		group.Wait()
 		bookings := testkit.Value[int](t, pool, `SELECT count(*) FROM bookings WHERE user_id = $1`, guest)
 		if (held == nil) != (bookings == 1) {
-			t.Errorf("the hold said %v, and there are %d bookings", held, bookings)
+			t.Errorf("hold returned %v, and there are %d bookings", held, bookings)
 		}
 		if held != nil && !errors.Is(held, domain.ErrShowNotFound) {
 			t.Errorf("hold: %v", held)
@@ -60,8 +59,8 @@ func TestDemoClearRacesWithABooking(t *testing.T) {
 	}
 }
 
-// waits gives control back when call waits for a lock in the database, or fails the test when it
-// returns instead. What it gives is the call's error, once it has returned.
+// waits returns when call waits for a lock in the database, and fails the test if call returns
+// instead. The channel receives the error of call.
 func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
 	t.Helper()
 	done := make(chan error, 1)
@@ -78,7 +77,7 @@ func waits(t *testing.T, pool *pgxpool.Pool, call func() error) <-chan error {
 	return done
 }
 
-func TestDemoLoadWaitsForAnother(t *testing.T) {
+func TestDemoLoad_WaitsForAnotherLoad(t *testing.T) {
 	pool, demo := setupDemo(t)
 	var done <-chan error
 	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
@@ -99,17 +98,16 @@ func TestDemoLoadWaitsForAnother(t *testing.T) {
 	}
 }
 
-func TestDemoClearWaitsForABookingUnderWay(t *testing.T) {
+func TestDemoClear_WaitsForBookingUnderWay(t *testing.T) {
 	pool, demo := setupDemo(t)
 	show := loadDemo(t, demo).Shows[0].ShowID
 	guest := testkit.NewUser(t, pool)
 	seat := testkit.SeatIDs(t, pool, show)[0]
 	var done <-chan error
 	var cleared service.DemoCleared
+	bookings := newInstance(t, pool, rules()).bookings
 	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
-		_, err := patient(pool).HoldSeats(ctx, service.NewHold{
-			UserID: guest, ShowID: show, SeatIDs: []int64{seat}, LockToken: "token", HoldFor: time.Minute,
-		})
+		_, err := bookings.Lock(ctx, service.LockSeats{UserID: guest, ShowID: show, SeatIDs: []int64{seat}}, service.Request{Encoder: &encoder{}})
 		if err != nil {
 			return err
 		}

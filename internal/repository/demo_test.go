@@ -17,8 +17,8 @@ import (
 	"evently/internal/testkit"
 )
 
-// demoTables are all that the demo data could touch.
-var demoTables = []string{"users", "venues", "seats", "events", "shows", "show_seats", "bookings", "booking_seats", "payments"}
+// demoTables are the tables that the demo data could change.
+var demoTables = []string{"demo_rows", "users", "venues", "seats", "events", "shows", "show_seats", "bookings", "booking_seats", "payments"}
 
 func setupDemo(t *testing.T) (*pgxpool.Pool, *service.Demo) {
 	t.Helper()
@@ -33,7 +33,7 @@ func newDemo(pool *pgxpool.Pool) *service.Demo {
 	})
 }
 
-// patient gives a store for a small machine on which many tests run at a time.
+// patient returns a store with long timeouts, for tests that run many at a time.
 func patient(pool *pgxpool.Pool) *repository.Store {
 	return repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 }
@@ -56,7 +56,7 @@ func clearDemo(t *testing.T, demo *service.Demo) service.DemoCleared {
 	return cleared
 }
 
-// contents gives the rows of every table, or those that its condition in where asks for.
+// contents returns the rows of every table, or those that match its condition in where.
 func contents(t *testing.T, pool *pgxpool.Pool, where map[string]string) map[string][]string {
 	t.Helper()
 	rows := map[string][]string{}
@@ -71,7 +71,7 @@ func contents(t *testing.T, pool *pgxpool.Pool, where map[string]string) map[str
 	return rows
 }
 
-// upcoming gives title, venue, price and seats of the shows that people see, in their order.
+// upcoming returns title, venue, price and seats of the public list of shows, and their ids.
 func upcoming(t *testing.T, pool *pgxpool.Pool) (shows []string, ids []int64) {
 	t.Helper()
 	list, _, err := patient(pool).Shows(t.Context(), domain.ShowFilter{}, nil, 500)
@@ -96,7 +96,7 @@ var wantShows = []string{
 	"Echoes of Time at Riverside Arena for 95: 2000 of 2000",
 }
 
-// bookDemo inserts a paid booking of the show's first seat that is free and gives its id.
+// bookDemo inserts a paid booking of the show's first available seat and returns its id.
 func bookDemo(t *testing.T, pool *pgxpool.Pool, userID, showID int64) int64 {
 	t.Helper()
 	return testkit.Value[int64](t, pool, `
@@ -111,8 +111,8 @@ func bookDemo(t *testing.T, pool *pgxpool.Pool, userID, showID int64) int64 {
 			INSERT INTO booking_seats (booking_id, seat_id, price)
 			SELECT booking_id, seat_id, 450 FROM booking, seat
 		), paid AS (
-			INSERT INTO payments (booking_id, transaction_id, amount, status)
-			SELECT booking_id, 'transaction ' || booking_id, 450, 'succeeded' FROM booking
+			INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+			SELECT booking_id, 'attempt ' || booking_id, 'transaction ' || booking_id, 450, 'succeeded', now() FROM booking
 		), booked AS (
 			UPDATE show_seats ss
 			SET status = 'BOOKED', booking_id = booking.booking_id, locked_at = now()
@@ -124,10 +124,10 @@ func bookDemo(t *testing.T, pool *pgxpool.Pool, userID, showID int64) int64 {
 
 func demoUser(t *testing.T, pool *pgxpool.Pool) int64 {
 	t.Helper()
-	return testkit.Value[int64](t, pool, `SELECT user_id FROM users WHERE demo_key IS NOT NULL`)
+	return testkit.Value[int64](t, pool, `SELECT user_id FROM demo_rows WHERE user_id IS NOT NULL`)
 }
 
-// passDays lets days go by: every show moves that far into the past.
+// passDays moves every show days into the past.
 func passDays(t *testing.T, pool *pgxpool.Pool, days int) {
 	t.Helper()
 	testkit.Exec(t, pool, `
@@ -135,7 +135,7 @@ func passDays(t *testing.T, pool *pgxpool.Pool, days int) {
 		SET start_time = start_time - $1 * interval '1 day', end_time = end_time - $1 * interval '1 day'`, days)
 }
 
-func TestDemoLoad(t *testing.T) {
+func TestDemoLoad_AddsEverything(t *testing.T) {
 	pool, demo := setupDemo(t)
 	loaded := loadDemo(t, demo)
 	shows, ids := upcoming(t, pool)
@@ -173,7 +173,7 @@ func TestDemoLoad(t *testing.T) {
 	}
 }
 
-func TestDemoLoadTwiceChangesNothing(t *testing.T) {
+func TestDemoLoad_TwiceChangesNothing(t *testing.T) {
 	pool, demo := setupDemo(t)
 	first := loadDemo(t, demo)
 	bookDemo(t, pool, demoUser(t, pool), first.Shows[0].ShowID)
@@ -188,7 +188,7 @@ func TestDemoLoadTwiceChangesNothing(t *testing.T) {
 	}
 }
 
-func TestDemoClearLeavesNothing(t *testing.T) {
+func TestDemoClear_LeavesNothing(t *testing.T) {
 	pool, demo := setupDemo(t)
 	empty := contents(t, pool, nil)
 	loaded := loadDemo(t, demo)
@@ -213,16 +213,16 @@ func TestDemoClearLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestDemoIsRenewed(t *testing.T) {
+func TestDemoLoad_ReplacesOutdatedShows(t *testing.T) {
 	for name, spoil := range map[string]string{
-		"the first has passed":  `UPDATE shows SET start_time = now() - interval '1 minute' WHERE demo_key = 'show-1'`,
+		"the first has passed":  `UPDATE shows SET start_time = now() - interval '1 minute' WHERE ` + demoShow(1),
 		"all have passed":       `UPDATE shows SET start_time = start_time - interval '30 days', end_time = end_time - interval '30 days'`,
-		"the order is another":  `UPDATE shows SET start_time = start_time + interval '3 days', end_time = end_time + interval '3 days' WHERE demo_key = 'show-2'`,
-		"one was hidden":        `UPDATE shows SET deleted_at = now() WHERE demo_key = 'show-3'`,
-		"one was deleted":       `DELETE FROM shows WHERE demo_key = 'show-5'`,
-		"a price was changed":   `UPDATE shows SET price = 1 WHERE demo_key = 'show-4'`,
+		"the order is another":  `UPDATE shows SET start_time = start_time + interval '3 days', end_time = end_time + interval '3 days' WHERE ` + demoShow(2),
+		"one was hidden":        `UPDATE shows SET deleted_at = now() WHERE ` + demoShow(3),
+		"one was deleted":       `DELETE FROM shows WHERE ` + demoShow(5),
+		"a price was changed":   `UPDATE shows SET price = 1 WHERE ` + demoShow(4),
 		"an event was changed":  `UPDATE shows SET event_id = (SELECT event_id FROM events WHERE title = 'Echoes of Time')`,
-		"a seat was taken out":  `WITH gone AS (DELETE FROM show_seats WHERE seat_id = 1) UPDATE shows SET total_seats = 14 WHERE demo_key = 'show-1'`,
+		"a seat was taken out":  `WITH gone AS (DELETE FROM show_seats WHERE seat_id = 1) UPDATE shows SET total_seats = 14 WHERE ` + demoShow(1),
 		"a name was changed":    `WITH e AS (UPDATE events SET title = 'X') UPDATE venues SET venue_name = 'Y'`,
 		"the venue lost a seat": `WITH a AS (DELETE FROM show_seats WHERE seat_id = 1), s AS (UPDATE shows SET total_seats = 14 WHERE venue_id = 1) DELETE FROM seats WHERE seat_id = 1`,
 	} {
@@ -239,32 +239,37 @@ func TestDemoIsRenewed(t *testing.T) {
 	}
 }
 
-func TestDemoIsRenewedAroundRealRows(t *testing.T) {
+// demoShow is true for the demo show of this number.
+func demoShow(n int) string {
+	return fmt.Sprintf(`show_id = (SELECT show_id FROM demo_rows WHERE demo_key = 'show-%d')`, n)
+}
+
+func TestDemo_KeepsRealRows(t *testing.T) {
 	pool, demo := setupDemo(t)
 	loaded := loadDemo(t, demo)
 	guest, user := testkit.NewUser(t, pool), demoUser(t, pool)
 	realEvent := testkit.NewEvent(t, pool, "A real event")
 	realVenue := testkit.NewVenue(t, pool, 1, 3)
 	realShow := testkit.NewShow(t, pool, testkit.Show{EventID: realEvent, VenueID: realVenue})
-	bookDemo(t, pool, user, realShow) // the demo user may book a real show
+	bookDemo(t, pool, user, realShow)
 	bookDemo(t, pool, guest, realShow)
-	bookDemo(t, pool, guest, loaded.Shows[1].ShowID) // and a real user a demo show
+	bookDemo(t, pool, guest, loaded.Shows[1].ShowID)
 	bookDemo(t, pool, user, loaded.Shows[1].ShowID)
 	passDays(t, pool, 7)
-	// A real show stands in the demo venue where the first demo show would go, and one of a
-	// demo event in a real venue.
-	cinema := testkit.Value[int64](t, pool, `SELECT venue_id FROM venues WHERE demo_key = 'grand-cinema-hall'`)
-	odyssey := testkit.Value[int64](t, pool, `SELECT event_id FROM events WHERE demo_key = 'galactic-odyssey'`)
+	// A real show takes the time of the first demo show, and one of a demo event is in a real venue.
+	cinema := testkit.Value[int64](t, pool, `SELECT venue_id FROM demo_rows WHERE demo_key = 'grand-cinema-hall'`)
+	odyssey := testkit.Value[int64](t, pool, `SELECT event_id FROM demo_rows WHERE demo_key = 'galactic-odyssey'`)
 	testkit.NewShow(t, pool, testkit.Show{EventID: realEvent, VenueID: cinema, Start: loaded.Shows[0].StartTime.Add(-time.Hour)})
 	testkit.NewShow(t, pool, testkit.Show{EventID: odyssey, VenueID: realVenue})
 
 	isReal := map[string]string{
-		"users":         "demo_key IS NULL",
-		"venues":        "demo_key IS NULL",
-		"events":        "demo_key IS NULL",
-		"shows":         "demo_key IS NULL",
+		"demo_rows":     "false",
+		"users":         "NOT EXISTS (SELECT FROM demo_rows d WHERE d.user_id = t.user_id)",
+		"venues":        "NOT EXISTS (SELECT FROM demo_rows d WHERE d.venue_id = t.venue_id)",
+		"events":        "NOT EXISTS (SELECT FROM demo_rows d WHERE d.event_id = t.event_id)",
+		"shows":         "NOT EXISTS (SELECT FROM demo_rows d WHERE d.show_id = t.show_id)",
 		"seats":         fmt.Sprintf("venue_id = %d", realVenue),
-		"show_seats":    "show_id IN (SELECT show_id FROM shows WHERE demo_key IS NULL) OR booking_id IN (SELECT booking_id FROM bookings JOIN users USING (user_id) WHERE demo_key IS NULL)",
+		"show_seats":    "NOT EXISTS (SELECT FROM demo_rows d WHERE d.show_id = t.show_id) OR booking_id IN (SELECT booking_id FROM bookings b WHERE NOT EXISTS (SELECT FROM demo_rows d WHERE d.user_id = b.user_id))",
 		"bookings":      fmt.Sprintf("user_id = %d OR show_id = %d", guest, realShow),
 		"booking_seats": fmt.Sprintf("booking_id IN (SELECT booking_id FROM bookings WHERE user_id = %d OR show_id = %d)", guest, realShow),
 		"payments":      fmt.Sprintf("booking_id IN (SELECT booking_id FROM bookings WHERE user_id = %d OR show_id = %d)", guest, realShow),
@@ -315,18 +320,18 @@ func TestDemoIsRenewedAroundRealRows(t *testing.T) {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
 
-	// Once the real rows are gone, clear takes the rest.
+	// Without the real rows, clear removes the rest.
 	testkit.Exec(t, pool, `UPDATE show_seats SET status = 'AVAILABLE', booking_id = NULL, locked_at = NULL`)
 	testkit.Exec(t, pool, `DELETE FROM bookings`)
-	testkit.Exec(t, pool, `DELETE FROM shows WHERE demo_key IS NULL`)
+	testkit.Exec(t, pool, `DELETE FROM shows WHERE show_id NOT IN (SELECT show_id FROM demo_rows WHERE show_id IS NOT NULL)`)
 	if rest := clearDemo(t, demo); len(rest.Kept) != 0 || rest.Shows != 1 || rest.Users != 1 || rest.Venues != 1 || rest.Events != 2 {
-		t.Errorf("cleared at last: %+v", rest)
+		t.Errorf("second clear: %+v", rest)
 	}
 }
 
-func TestDemoLeavesARealUserOfItsAddressAlone(t *testing.T) {
+func TestDemoLoad_AddressOfARealUser(t *testing.T) {
 	pool, demo := setupDemo(t)
-	testkit.Exec(t, pool, `INSERT INTO users (email, password_hash) VALUES ('Demo@Evently.Example', 'theirs')`)
+	testkit.Exec(t, pool, `INSERT INTO users (email, email_key, password_hash) VALUES ('Demo@Evently.Example', 'demo@evently.example', 'theirs')`)
 	if loaded := loadDemo(t, demo); !loaded.EmailTaken || loaded.UserAdded {
 		t.Errorf("result: %+v", loaded)
 	}
@@ -336,7 +341,7 @@ func TestDemoLeavesARealUserOfItsAddressAlone(t *testing.T) {
 	}
 }
 
-func TestDemoWithoutAFreeDay(t *testing.T) {
+func TestDemoLoad_NoFreeDay(t *testing.T) {
 	pool, demo := setupDemo(t)
 	loadDemo(t, demo)
 	testkit.Exec(t, pool, `DELETE FROM shows`)
@@ -344,7 +349,7 @@ func TestDemoWithoutAFreeDay(t *testing.T) {
 		INSERT INTO shows (event_id, venue_id, start_time, end_time, price)
 		SELECT event_id, venue_id, now() - interval '1 hour', now() + interval '1 year', 1
 		FROM events, venues
-		WHERE events.demo_key = 'echoes-of-time' AND venues.demo_key = 'cityplex-theater'`)
+		WHERE title = 'Echoes of Time' AND venue_name = 'Cityplex Theater'`)
 	before := contents(t, pool, nil)
 	if _, err := demo.Load(t.Context(), nil); !errors.Is(err, domain.ErrVenueBusy) {
 		t.Errorf("err = %v", err)
@@ -354,8 +359,7 @@ func TestDemoWithoutAFreeDay(t *testing.T) {
 	}
 }
 
-// A load takes its time on a slow database: whoever waits is told of each step.
-func TestDemoLoadTellsOfItsSteps(t *testing.T) {
+func TestDemoLoad_ReportsEachStep(t *testing.T) {
 	_, demo := setupDemo(t)
 	var steps []string
 	if _, err := demo.Load(t.Context(), func(step string) { steps = append(steps, step) }); err != nil {
@@ -363,7 +367,7 @@ func TestDemoLoadTellsOfItsSteps(t *testing.T) {
 	}
 	for _, want := range []string{"venue Riverside Arena, 2000 seats", "event Galactic Odyssey", "user " + service.DemoEmail, "show 5 of 5"} {
 		if !slices.Contains(steps, want) {
-			t.Errorf("nothing was told of %s: %q", want, steps)
+			t.Errorf("steps %q, want %s among them", steps, want)
 		}
 	}
 }

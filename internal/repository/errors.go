@@ -14,7 +14,7 @@ import (
 	"evently/internal/domain"
 )
 
-// SQLSTATE codes that mean something here.
+// SQLSTATE codes that have a meaning for the service.
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	codeForeignKeyViolation = "23503"
@@ -39,30 +39,38 @@ type acquireError struct {
 func (e *acquireError) Error() string { return "acquire a connection: " + e.cause.Error() }
 func (e *acquireError) Unwrap() error { return e.cause }
 
-// retryable reports a failure that PostgreSQL asks to answer with the same transaction again.
+// retryable reports a failure after which the transaction should be run again.
 func retryable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == codeSerialization || pg.Code == codeDeadlock)
 }
 
-// onConstraint turns a violation of a named constraint into the domain error that it stands
-// for in this statement. The same foreign key means "no such venue" to an INSERT and "the
-// venue has shows" to a DELETE, so the caller says which. Other errors pass.
+// onConstraint maps a violation of a named constraint to a domain error. The same foreign key means
+// "no such venue" to an INSERT and "the venue has shows" to a DELETE, so the caller says which. Other
+// errors are returned as they are.
 func onConstraint(err error, meanings map[string]*domain.Error) error {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) {
-		return err
-	}
-	switch pg.Code {
-	case codeForeignKeyViolation, codeUniqueViolation, codeCheckViolation, codeExclusionViolation:
-		if meaning, ok := meanings[pg.ConstraintName]; ok {
+	for name, meaning := range meanings {
+		if violates(err, name) {
 			return meaning.WithCause(err)
 		}
 	}
 	return err
 }
 
-// notFound turns "no rows" into the domain error that it stands for. Other errors pass.
+// violates reports whether err is a violation of the constraint of this name.
+func violates(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.ConstraintName != constraint {
+		return false
+	}
+	switch pg.Code {
+	case codeForeignKeyViolation, codeUniqueViolation, codeCheckViolation, codeExclusionViolation:
+		return true
+	}
+	return false
+}
+
+// notFound maps "no rows" to a domain error. Other errors are returned as they are.
 func notFound(err error, meaning *domain.Error) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return meaning
@@ -70,8 +78,8 @@ func notFound(err error, meaning *domain.Error) error {
 	return err
 }
 
-// translate is the edge: behind it there are domain errors, the caller's own cancellation and,
-// for what nobody foresaw, an internal error that wraps the driver's.
+// translate maps errors of the driver to domain errors. It returns domain errors and the
+// cancellation of ctx as they are, and unknown errors as domain.ErrInternal.
 func (s *Store) translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -81,26 +89,25 @@ func (s *Store) translate(ctx context.Context, err error) error {
 		return err
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		// The caller went away: that is not the database's doing.
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	var acquire *acquireError
 	if errors.As(err, &acquire) && acquire.exhausted && errors.Is(err, context.DeadlineExceeded) {
 		return domain.ErrOverloaded.WithCause(err)
 	}
-	if ctx.Err() != nil || unavailable(err) { // what did not come in the caller's time may come later
+	if ctx.Err() != nil || unavailable(err) {
 		return domain.ErrDatabaseUnavailable.WithCause(err)
 	}
 	return domain.ErrInternal.WithCause(err)
 }
 
-// unavailable reports an error of the way to the database, or of a database that is going
-// down, coming up or out of resources, as against one of the statement.
+// unavailable reports an error of the connection, or of a server that is stopping, starting or out of
+// resources, in contrast to an error of the statement.
 func unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {
-		case pg.Code == codeIdleTransaction, // we stood still for so long that the server gave us up
+		case pg.Code == codeIdleTransaction, // this instance hung, and the server ended its session
 			strings.HasPrefix(pg.Code, classConnection),
 			strings.HasPrefix(pg.Code, classResources),
 			strings.HasPrefix(pg.Code, classOperatorIntervened):

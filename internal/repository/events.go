@@ -11,12 +11,12 @@ import (
 // InsertEvent inserts an event.
 func (s *Store) InsertEvent(ctx context.Context, title string) (domain.Event, error) {
 	return s.oneEvent(ctx, `
-		INSERT INTO events (title)
-		VALUES ($1)
-		RETURNING event_id, title, created_at`, title)
+		INSERT INTO events (title, title_folded)
+		VALUES ($1, $2)
+		RETURNING event_id, title, created_at`, title, domain.Fold(title))
 }
 
-// ListEvents gives at most limit events whose id is above afterID, by id.
+// ListEvents returns up to limit events with an id above afterID, by id.
 func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `
@@ -34,7 +34,7 @@ func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) (event
 	return events, err
 }
 
-// Event gives an event, or ErrEventNotFound.
+// Event returns an event, or ErrEventNotFound.
 func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
 	return s.oneEvent(ctx, `
 		SELECT event_id, title, created_at
@@ -42,35 +42,40 @@ func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
 		WHERE event_id = $1`, id)
 }
 
-// UpdateEvent gives an event another title, or ErrEventNotFound.
+// UpdateEvent changes the title of an event and returns the event, or ErrEventNotFound.
 func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
 	return s.oneEvent(ctx, `
 		UPDATE events
-		SET title = $2
+		SET title = $2, title_folded = $3
 		WHERE event_id = $1
-		RETURNING event_id, title, created_at`, id, title)
+		RETURNING event_id, title, created_at`, id, title, domain.Fold(title))
 }
 
-// DeleteEvent deletes an event. ErrEventNotFound; ErrEventHasShows when a show, hidden or not,
-// refers to it.
+// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows, with the shows in
+// its details.
 func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
 			DELETE FROM events
 			WHERE event_id = $1`, id)
-		if err != nil {
-			return onConstraint(err, map[string]*domain.Error{
-				"shows_event_fkey": domain.ErrEventHasShows,
-			})
-		}
-		if tag.RowsAffected() == 0 {
+		switch {
+		case violates(err, "shows_event_fkey"):
+			return showsInTheWay(ctx, q, domain.ErrEventHasShows.WithCause(err), `
+				SELECT show_id, deleted_at IS NOT NULL
+				FROM shows
+				WHERE event_id = $1
+				ORDER BY deleted_at IS NOT NULL, show_id
+				LIMIT $2`, id)
+		case err != nil:
+			return err
+		case tag.RowsAffected() == 0:
 			return domain.ErrEventNotFound
 		}
 		return nil
 	})
 }
 
-// oneEvent runs a statement that gives one event, or ErrEventNotFound.
+// oneEvent runs a statement that returns one event, or ErrEventNotFound.
 func (s *Store) oneEvent(ctx context.Context, sql string, args ...any) (event domain.Event, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, sql, args...)

@@ -10,14 +10,13 @@ import (
 	"evently/internal/domain"
 )
 
-// numeric lets domain.Money travel as PostgreSQL's numeric without ever being a float.
-// It is a pgtype.NumericScanner, a pgtype.NumericValuer and a driver.Valuer.
+// numeric reads and writes domain.Money as PostgreSQL's numeric, never as a float.
 type numeric domain.Money
 
 // cents is the exponent of Money: hundredths.
 const cents = -2
 
-// ScanNumeric reads a numeric of at most two decimals. NULL is an error: no amount is unknown.
+// ScanNumeric implements pgtype.NumericScanner. NULL and more than two decimals are errors.
 func (n *numeric) ScanNumeric(v pgtype.Numeric) error {
 	if !v.Valid || v.NaN || v.InfinityModifier != pgtype.Finite || v.Int == nil {
 		return fmt.Errorf("not an amount of money: %+v", v)
@@ -41,14 +40,13 @@ func (n *numeric) ScanNumeric(v pgtype.Numeric) error {
 	return nil
 }
 
-// NumericValue gives the amount as PostgreSQL stores it.
+// NumericValue implements pgtype.NumericValuer.
 func (n numeric) NumericValue() (pgtype.Numeric, error) {
 	return pgtype.Numeric{Int: big.NewInt(int64(n)), Exp: cents, Valid: true}, nil
 }
 
-// Value gives the amount in digits. pgx asks for it where it has not prepared the statement (with
-// default_query_exec_mode=exec) and so does not know that the parameter is a numeric; it would send
-// the number of hundredths otherwise.
+// Value implements driver.Valuer. pgx uses it with default_query_exec_mode=exec, where it does not
+// know that the parameter is a numeric and would send the number of cents.
 func (n numeric) Value() (driver.Value, error) {
 	return domain.Money(n).String(), nil
 }

@@ -11,38 +11,45 @@ import (
 )
 
 const (
-	// Every change of a seat's state is one of the show's live bookings: each of them counts by its
-	// id and by whether it is confirmed. The index of live bookings has all that is asked for.
+	// A seat changes status only when a booking of the show begins, is confirmed or ends. So the version
+	// is a hash of the ids of live bookings and whether they are confirmed. The sums and bounds are read
+	// from the index of live bookings alone.
 	seatsVersion = `
-		SELECT concat_ws(' ', s.venue_id, s.total_seats, live.bookings, live.sum, live.first_end, live.last_end)
-		FROM shows s
+		SELECT concat_ws(' ', venue_id, total_seats, live.bookings, live.sum, live.first_end, live.last_end)
+		FROM shows
 		CROSS JOIN LATERAL (
 			SELECT count(*) AS bookings,
-			       sum(hashint8extended(CASE b.status WHEN 'CONFIRMED' THEN -b.booking_id ELSE b.booking_id END, 0)) AS sum,
-			       min(b.expires_at) AS first_end,
-			       max(b.expires_at) AS last_end
-			FROM bookings b
-			WHERE b.show_id = s.show_id AND b.status <> 'CANCELLED'
+			       sum(hashint8extended(CASE status WHEN 'CONFIRMED' THEN -booking_id ELSE booking_id END, 0)) AS sum,
+			       min(expires_at) AS first_end,
+			       max(expires_at) AS last_end
+			FROM bookings
+			WHERE bookings.show_id = shows.show_id AND status <> 'CANCELLED'
 		) live
-		WHERE s.show_id = $1 AND s.deleted_at IS NULL`
+		WHERE show_id = $1 AND deleted_at IS NULL`
 
-	// A seat locked by a hold that is over is available. Bookings are looked up for locked seats
-	// alone: the CASE spares a sold out hall one lookup for each of its seats.
+	// A seat whose hold has expired is available. The CASE limits the join to locked seats: a sold-out
+	// hall would else cost one lookup per seat.
 	seatPlan = `
-		SELECT seat.seat_id, seat.venue_id, seat.seat_row, seat.seat_number,
-		       CASE WHEN ss.status = 'LOCKED' AND hold.booking_id IS NULL THEN 'AVAILABLE' ELSE ss.status::text END,
-		       CASE WHEN ss.status = 'LOCKED' AND hold.booking_id IS NULL THEN 0 ELSE coalesce(ss.booking_id, 0) END,
-		       coalesce(hold.expires_at - now(), '0')
-		FROM show_seats ss
-		JOIN seats seat ON seat.seat_id = ss.seat_id
-		LEFT JOIN bookings hold
-		       ON hold.booking_id = CASE WHEN ss.status = 'LOCKED' THEN ss.booking_id END
-		      AND hold.status = 'PENDING' AND hold.expires_at > now()
-		WHERE ss.show_id = $1
-		ORDER BY length(seat.seat_row), seat.seat_row COLLATE "C", seat.seat_number`
+		SELECT seats.seat_id, seats.venue_id, seat_row, seat_number,
+		       CASE WHEN seat.available THEN 'AVAILABLE' ELSE show_seats.status::text END,
+		       CASE WHEN seat.available THEN 0 ELSE show_seats.booking_id END,
+		       coalesce(bookings.expires_at - now(), '0')
+		FROM shows
+		JOIN show_seats USING (show_id)
+		JOIN seats ON seats.venue_id = shows.venue_id AND seats.seat_id = show_seats.seat_id
+		LEFT JOIN bookings
+		       ON bookings.show_id = show_seats.show_id
+		      AND bookings.booking_id = show_seats.booking_id
+		      AND ` + liveHold + `
+		CROSS JOIN LATERAL (
+			SELECT show_seats.status = 'AVAILABLE'
+			       OR (show_seats.status = 'LOCKED' AND bookings.booking_id IS NULL) AS available
+		) seat
+		WHERE shows.show_id = $1
+		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`
 )
 
-// SeatsVersion implements cache.SeatReader.
+// SeatsVersion implements seatmap.Reader.
 func (s *Store) SeatsVersion(ctx context.Context, showID int64) (version string, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		return notFound(q.QueryRow(ctx, seatsVersion, showID).Scan(&version), domain.ErrShowNotFound)
@@ -50,8 +57,8 @@ func (s *Store) SeatsVersion(ctx context.Context, showID int64) (version string,
 	return version, err
 }
 
-// SeatPlan implements cache.SeatReader. Version and seats are read in one round trip, the version
-// first: a change between the two is in the seats, and shows as another version the next time.
+// SeatPlan implements seatmap.Reader. It reads version and seats in one round trip, the version first:
+// a change in between is in the seats, and makes the next version differ.
 func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, seats []domain.PlannedSeat, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		seats = []domain.PlannedSeat{}
@@ -65,7 +72,7 @@ func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, sea
 			var left time.Duration
 			into := []any{&seat.ID, &seat.VenueID, (*pgtype.DriverBytes)(&seatRow), &seat.Number, (*pgtype.DriverBytes)(&status), &seat.BookingID, &left}
 			_, err := pgx.ForEachRow(rows, into, func() error {
-				// Seats come row by row, and there are three states: most names are those of the last seat.
+				// Consecutive seats share their row and often their status, so share the strings.
 				if string(seatRow) != seat.Row {
 					seat.Row = string(seatRow)
 				}

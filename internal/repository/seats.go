@@ -8,14 +8,18 @@ import (
 	"evently/internal/domain"
 )
 
-// VenueSeats gives the seats of a venue by row, A to Z before AA, and number.
+// maxVenueSeats bounds the seats of a venue.
+const maxVenueSeats = 200_000
+
+// VenueSeats returns the seats of a venue by row, A to Z before AA, and number.
 func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.Seat, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `
 			SELECT seat_id, venue_id, seat_row, seat_number
 			FROM seats
 			WHERE venue_id = $1
-			ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`, venueID)
+			ORDER BY length(seat_row), seat_row COLLATE "C", seat_number
+			LIMIT $2`, venueID, maxVenueSeats)
 		if err != nil {
 			return err
 		}
@@ -25,14 +29,13 @@ func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.S
 	return seats, err
 }
 
-// InsertSeats adds those of the places that the venue lacks, to the venue and to each of its
-// shows that has not started, and gives their number. The caller has locked the venue.
-//
-// The shows are taken from what the UPDATE gives back, not from a SELECT: only it looks again
-// at a show that somebody is moving or deleting at this moment.
+// InsertSeats adds the places that the venue lacks, to the venue and to its shows that have not
+// started, and returns how many there were. The caller has locked the venue. It returns
+// ErrVenueNotFound, or ErrVenueFull.
 func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
 	seatRows, numbers := placeColumns(places)
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
+	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
+		var firstID int64
 		err := q.QueryRow(ctx, `
 			WITH added AS (
 				INSERT INTO seats (venue_id, seat_row, seat_number)
@@ -41,32 +44,51 @@ func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.
 				ORDER BY place.seat_row, place.seat_number
 				ON CONFLICT ON CONSTRAINT seats_venue_row_number_key DO NOTHING
 				RETURNING seat_id
-			), grown AS (
-				UPDATE shows
-				SET total_seats = total_seats + (SELECT count(*) FROM added)
-				WHERE venue_id = $1
-				  AND start_time > now()
-				  AND deleted_at IS NULL
-				  AND EXISTS (SELECT FROM added)
-				RETURNING show_id
-			), spread AS (
-				INSERT INTO show_seats (show_id, seat_id)
-				SELECT grown.show_id, added.seat_id
-				FROM grown
-				CROSS JOIN added
 			)
+			SELECT count(*), coalesce(min(seat_id), 0)
+			FROM added`, venueID, seatRows, numbers).Scan(&added, &firstID)
+		if err != nil || added == 0 {
+			return onConstraint(err, map[string]*domain.Error{
+				"seats_venue_fkey": domain.ErrVenueNotFound,
+			})
+		}
+		var total int
+		err = q.QueryRow(ctx, `
 			SELECT count(*)
-			FROM added`, venueID, seatRows, numbers).Scan(&added)
-		return onConstraint(err, map[string]*domain.Error{
-			"seats_venue_fkey": domain.ErrVenueNotFound,
-		})
+			FROM seats
+			WHERE venue_id = $1`, venueID).Scan(&total)
+		if err != nil {
+			return err
+		}
+		if total > maxVenueSeats {
+			return domain.ErrVenueFull
+		}
+		shows, err := lockComingShows(ctx, q, venueID)
+		if err != nil {
+			return err
+		}
+		return fillShows(ctx, q, firstID, shows...)
 	})
 	return added, err
 }
 
-// DeleteSeats deletes those of the places that the venue has, and gives them by row and number;
-// or it deletes nothing and gives those that a show or the history of a booking refers to. The
-// caller has locked the venue. ErrSeatsInUse when a reference appears in spite of that.
+// lockComingShows locks the shows of a venue that have not started and returns their ids.
+func lockComingShows(ctx context.Context, q querier, venueID int64) ([]int64, error) {
+	rows, err := q.Query(ctx, `
+		SELECT show_id
+		FROM shows
+		WHERE venue_id = $1 AND start_time > now() AND deleted_at IS NULL
+		ORDER BY show_id
+		FOR NO KEY UPDATE`, venueID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
+}
+
+// DeleteSeats deletes the places that the venue has and returns them by row and number. If a show or
+// the history of a booking refers to some, it deletes nothing and returns those as inUse. The caller
+// has locked the venue.
 func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
 	seatRows, numbers := placeColumns(places)
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
@@ -112,7 +134,7 @@ func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.
 	return deleted, inUse, err
 }
 
-// placeColumns turns places into the two arrays that unnest takes.
+// placeColumns returns places as the two arrays that unnest takes.
 func placeColumns(places []domain.SeatPlace) (rows []string, numbers []int32) {
 	rows, numbers = make([]string, len(places)), make([]int32, len(places))
 	for i, place := range places {

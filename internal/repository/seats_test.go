@@ -1,13 +1,14 @@
 package repository_test
 
 import (
+	"strings"
 	"testing"
 
 	"evently/internal/domain"
 	"evently/internal/testkit"
 )
 
-func TestDeleteSeatsIsAllOrNothing(t *testing.T) {
+func TestDeleteSeats_AllOrNothing(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	venue := testkit.Value[int64](t, f.pool, `SELECT venue_id FROM shows WHERE show_id = $1`, f.show)
@@ -25,14 +26,14 @@ func TestDeleteSeatsIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// TestInsertSeatsKeepsItsOwnRules holds the database to what the handler checks before it.
-func TestInsertSeatsKeepsItsOwnRules(t *testing.T) {
+// The handler checks these rules before the constraints do.
+func TestInsertSeats_ConstraintsHold(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	_, err := f.store.InsertSeats(t.Context(), 1<<40, []domain.SeatPlace{{Row: "A", Number: 1}})
 	wantCode(t, err, domain.ErrVenueNotFound)
 	venue := testkit.Value[int64](t, f.pool, `SELECT venue_id FROM shows WHERE show_id = $1`, f.show)
-	for _, place := range []domain.SeatPlace{{Row: "", Number: 1}, {Row: "ABCDE", Number: 1}, {Row: "A", Number: 0}} {
+	for _, place := range []domain.SeatPlace{{Row: "", Number: 1}, {Row: strings.Repeat("A", 17), Number: 1}, {Row: "A", Number: 0}} {
 		_, err := f.store.InsertSeats(t.Context(), venue, []domain.SeatPlace{{Row: "Q", Number: 1}, place})
 		wantCode(t, err, domain.ErrInternal)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
-	"evently/internal/service"
 )
 
 // Options are the bounds of a Store.
@@ -35,7 +34,7 @@ type Store struct {
 	waiting atomic.Int64
 }
 
-// New gives a Store over pool, which the caller keeps and closes.
+// New returns a Store over pool, which the caller owns and closes.
 func New(pool *pgxpool.Pool, options Options) *Store {
 	if options.AcquireTimeout <= 0 {
 		options.AcquireTimeout = time.Second
@@ -57,61 +56,17 @@ type querier interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// txKey is the context key of the transaction that InTx opened.
-type txKey struct{}
-
-// patience is how many times longer work on many rows may take than what users wait for. With the
-// defaults that stays below the server's own limit of a request.
-const patience = 5
-
-// A serialization failure or a deadlock leaves nothing behind, so the work is done anew.
+// Bounds of the retries after a serialization failure or a deadlock.
 const (
 	maxAttempts  = 4
 	retryBackoff = 5 * time.Millisecond
 )
 
-// InTx runs fn in one transaction at READ COMMITTED: what fn does through this Store with the
-// context that it is given is committed together or not at all. It rolls back on an error and
-// on a panic, and runs fn again, a bounded number of times, after a serialization failure or a
-// deadlock; so fn has no effect outside the database. A nested InTx joins the outer one.
-func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
-	if inTx(ctx) {
-		return fn(ctx)
-	}
-	return s.withConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			return fn(context.WithValue(ctx, txKey{}, tx))
-		})
-	})
-}
-
-// inTx reports whether ctx is that of a transaction that InTx opened.
-func inTx(ctx context.Context) bool { return ctx.Value(txKey{}) != nil }
-
-// wholeTables lets the statements of this transaction read whole tables, which the connections of a
-// service keep from doing: for reports that are about all rows.
-const wholeTables = `SET LOCAL enable_seqscan = on`
-
-// withinTx is run within a transaction of its own, if ctx has none.
-func (s *Store) withinTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
-	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
-}
-
-// run gives fn the transaction of ctx, or else a connection of its own. One statement, or one
-// batch, is then a transaction by itself: PostgreSQL commits or undoes the whole of it.
-func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
-	if tx, ok := ctx.Value(txKey{}).(pgx.Tx); ok {
-		return fn(ctx, tx)
-	}
-	return s.withConn(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
-		return fn(ctx, conn)
-	})
-}
-
-// withConn runs fn on a connection, within the bounds of Options, and translates its errors.
-func (s *Store) withConn(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+// withConn runs fn on a connection for at most timeout, again after a serialization failure or a
+// deadlock, and translates its errors.
+func (s *Store) withConn(ctx context.Context, timeout time.Duration, fn func(context.Context, *pgxpool.Conn) error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.once(ctx, fn)
+		err := s.once(ctx, timeout, fn)
 		if err == nil || attempt == maxAttempts || !retryable(err) {
 			return s.translate(ctx, err)
 		}
@@ -124,24 +79,20 @@ func (s *Store) withConn(ctx context.Context, fn func(context.Context, *pgxpool.
 	}
 }
 
-func (s *Store) once(ctx context.Context, fn func(context.Context, *pgxpool.Conn) error) error {
+func (s *Store) once(ctx context.Context, timeout time.Duration, fn func(context.Context, *pgxpool.Conn) error) error {
 	conn, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
 	defer conn.Release()
 
-	timeout := s.options.QueryTimeout
-	if service.Patient(ctx) {
-		timeout *= patience
-	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return fn(ctx, conn)
 }
 
-// acquire waits for a connection, but not for long and not in a long line: what comes faster than
-// it can be served would otherwise pile up.
+// acquire waits for a connection, for a bounded time and in a bounded queue, so that load beyond the
+// capacity is refused instead of piling up.
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
@@ -163,7 +114,7 @@ func (s *Store) exhausted() bool {
 	return stat.AcquiredConns() >= stat.MaxConns()
 }
 
-// Ping asks the database for a sign of life.
+// Ping checks that the database responds.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `SELECT 1`)

@@ -8,19 +8,19 @@ import (
 	"evently/internal/domain"
 )
 
-// emailTaken is what the unique index over lower(email) stands for.
-var emailTaken = map[string]*domain.Error{"users_email_key": domain.ErrEmailTaken}
+// emailTaken maps the unique constraint of emails to its error.
+var emailTaken = map[string]*domain.Error{"users_email_key_key": domain.ErrEmailTaken}
 
-// CreateUser inserts an account. It is domain.ErrEmailTaken when one has the email, in
-// whatever case.
+// CreateUser inserts an account. It returns domain.ErrEmailTaken if there is one with this email,
+// regardless of case.
 func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (domain.User, error) {
 	var user domain.User
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
 		row := q.QueryRow(ctx, `
-			INSERT INTO users (email, password_hash, role)
-			VALUES ($1, $2, $3)
+			INSERT INTO users (email, email_key, password_hash, role)
+			VALUES ($1, $2, $3, $4)
 			RETURNING user_id, email, password_hash, role, created_at`,
-			email, passwordHash, role)
+			email, domain.EmailKey(email), passwordHash, role)
 		var err error
 		user, err = scanUser(row)
 		return onConstraint(err, emailTaken)
@@ -28,15 +28,15 @@ func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role
 	return user, err
 }
 
-// UserByEmail gives the account with this email, in whatever case, or domain.ErrUserNotFound.
+// UserByEmail returns the account with this email, regardless of case, or domain.ErrUserNotFound.
 func (s *Store) UserByEmail(ctx context.Context, email string) (domain.User, error) {
 	var user domain.User
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
 		row := q.QueryRow(ctx, `
 			SELECT user_id, email, password_hash, role, created_at
 			FROM users
-			WHERE lower(email) = lower($1)`,
-			email)
+			WHERE email_key = $1`,
+			domain.EmailKey(email))
 		var err error
 		user, err = scanUser(row)
 		return notFound(err, domain.ErrUserNotFound)
@@ -44,8 +44,8 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (domain.User, err
 	return user, err
 }
 
-// ReplacePasswordHash sets the password hash of an account if it is still old, and reports
-// whether it was.
+// ReplacePasswordHash sets the password hash of an account if it is still old, and reports whether
+// it did.
 func (s *Store) ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error) {
 	var replaced bool
 	err := s.run(ctx, func(ctx context.Context, q querier) error {

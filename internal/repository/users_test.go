@@ -11,25 +11,25 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestUsersAreFoundInWhateverCase(t *testing.T) {
+func TestUsers_EmailIsComparedByItsKey(t *testing.T) {
 	t.Parallel()
 	store := repository.New(testkit.Pool(t), repository.Options{})
 	for _, role := range []domain.Role{domain.RoleUser, domain.RoleAdmin} {
-		created, err := store.CreateUser(t.Context(), string(role)+"%_@Example.com", "hash", role)
+		created, err := store.CreateUser(t.Context(), string(role)+"%_ö@Example.com", "hash", role)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if created.ID <= 0 || created.CreatedAt.IsZero() || created.Role != role || created.PasswordHash != "hash" {
 			t.Errorf("created %+v", created)
 		}
-		found, err := store.UserByEmail(t.Context(), string(role)+"%_@eXAMPLE.com")
+		found, err := store.UserByEmail(t.Context(), string(role)+"%_Ö@eXAMPLE.com")
 		if err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(created, found); diff != "" {
 			t.Errorf("found (-want +got):\n%s", diff)
 		}
-		if _, err := store.CreateUser(t.Context(), string(role)+"%_@example.com", "other", role); !errors.Is(err, domain.ErrEmailTaken) {
+		if _, err := store.CreateUser(t.Context(), string(role)+"%_O\u0308@example.com", "other", role); !errors.Is(err, domain.ErrEmailTaken) {
 			t.Errorf("a second account: %v, want email_taken", err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestUsersAreFoundInWhateverCase(t *testing.T) {
 	}
 }
 
-func TestAPasswordHashIsReplacedOnlyIfItIsStillTheOldOne(t *testing.T) {
+func TestReplacePasswordHash_OnlyIfItIsStillTheOldOne(t *testing.T) {
 	t.Parallel()
 	store := repository.New(testkit.Pool(t), repository.Options{})
 	user, err := store.CreateUser(t.Context(), "jo@example.com", "first", domain.RoleUser)

@@ -4,13 +4,13 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
 )
 
-// LockVenues locks the rows of these venues, in the order of their ids, until the transaction
-// ends. It does not keep others from referring to them, so bookings never wait for it.
-// ErrVenueNotFound when one is not there.
+// LockVenues locks these venues, by ascending id, until the transaction ends. Rows that refer to
+// them can still be written, so bookings do not wait. It returns ErrVenueNotFound if one is missing.
 func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
@@ -32,12 +32,12 @@ func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
 // InsertVenue inserts a venue.
 func (s *Store) InsertVenue(ctx context.Context, name, address string) (domain.Venue, error) {
 	return s.oneVenue(ctx, `
-		INSERT INTO venues (venue_name, address)
-		VALUES ($1, $2)
-		RETURNING venue_id, venue_name, address, created_at`, name, address)
+		INSERT INTO venues (venue_name, name_folded, address)
+		VALUES ($1, $2, $3)
+		RETURNING venue_id, venue_name, address, created_at`, name, domain.Fold(name), address)
 }
 
-// ListVenues gives at most limit venues whose id is above afterID, by id.
+// ListVenues returns up to limit venues with an id above afterID, by id.
 func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) (venues []domain.Venue, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, `
@@ -55,7 +55,7 @@ func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) (venue
 	return venues, err
 }
 
-// Venue gives a venue, or ErrVenueNotFound.
+// Venue returns a venue, or ErrVenueNotFound.
 func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
 	return s.oneVenue(ctx, `
 		SELECT venue_id, venue_name, address, created_at
@@ -63,40 +63,49 @@ func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
 		WHERE venue_id = $1`, id)
 }
 
-// UpdateVenue changes a venue and gives it as it is then, or ErrVenueNotFound.
+// UpdateVenue changes a venue and returns it, or ErrVenueNotFound.
 func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
+	var folded *string
+	if change.Name != nil {
+		folded = new(domain.Fold(*change.Name))
+	}
 	return s.oneVenue(ctx, `
 		UPDATE venues
-		SET venue_name = COALESCE($2, venue_name),
-		    address    = COALESCE($3, address)
+		SET venue_name  = coalesce($2, venue_name),
+		    name_folded = coalesce($3, name_folded),
+		    address     = coalesce($4, address)
 		WHERE venue_id = $1
-		RETURNING venue_id, venue_name, address, created_at`, id, change.Name, change.Address)
+		RETURNING venue_id, venue_name, address, created_at`, id, change.Name, folded, change.Address)
 }
 
-// DeleteVenue deletes a venue, and its seats by their foreign key. ErrVenueNotFound;
-// ErrVenueHasShows when a show, hidden or not, or the history of a booking, refers to it.
+// DeleteVenue deletes a venue and its seats. It returns ErrVenueNotFound, or ErrVenueHasShows, with
+// the shows in its details, if a show or the history of a booking needs the venue.
 func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
+	// Not in a transaction: after a refusal the shows are read.
+	return s.withConn(ctx, longFactor*s.options.QueryTimeout, func(ctx context.Context, q *pgxpool.Conn) error {
 		tag, err := q.Exec(ctx, `
 			DELETE FROM venues
 			WHERE venue_id = $1`, id)
-		if err != nil {
-			return onConstraint(err, map[string]*domain.Error{
-				"shows_venue_fkey":     domain.ErrVenueHasShows,
-				"show_seats_seat_fkey": domain.ErrVenueHasShows,
-				// The show may be in another venue by now; what was booked of this one stays.
-				"booking_seats_seat_fkey": domain.ErrVenueHasShows.
-					WithMessage("The venue has seats that were booked for a show"),
-			})
-		}
-		if tag.RowsAffected() == 0 {
+		switch {
+		case violates(err, "shows_venue_fkey"), violates(err, "show_seats_seat_fkey"):
+			return showsInTheWay(ctx, q, domain.ErrVenueHasShows.WithCause(err), `
+				SELECT show_id, deleted_at IS NOT NULL
+				FROM shows
+				WHERE venue_id = $1
+				ORDER BY deleted_at IS NOT NULL, show_id
+				LIMIT $2`, id)
+		case violates(err, "booking_seats_seat_fkey"): // by a show that has moved to another venue
+			return domain.ErrVenueHasShows.WithMessage("The venue has seats that were booked for a show").WithCause(err)
+		case err != nil:
+			return err
+		case tag.RowsAffected() == 0:
 			return domain.ErrVenueNotFound
 		}
 		return nil
 	})
 }
 
-// oneVenue runs a statement that gives one venue, or ErrVenueNotFound.
+// oneVenue runs a statement that returns one venue, or ErrVenueNotFound.
 func (s *Store) oneVenue(ctx context.Context, sql string, args ...any) (venue domain.Venue, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, sql, args...)

@@ -1,5 +1,5 @@
-// Package schedule runs the work that comes round by the clock. Every instance has its own
-// clock, so each entry calls a use case that any number of instances may run at once.
+// Package schedule runs jobs by the clock. Every instance runs all of them, so a job must allow concurrent runs on several
+// instances.
 package schedule
 
 import (
@@ -7,42 +7,42 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
 )
 
-// Entry is one line of the cron table.
+// Entry is a job and its times.
 type Entry struct {
 	Name string
 	// Spec is five cron fields, in UTC, or a descriptor such as "@every 30s".
 	Spec string
 	// Timeout bounds one run.
 	Timeout time.Duration
-	// Run does the work and tells how many things it dealt with.
+	// Run returns how many items it processed.
 	Run func(ctx context.Context) (int, error)
-	// AlreadyLogged reports errors that another component logs: they are logged at debug. May be nil.
+	// AlreadyLogged reports errors that another component has logged: they are logged at debug. May be nil.
 	AlreadyLogged func(err error) bool
 }
 
-// Recorder hears of runs. Its methods return at once.
+// Recorder counts runs. Its methods return at once.
 type Recorder interface {
-	// JobRan tells of a run that ended with the result "ok" or "failed", and of how many things
-	// it dealt with.
+	// JobRan records a run with the result "ok" or "failed" that processed count items.
 	JobRan(entry, result string, count int, took time.Duration)
-	// JobSkipped tells of a run that was left out because the last one still went on.
+	// JobSkipped records that a run was skipped because the previous one was still running.
 	JobSkipped(entry string)
 }
 
-// Schedule is a running cron table.
+// Schedule is a set of running entries.
 type Schedule struct {
 	cron   *cron.Cron
 	cancel context.CancelFunc
 }
 
-// Start runs entries at their times until Stop. A run that is due while the last one of the same
-// entry still goes on is left out. A spec that cannot be read is an error, and nothing runs.
+// Start runs entries at their times until Stop. It skips a run while the previous one of the same entry is running. It fails
+// if a spec is invalid.
 func Start(ctx context.Context, log *slog.Logger, recorder Recorder, entries ...Entry) (*Schedule, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	table := cron.New(cron.WithLocation(time.UTC))
@@ -57,8 +57,8 @@ func Start(ctx context.Context, log *slog.Logger, recorder Recorder, entries ...
 	return &Schedule{cron: table, cancel: cancel}, nil
 }
 
-// Stop starts no more runs and waits for those that go on. When ctx is done they are cancelled,
-// and still waited for: they heed it.
+// Stop starts no more runs and waits for running ones. When ctx is done it cancels them, waits until they return, and returns
+// an error.
 func (s *Schedule) Stop(ctx context.Context) error {
 	done := s.cron.Stop().Done()
 	defer s.cancel()
@@ -75,18 +75,18 @@ func (s *Schedule) Stop(ctx context.Context) error {
 // job is an entry as cron runs it.
 type job struct {
 	entry   Entry
-	ctx     context.Context //nolint:containedctx // cron gives its jobs none
+	ctx     context.Context //nolint:containedctx // cron passes none to its jobs
 	log     *slog.Logger
 	running atomic.Bool
 
 	recorder Recorder
 }
 
-// Run does one run of the entry.
+// Run implements cron.Job.
 func (j *job) Run() {
 	if !j.running.CompareAndSwap(false, true) {
 		j.recorder.JobSkipped(j.entry.Name)
-		j.log.Warn("skipped: the last run is still going on")
+		j.log.Warn("job skipped: previous run still running")
 		return
 	}
 	defer j.running.Store(false)
@@ -94,7 +94,7 @@ func (j *job) Run() {
 	ctx, cancel := context.WithTimeout(j.ctx, j.entry.Timeout)
 	defer cancel()
 	start := time.Now()
-	n, err := j.safely(ctx)
+	n, err := j.runEntry(ctx)
 	took := time.Since(start)
 	result := "ok"
 	if err != nil {
@@ -103,7 +103,7 @@ func (j *job) Run() {
 	j.recorder.JobRan(j.entry.Name, result, n, took)
 	switch {
 	case err != nil && errors.Is(context.Cause(j.ctx), context.Canceled):
-		j.log.InfoContext(ctx, "job cut short by the shutdown", "count", n, "duration", took)
+		j.log.InfoContext(ctx, "job cancelled by shutdown", "count", n, "duration", took)
 	case err != nil && j.entry.AlreadyLogged != nil && j.entry.AlreadyLogged(err):
 		j.log.DebugContext(ctx, "job failed", "count", n, "duration", took, "error", err.Error())
 	case err != nil:
@@ -115,10 +115,11 @@ func (j *job) Run() {
 	}
 }
 
-// safely runs the entry and makes an error of a panic: one bad run must not end the process.
-func (j *job) safely(ctx context.Context) (n int, err error) {
+// runEntry runs the entry. It logs a panic with its stack and returns it as an error.
+func (j *job) runEntry(ctx context.Context) (n int, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
+			j.log.ErrorContext(ctx, "panic", "cause", cause, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", cause)
 		}
 	}()

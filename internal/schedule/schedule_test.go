@@ -18,13 +18,13 @@ import (
 	"evently/internal/schedule"
 )
 
-// setup gives a logger and what it wrote, to be read when nothing runs any more.
+// setup returns a logger and its output, to be read after Stop.
 func setup() (*slog.Logger, *bytes.Buffer) {
 	var logged bytes.Buffer
 	return slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})), &logged
 }
 
-// recorded remembers what a schedule recorded, to be read when nothing runs any more.
+// recorded is a Recorder, to be read after Stop.
 type recorded struct {
 	mu    sync.Mutex
 	lines []string
@@ -42,7 +42,7 @@ func (r *recorded) JobSkipped(entry string) {
 	r.lines = append(r.lines, entry+" skipped")
 }
 
-func TestRunsAreRecorded(t *testing.T) {
+func TestSchedule_RunsAreRecorded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, _ := setup()
@@ -53,10 +53,10 @@ func TestRunsAreRecorded(t *testing.T) {
 			Run: func(context.Context) (int, error) {
 				switch calls++; calls {
 				case 1:
-					<-time.After(3 * time.Second) // over the second run
+					<-time.After(3 * time.Second) // so the second run is skipped
 					return 7, nil
 				case 2:
-					return 1, errors.New("no luck")
+					return 1, errors.New("unlucky")
 				default:
 					panic("broken")
 				}
@@ -76,7 +76,7 @@ func TestRunsAreRecorded(t *testing.T) {
 	})
 }
 
-func TestRunsComeRoundAndStop(t *testing.T) {
+func TestSchedule_RunsUntilStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
@@ -88,7 +88,7 @@ func TestRunsComeRoundAndStop(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		<-time.After(3500 * time.Millisecond) // the bubble's clock: no time passes outside
+		<-time.After(3500 * time.Millisecond) // on the clock of synctest
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
@@ -103,7 +103,7 @@ func TestRunsComeRoundAndStop(t *testing.T) {
 	})
 }
 
-func TestARunIsLeftOutWhileTheLastGoesOn(t *testing.T) {
+func TestSchedule_SkipsARunWhileThePreviousOneRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
@@ -133,7 +133,7 @@ func TestARunIsLeftOutWhileTheLastGoesOn(t *testing.T) {
 	})
 }
 
-func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
+func TestSchedule_ErrorsAndPanicsAreLogged(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
@@ -144,7 +144,7 @@ func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
 				if runs++; runs == 1 {
 					panic("broken")
 				}
-				return 0, errors.New("no luck")
+				return 0, errors.New("unlucky")
 			},
 		})
 		if err != nil {
@@ -154,7 +154,7 @@ func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
 		if err := s.Stop(t.Context()); err != nil {
 			t.Error(err)
 		}
-		for _, want := range []string{`error="panic: broken"`, `error="no luck"`} {
+		for _, want := range []string{`error="panic: broken"`, "msg=panic", "schedule_test.go", `error=unlucky`} {
 			if !strings.Contains(logged.String(), want) {
 				t.Errorf("no %s in %s", want, logged)
 			}
@@ -162,7 +162,7 @@ func TestErrorsAndPanicsAreLoggedAndTheNextRunComes(t *testing.T) {
 	})
 }
 
-func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
+func TestSchedule_TimeoutAndShutdownCancelARun(t *testing.T) {
 	t.Parallel()
 	untilDone := func(ctx context.Context) (int, error) {
 		<-ctx.Done()
@@ -194,22 +194,21 @@ func TestARunEndsWithItsTimeoutAndWithTheShutdown(t *testing.T) {
 		if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("stopped with %v, want the deadline", err)
 		}
-		if !strings.Contains(logged.String(), "job cut short by the shutdown") {
+		if !strings.Contains(logged.String(), "job cancelled by shutdown") {
 			t.Errorf("logged %s", logged)
 		}
 	})
 }
 
-func TestASpecThatCannotBeReadIsAnError(t *testing.T) {
+func TestStart_InvalidSpec(t *testing.T) {
 	t.Parallel()
 	log, _ := setup()
 	if _, err := schedule.Start(t.Context(), log, &recorded{}, schedule.Entry{Name: "x", Spec: "* * * * * *"}); err == nil {
-		t.Error("six fields are taken")
+		t.Error("six fields are accepted")
 	}
 }
 
-// An error that is told of elsewhere is recorded, and no line for those who are on call.
-func TestErrorsThatAreToldOfElsewhere(t *testing.T) {
+func TestSchedule_AlreadyLoggedErrorsAreLoggedAtDebug(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log, logged := setup()
@@ -221,7 +220,7 @@ func TestErrorsThatAreToldOfElsewhere(t *testing.T) {
 				if calls++; calls == 1 {
 					return 0, known
 				}
-				return 0, errors.New("news")
+				return 0, errors.New("unknown")
 			},
 			AlreadyLogged: func(err error) bool { return errors.Is(err, known) },
 		})

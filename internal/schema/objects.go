@@ -10,22 +10,22 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// expectedObjects is what the migrations make, a line "kind name" each. A test writes it with
-// -update, and holds it against a database that was just migrated.
+// expectedObjects lists what the migrations create, a line "kind name" each. A test compares it
+// with a migrated database, and writes it with -update.
 //
 //go:embed objects.txt
 var expectedObjects string
 
-// Missing names what the migrations make and the database does not have.
+// Missing names what the migrations create and the database lacks.
 type Missing struct {
 	Tables      []string
 	Types       []string
-	Indexes     []string // also those that are there and not valid
-	Constraints []string // as table.constraint; also those that were never validated
+	Indexes     []string // absent or not valid
+	Constraints []string // as table.constraint; absent or not validated
 }
 
-// FindMissing compares the objects of the database with those that this binary expects. A
-// version alone does not tell of an index that somebody dropped.
+// FindMissing compares the objects of the database with those of the migrations: versions alone do
+// not show that an index was dropped.
 func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
 	present, err := objects(ctx, pool)
 	if err != nil {
@@ -55,8 +55,7 @@ func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
 	return missing, nil
 }
 
-// objects lists what the database has, as expectedObjects does. The table of the migrations
-// themselves is not one of ours.
+// objects lists what the database has, in the form of expectedObjects, without the version table.
 func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	rows, err := pool.Query(ctx, `
 		WITH ours AS (
@@ -64,7 +63,7 @@ func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 			FROM pg_class c
 			WHERE c.relnamespace = current_schema()::regnamespace
 			  AND c.relkind IN ('r', 'p')
-			  AND c.relname <> 'goose_db_version'
+			  AND c.relname <> '`+versionTable+`'
 		)
 		SELECT 'table ' || o.relname
 		FROM ours o
@@ -81,7 +80,7 @@ func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		SELECT 'constraint ' || o.relname || '.' || c.conname
 		FROM ours o
 		JOIN pg_constraint c ON c.conrelid = o.oid AND c.convalidated
-		-- NOT NULL has a row here since PostgreSQL 18 and is left out: the list fits every version.
+		-- Without NOT NULL, which has rows here since PostgreSQL 18 only.
 		WHERE c.contype IN ('c', 'f', 'p', 'u', 'x')
 		ORDER BY 1`)
 	if err != nil {

@@ -12,9 +12,9 @@ import (
 	"evently/internal/testkit"
 )
 
-var update = flag.Bool("update", false, "write objects.txt anew")
+var update = flag.Bool("update", false, "write objects.txt")
 
-func TestTheExpectedObjectsAreThoseOfTheMigrations(t *testing.T) {
+func TestObjects_FileMatchesMigrations(t *testing.T) {
 	t.Parallel()
 	list, err := schema.Objects(t.Context(), testkit.Pool(t))
 	if err != nil {
@@ -31,11 +31,11 @@ func TestTheExpectedObjectsAreThoseOfTheMigrations(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("objects.txt is not what the migrations make; go test ./internal/schema -update writes it (-want +got):\n%s", diff)
+		t.Errorf("objects.txt differs from the migrations; go test ./internal/schema -update writes it (-want +got):\n%s", diff)
 	}
 }
 
-func TestWhatIsDroppedIsMissing(t *testing.T) {
+func TestFindMissing_DroppedObjects(t *testing.T) {
 	t.Parallel()
 	pool := testkit.Pool(t)
 	missing, err := schema.FindMissing(t.Context(), pool)
@@ -43,7 +43,7 @@ func TestWhatIsDroppedIsMissing(t *testing.T) {
 		t.Fatalf("on a fresh database: %v (-want +got):\n%s", err, diff)
 	}
 	testkit.Exec(t, pool, `DROP INDEX bookings_user_idx`)
-	// As CREATE INDEX CONCURRENTLY leaves it when it fails.
+	// A failed CREATE INDEX CONCURRENTLY leaves this.
 	testkit.Exec(t, pool, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'bookings_show_user_idx'::regclass`)
 	testkit.Exec(t, pool, `ALTER TABLE shows DROP CONSTRAINT shows_venue_busy`)
 	testkit.Exec(t, pool, `DROP TABLE idempotency_keys`)
@@ -55,6 +55,7 @@ func TestWhatIsDroppedIsMissing(t *testing.T) {
 		Types:   []string{"seat_status"},
 		Indexes: []string{"bookings_show_user_idx", "bookings_user_idx", "idempotency_keys_created_at_idx", "idempotency_keys_pkey", "shows_venue_busy"},
 		Constraints: []string{
+			"idempotency_keys.idempotency_keys_claimed_or_answered",
 			"idempotency_keys.idempotency_keys_key_length", "idempotency_keys.idempotency_keys_pkey",
 			"idempotency_keys.idempotency_keys_response_whole", "idempotency_keys.idempotency_keys_user_fkey",
 			"shows.shows_venue_busy",

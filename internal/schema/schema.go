@@ -1,10 +1,9 @@
-// Package schema brings a database to the schema that this binary was built for, and tells when
-// the two do not agree. The migrations themselves are the SQL files of package migrations.
+// Package schema migrates a database to the schema of this binary and reports where the two differ.
+// The migrations are the SQL files of package migrations.
 //
-// Changing the schema needs a session of its own: instances that start at the same time take
-// turns through a session-level advisory lock. The database URL must therefore lead to the server
-// or to a pooler in session mode. Through a pooler in transaction mode (PgBouncer's
-// pool_mode=transaction) the lock would hold on one connection and the work run on another.
+// Instances that migrate at the same time take turns through a session-level advisory lock. The
+// database URL must therefore lead to the server or to a pooler in session mode: through a pooler in
+// transaction mode the lock would be held on one connection and the work done on another.
 package schema
 
 import (
@@ -25,10 +24,13 @@ import (
 )
 
 const (
+	// versionTable is where goose records what is applied. A name of our own tells Evently's
+	// database from that of another service that uses goose.
+	versionTable = "evently_migrations"
+
 	// lockPeriod and lockAttempts bound the wait for another instance's migration: 5 minutes.
 	lockPeriod, lockAttempts = 1, 300
-	// unlockPeriod and unlockAttempts bound the release. The session ends right after, which
-	// releases the lock in any case.
+	// unlockPeriod and unlockAttempts bound the release. The session ends right after.
 	unlockPeriod, unlockAttempts = 1, 10
 
 	connectTimeout = 10 * time.Second
@@ -39,29 +41,30 @@ var ErrNothingApplied = errors.New("schema: no migration is applied")
 
 // Migration is one step of the schema.
 type Migration struct {
-	// Version is the number the file's name begins with.
-	Version int64
-	// Name is the file's name.
-	Name string
-	// AppliedAt is when it was applied to this database, zero when it is pending.
-	AppliedAt time.Time
+	Version   int64
+	Name      string    // file name
+	AppliedAt time.Time // zero if it is pending
 }
 
-// Up applies all pending migrations in order, each in a transaction of its own. It does nothing
-// on a database that is up to date, and on one that is newer than this binary. When another
-// instance is migrating it waits for that one, up to 5 minutes.
+// Up applies all pending migrations in order, each in its own transaction. It does nothing to a
+// database that is up to date or newer than this binary. While another instance migrates it waits,
+// up to 5 minutes. It returns an error that wraps ErrWrongEncoding or ErrForeignObjects, and
+// creates nothing, if the database cannot be Evently's.
 func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
+	if err := checkDatabase(ctx, databaseURL); err != nil {
+		return err
+	}
 	return with(databaseURL, log, func(p *goose.Provider) error {
 		if pending, err := p.HasPending(ctx); err == nil && pending {
-			log.InfoContext(ctx, "applying migrations; this waits for another instance that does so", "latest", Expected())
+			log.InfoContext(ctx, "applying migrations", "latest", Expected())
 		}
 		_, err := p.Up(ctx)
 		return err
 	})
 }
 
-// Down takes back the migration that was applied last, with all the data in what it made. It
-// returns ErrNothingApplied when there is none.
+// Down reverts the migration that was applied last, with the data in what it created. It returns
+// ErrNothingApplied if there is none.
 func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return with(databaseURL, log, func(p *goose.Provider) error {
 		_, err := p.Down(ctx)
@@ -72,7 +75,7 @@ func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	})
 }
 
-// Reset takes back all migrations, the last one first. Every row is lost.
+// Reset reverts all migrations, the last one first. All rows are lost.
 func Reset(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	return with(databaseURL, log, func(p *goose.Provider) error {
 		_, err := p.DownTo(ctx, 0)
@@ -80,7 +83,7 @@ func Reset(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	})
 }
 
-// Status lists the migrations of this binary in order, and when each was applied.
+// Status returns the migrations of this binary in order.
 func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 	var list []Migration
 	err := with(databaseURL, slog.New(slog.DiscardHandler), func(p *goose.Provider) error {
@@ -97,8 +100,8 @@ func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 	return list, err
 }
 
-// with runs f with a provider on a connection of its own, closed afterwards. The provider is made
-// for each call because goose's session locker counts its attempts over its whole life.
+// with runs f with a goose provider on its own connection. A provider serves one call only: its
+// session locker counts attempts over its whole life.
 func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, ErrNothingApplied) {
@@ -118,9 +121,10 @@ func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (
 		return err
 	}
 	p, err := goose.NewProvider(goose.DialectPostgres, db, migrations.FS,
+		goose.WithTableName(versionTable),
 		goose.WithSessionLocker(locker),
 		goose.WithDisableGlobalRegistry(true),
-		goose.WithVerbose(true), goose.WithSlog(slog.New(journal{log.Handler()})),
+		goose.WithVerbose(true), goose.WithSlog(slog.New(gooseLog{log.Handler()})),
 	)
 	if err != nil {
 		return err
@@ -128,11 +132,11 @@ func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (
 	return f(p)
 }
 
-// journal has a line for each migration as soon as it is done, and for nothing else that goose says.
-type journal struct{ slog.Handler }
+// gooseLog logs each finished migration and drops everything else that goose logs.
+type gooseLog struct{ slog.Handler }
 
-// Handle passes on what goose says of a migration, in words of ours.
-func (j journal) Handle(ctx context.Context, r slog.Record) error {
+// Handle rewrites goose's record of a finished migration.
+func (l gooseLog) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message != "migration completed" {
 		return nil
 	}
@@ -145,21 +149,29 @@ func (j journal) Handle(ctx context.Context, r slog.Record) error {
 			line.AddAttrs(slog.Duration("took", time.Duration(a.Value.Float64()*float64(time.Second))))
 		case "direction":
 			if a.Value.String() == "down" {
-				line.Message = "migration taken back"
+				line.Message = "migration reverted"
 			}
 		}
 		return true
 	})
-	return j.Handler.Handle(ctx, line)
+	return l.Handler.Handle(ctx, line)
 }
 
 func open(databaseURL string) (*sql.DB, error) {
+	config, err := connConfig(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	return stdlib.OpenDB(*config), nil
+}
+
+func connConfig(databaseURL string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(databaseURL)
 	if err != nil {
-		return nil, err // pgx leaves the password out of it
+		return nil, err // pgx redacts the password
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = connectTimeout
 	}
-	return stdlib.OpenDB(*config), nil
+	return config, nil
 }

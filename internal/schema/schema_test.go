@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -35,13 +34,13 @@ func testLog(t *testing.T) *slog.Logger {
 // rows puts at least one row into every table.
 const rows = `
 	WITH u AS (
-		INSERT INTO users (email, password_hash) VALUES (gen_random_uuid() || '@example.com', '!') RETURNING user_id
+		INSERT INTO users (email, email_key, password_hash) VALUES ('user@example.com', gen_random_uuid(), '!') RETURNING user_id
 	), v AS (
-		INSERT INTO venues (venue_name, address) VALUES ('Hall', '1 Test Street') RETURNING venue_id
+		INSERT INTO venues (venue_name, name_folded, address) VALUES ('Hall', 'hall', '1 Test Street') RETURNING venue_id
 	), s AS (
 		INSERT INTO seats (venue_id, seat_row, seat_number) SELECT venue_id, 'A', 1 FROM v RETURNING seat_id
 	), e AS (
-		INSERT INTO events (title) VALUES ('Play') RETURNING event_id
+		INSERT INTO events (title, title_folded) VALUES ('Play', 'play') RETURNING event_id
 	), sh AS (
 		INSERT INTO shows (event_id, venue_id, start_time, end_time, price)
 		SELECT event_id, venue_id, now(), now() + interval '1 hour', 10 FROM e, v RETURNING show_id
@@ -54,11 +53,15 @@ const rows = `
 	), bs AS (
 		INSERT INTO booking_seats (booking_id, seat_id, price) SELECT booking_id, seat_id, 10 FROM b, s
 	), p AS (
-		INSERT INTO payments (booking_id, transaction_id, amount, status)
-		SELECT booking_id, gen_random_uuid()::text, 10, 'succeeded' FROM b
+		INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at)
+		SELECT booking_id, gen_random_uuid()::text, gen_random_uuid()::text, 10, 'succeeded', now() FROM b
+	), o AS (
+		INSERT INTO waiting_room_overrides (show_id) SELECT show_id FROM sh
+	), d AS (
+		INSERT INTO demo_rows (demo_key, show_id) SELECT gen_random_uuid()::text, show_id FROM sh
 	)
-	INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, claim_token, claimed_until)
-	SELECT user_id, 'r', 'k', '\x00', 't', now() FROM u`
+	INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, claimed_until)
+	SELECT user_id, 'r', 'k', '\x00', now() FROM u`
 
 // shape describes tables with their columns, constraints, indexes and types, one fact a line.
 func shape(t *testing.T, pool *pgxpool.Pool) []string {
@@ -87,11 +90,11 @@ func shape(t *testing.T, pool *pgxpool.Pool) []string {
 			FROM pg_proc p
 			WHERE p.pronamespace = 'public'::regnamespace
 		) facts
-		WHERE fact NOT LIKE '%goose_db_version%'`).Scan(&facts))
+		WHERE fact NOT LIKE '%evently_migrations%'`).Scan(&facts))
 	return facts
 }
 
-func TestEachMigrationGoesDownAndUpAgainWithRowsInPlace(t *testing.T) {
+func TestMigrations_RevertAndApplyAgainWithRows(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.DatabaseURL(t)
 	pool := testkit.Connect(t, url)
@@ -115,20 +118,20 @@ func TestEachMigrationGoesDownAndUpAgainWithRowsInPlace(t *testing.T) {
 		}
 		if below == 0 {
 			if left := shape(t, pool); len(left) > 0 {
-				t.Errorf("all the way down leaves %q", left)
+				t.Errorf("left after the last step down: %q", left)
 			}
 		}
 		check(t, schema.Up(ctx, url, testLog(t)))
-		pool.Reset() // the old connections remember types by numbers that are gone
+		pool.Reset() // open connections know the types by their old ids
 		if diff := cmp.Diff(want, shape(t, pool)); diff != "" {
-			t.Errorf("%d steps down and up again make another schema:\n%s", steps, diff)
+			t.Errorf("schema after %d steps down and up again (-want +got):\n%s", steps, diff)
 		}
 	}
 	testkit.Exec(t, pool, rows)
 	check(t, schema.Verify(ctx, pool))
 }
 
-func TestResetTakesAllBackAndDownHasNothingLeft(t *testing.T) {
+func TestReset_RevertsAllMigrations(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.DatabaseURL(t)
 	pool := testkit.Connect(t, url)
@@ -138,12 +141,12 @@ func TestResetTakesAllBackAndDownHasNothingLeft(t *testing.T) {
 		t.Errorf("left: %q", left)
 	}
 	if err := schema.Down(ctx, url, testLog(t)); !errors.Is(err, schema.ErrNothingApplied) {
-		t.Errorf("Down on nothing: %v", err)
+		t.Errorf("Down on an empty schema: %v, want ErrNothingApplied", err)
 	}
-	check(t, schema.Reset(ctx, url, testLog(t))) // again, on nothing
+	check(t, schema.Reset(ctx, url, testLog(t)))
 }
 
-func TestStatusTellsAppliedFromPending(t *testing.T) {
+func TestStatus_AppliedAndPending(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.EmptyDatabaseURL(t)
 	pending, err := schema.Status(ctx, url)
@@ -161,14 +164,14 @@ func TestStatusTellsAppliedFromPending(t *testing.T) {
 	}
 }
 
-// appliedOnce counts how often migrations were logged as applied, over any number of Ups.
-type appliedOnce struct {
+// appliedLog collects the names of migrations that were logged as applied.
+type appliedLog struct {
 	slog.Handler
 	mu    sync.Mutex
 	names []string
 }
 
-func (h *appliedOnce) Handle(_ context.Context, r slog.Record) error {
+func (h *appliedLog) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {
 		if r.Message == "migration applied" && a.Key == "migration" {
 			h.mu.Lock()
@@ -180,15 +183,15 @@ func (h *appliedOnce) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func TestInstancesThatStartTogetherMigrateOnce(t *testing.T) {
+func TestUp_ConcurrentInstancesMigrateOnce(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.EmptyDatabaseURL(t)
 	pool := testkit.Connect(t, url)
-	journal := &appliedOnce{Handler: slog.NewTextHandler(t.Output(), nil)}
+	journal := &appliedLog{Handler: slog.NewTextHandler(t.Output(), nil)}
 	const instances = 4
-	errs := make(chan error, instances) // none is stuck when the test ends early
+	errs := make(chan error, instances)
 
-	// An instance that is already at it, as the others see it.
+	// Stands for an instance that is migrating.
 	busy, err := pool.Acquire(ctx)
 	check(t, err)
 	defer busy.Release()
@@ -202,7 +205,7 @@ func TestInstancesThatStartTogetherMigrateOnce(t *testing.T) {
 	for waiting := 0; waiting < instances; {
 		select {
 		case err := <-errs:
-			t.Fatalf("an instance did not wait for the one that migrates (%v)", err)
+			t.Fatalf("an instance did not wait for the lock: %v", err)
 		case <-tick.C:
 			check(t, pool.QueryRow(ctx, `
 				SELECT count(*)
@@ -227,35 +230,35 @@ func TestInstancesThatStartTogetherMigrateOnce(t *testing.T) {
 	}
 	slices.Sort(journal.names)
 	if diff := cmp.Diff(want, journal.names); diff != "" {
-		t.Errorf("applied over all instances:\n%s", diff)
+		t.Errorf("applied by all instances (-want +got):\n%s", diff)
 	}
 }
 
-func TestVerifyTellsWhichSideIsOlder(t *testing.T) {
+func TestVerify_BehindOrAhead(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), testkit.EmptyDatabaseURL(t)
 	pool := testkit.Connect(t, url)
 	if err := schema.Verify(ctx, pool); !errors.Is(err, schema.ErrDatabaseBehind) {
-		t.Errorf("no schema at all: %v", err)
+		t.Errorf("without a schema: %v, want ErrDatabaseBehind", err)
 	}
 	check(t, schema.Up(ctx, url, testLog(t)))
 	check(t, schema.Verify(ctx, pool))
 
-	testkit.Exec(t, pool, `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)`, schema.Expected()+1)
+	testkit.Exec(t, pool, `INSERT INTO evently_migrations (version_id, is_applied) VALUES ($1, true)`, schema.Expected()+1)
 	if err := schema.Verify(ctx, pool); !errors.Is(err, schema.ErrDatabaseAhead) {
-		t.Errorf("a migration of tomorrow: %v", err)
+		t.Errorf("with an unknown migration: %v, want ErrDatabaseAhead", err)
 	}
-	// A binary of yesterday that starts again during a rollout leaves the newer schema alone.
+	// An older binary that restarts during a rollout leaves the newer schema alone.
 	check(t, schema.Up(ctx, url, testLog(t)))
-	testkit.Exec(t, pool, `DELETE FROM goose_db_version WHERE version_id > $1`, schema.Expected())
+	testkit.Exec(t, pool, `DELETE FROM evently_migrations WHERE version_id > $1`, schema.Expected())
 
 	check(t, schema.Down(ctx, url, testLog(t)))
 	if err := schema.Verify(ctx, pool); !errors.Is(err, schema.ErrDatabaseBehind) {
-		t.Errorf("one step down: %v", err)
+		t.Errorf("one step down: %v, want ErrDatabaseBehind", err)
 	}
 }
 
-func TestUnreachableDatabaseIsNeitherBehindNorAhead(t *testing.T) {
+func TestVerify_UnreachableDatabase(t *testing.T) {
 	t.Parallel()
 	pool := testkit.Connect(t, "postgres://nobody@127.0.0.1:1/none?connect_timeout=1")
 	err := schema.Verify(t.Context(), pool)
@@ -267,17 +270,22 @@ func TestUnreachableDatabaseIsNeitherBehindNorAhead(t *testing.T) {
 	}
 }
 
-// A migration that fails must not hide those that were applied before it.
-func TestEachMigrationIsToldOfWhenItIsDone(t *testing.T) {
+// A migration that fails does not hide those that were applied before it.
+func TestUp_LogsEachMigrationWhenItIsDone(t *testing.T) {
 	t.Parallel()
-	ctx, url := t.Context(), testkit.EmptyDatabaseURL(t)
+	ctx, url := t.Context(), testkit.DatabaseURL(t)
 	pool := testkit.Connect(t, url)
-	testkit.Exec(t, pool, `CREATE TABLE idempotency_keys ()`) // in the way of the third
-	journal := &appliedOnce{Handler: slog.NewTextHandler(t.Output(), nil)}
-	if err := schema.Up(ctx, url, slog.New(journal)); err == nil {
-		t.Fatal("the third migration found its table there and went on")
+	list, err := schema.Status(ctx, url)
+	check(t, err)
+	for range 2 {
+		check(t, schema.Down(ctx, url, testLog(t)))
 	}
-	if len(journal.names) != 2 || !strings.HasPrefix(journal.names[1], "00002_") {
-		t.Errorf("told of %q", journal.names)
+	testkit.Exec(t, pool, `CREATE TABLE demo_rows ()`) // makes the last migration fail
+	journal := &appliedLog{Handler: slog.NewTextHandler(t.Output(), nil)}
+	if err := schema.Up(ctx, url, slog.New(journal)); err == nil {
+		t.Fatal("the last migration did not fail")
+	}
+	if want := list[len(list)-2].Name; len(journal.names) != 1 || journal.names[0] != want {
+		t.Errorf("logged %q, want %q", journal.names, want)
 	}
 }

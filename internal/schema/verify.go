@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
@@ -16,54 +18,101 @@ import (
 const undefinedTable = "42P01"
 
 var (
-	// ErrDatabaseBehind means that the database lacks migrations of this binary.
+	// ErrDatabaseBehind means that the newest migrations of this binary are not applied.
 	ErrDatabaseBehind = errors.New("the database is older than this binary: run `evently migrate up`")
 	// ErrDatabaseAhead means that a newer binary has migrated the database.
 	ErrDatabaseAhead = errors.New("the database is newer than this binary: deploy the newer release, migrate down with it, or serve with ALLOW_NEWER_SCHEMA=true")
+	// ErrMigrationMissing means that a migration is not applied although a later one is.
+	ErrMigrationMissing = errors.New("the database lacks a migration below its newest: `evently migrate status` lists them; restore the database, or start with an empty one")
 )
 
-// Expected is the version that this binary was built for: that of its newest migration.
-func Expected() int64 {
-	var newest int64
-	files, _ := migrations.FS.ReadDir(".") // an embedded folder can be read
+// Expected returns the version of the newest migration of this binary.
+func Expected() int64 { return slices.Max(versions()) }
+
+// versions returns the versions of all migrations of this binary, ascending.
+func versions() []int64 {
+	var list []int64
+	files, _ := migrations.FS.ReadDir(".") // reading an embedded directory does not fail
 	for _, f := range files {
 		if version, err := goose.NumericComponent(f.Name()); err == nil {
-			newest = max(newest, version)
+			list = append(list, version)
 		}
 	}
-	return newest
+	slices.Sort(list)
+	return list
 }
 
-// Applied is the newest version applied to the database, 0 when there is none.
+// Applied returns the newest version that is applied together with all before it, 0 if there is none.
 func Applied(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
-	var version int64
-	err := pool.QueryRow(ctx, `
-		SELECT coalesce(max(version_id), 0)
-		FROM goose_db_version
-		WHERE is_applied`).Scan(&version)
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) && pgErr.Code == undefinedTable {
-		return 0, nil
-	}
+	applied, err := appliedVersions(ctx, pool)
 	if err != nil {
-		return 0, fmt.Errorf("schema: read the applied version: %w", err)
+		return 0, err
 	}
-	return version, nil
+	newest := int64(0)
+	for _, version := range versions() {
+		if !slices.Contains(applied, version) {
+			return newest, nil
+		}
+		newest = version
+	}
+	return slices.Max(applied), nil
 }
 
-// Verify returns nil when database and binary agree, an error that wraps ErrDatabaseBehind or
-// ErrDatabaseAhead and names both versions when they do not, and any other error when the
-// database cannot be asked.
+// Verify compares the applied migrations with those of this binary, one by one. It returns an
+// error that wraps ErrDatabaseBehind, ErrDatabaseAhead or ErrMigrationMissing if they differ, and
+// another error if the database cannot be asked.
 func Verify(ctx context.Context, pool *pgxpool.Pool) error {
-	applied, err := Applied(ctx, pool)
+	applied, err := appliedVersions(ctx, pool)
 	if err != nil {
 		return err
 	}
-	switch expected := Expected(); {
-	case applied < expected:
-		return fmt.Errorf("schema: version %d is applied, %d is expected: %w", applied, expected, ErrDatabaseBehind)
-	case applied > expected:
-		return fmt.Errorf("schema: version %d is applied, %d is expected: %w", applied, expected, ErrDatabaseAhead)
+	expected := versions()
+	missing := without(expected, applied)
+	unknown := without(applied, expected)
+	switch {
+	case len(missing) > 0 && len(applied) > 0 && slices.Max(applied) > missing[0]:
+		return fmt.Errorf("schema: migrations %v are not applied: %w", missing, ErrMigrationMissing)
+	case len(missing) > 0:
+		return fmt.Errorf("schema: migrations %v are not applied: %w", missing, ErrDatabaseBehind)
+	case len(unknown) > 0:
+		return fmt.Errorf("schema: migrations %v are applied and unknown: %w", unknown, ErrDatabaseAhead)
 	}
 	return nil
+}
+
+// appliedVersions returns the versions that are applied to the database, ascending.
+func appliedVersions(ctx context.Context, db querier) ([]int64, error) {
+	rows, err := db.Query(ctx, `
+		SELECT DISTINCT version_id
+		FROM `+versionTable+`
+		WHERE is_applied AND version_id > 0
+		ORDER BY version_id`)
+	var list []int64
+	if err == nil {
+		list, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) && pgErr.Code == undefinedTable {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("schema: read the applied versions: %w", err)
+	}
+	return list, nil
+}
+
+// querier is a pool or a connection.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+// without returns the elements of list that are not in other.
+func without(list, other []int64) []int64 {
+	var rest []int64
+	for _, v := range list {
+		if !slices.Contains(other, v) {
+			rest = append(rest, v)
+		}
+	}
+	return rest
 }

@@ -4,36 +4,36 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"embed"
+	_ "embed"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net/http"
-	"path"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/go-chi/chi/v5"
+	httpSwagger "github.com/swaggo/http-swagger/v2"
 
 	"evently/api"
-	"evently/internal/domain"
 	"evently/internal/handler"
 	"evently/internal/respond"
 )
 
-// docsFiles are the page as http-swagger renders it and what of Swagger UI it loads, compressed. Both
-// come from the modules that go.mod names: a test writes them with -update, and holds them against
-// those modules. Imported here, the modules would bring 9 MB of source maps, and a template engine
-// with which the linker must keep every method of every type.
-//
-//go:embed docs
-var docsFiles embed.FS
+//go:embed docs.css
+var docsStyle []byte
 
-// docsTypes are the files that the page loads, with their types.
-var docsTypes = map[string]string{
-	"docs.css":                        "text/css; charset=utf-8",
+// docsHead runs before Swagger UI starts. The page of http-swagger has no title of its own and no viewport.
+const docsHead = `
+  document.title = "Evently API";
+  document.head.insertAdjacentHTML("beforeend",
+    '<meta name="viewport" content="width=device-width, initial-scale=1">' +
+    '<link rel="stylesheet" href="./docs.css">');`
+
+// swaggerAssets are the files of Swagger UI that its page loads, with their types. The others are not served.
+var swaggerAssets = map[string]string{
 	"favicon-16x16.png":               "image/png",
 	"favicon-32x32.png":               "image/png",
 	"swagger-ui-bundle.js":            "text/javascript; charset=utf-8",
@@ -41,126 +41,134 @@ var docsTypes = map[string]string{
 	"swagger-ui.css":                  "text/css; charset=utf-8",
 }
 
-// mountDocs serves the API documentation: Swagger UI at /api-docs/ and the OpenAPI document
-// beside it. Everything comes from this binary, and is made ready when it is first asked for.
+// mountDocs serves Swagger UI at /api-docs/ and the OpenAPI document below it.
 func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
-	page, err := docsFiles.ReadFile("docs/index.html")
+	swagger := httpSwagger.Handler(
+		httpSwagger.URL("./openapi.json"),
+		httpSwagger.Layout(httpSwagger.BaseLayout), // without the bar that loads other documents
+		httpSwagger.DefaultModelsExpandDepth(0),
+		httpSwagger.PersistAuthorization(true),
+		httpSwagger.UIConfig(map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "filter": "true"}),
+		httpSwagger.BeforeScript(docsHead),
+	)
+	page, err := swaggerFile(swagger, "index.html")
 	if err != nil {
-		return fmt.Errorf("read the documentation page: %w", err)
+		return err
 	}
-	assets := map[string]respond.Handler{}
-	for name, contentType := range docsTypes {
-		assets[name] = serveDocs(contentType, func() (docsContent, error) { return embedded(name) })
+	policy := docsPolicy(page)
+	servePage := static("text/html; charset=utf-8", func() ([]byte, error) { return page, nil })
+	assets := map[string]respond.Handler{
+		"docs.css": static("text/css; charset=utf-8", func() ([]byte, error) { return docsStyle, nil }),
 	}
-	plain := func(load func() ([]byte, error)) func() (docsContent, error) {
-		return func() (docsContent, error) {
-			content, err := load()
-			return docsContent{plain: content}, err
-		}
+	for name, contentType := range swaggerAssets {
+		assets[name] = static(contentType, func() ([]byte, error) { return swaggerFile(swagger, name) })
 	}
 
 	r.Get("/api-docs", http.RedirectHandler("/api-docs/", http.StatusMovedPermanently).ServeHTTP)
-	r.Get("/api-docs/", withDocsPolicy(page, do(serveDocs("text/html; charset=utf-8",
-		plain(func() ([]byte, error) { return page, nil })))))
-	r.Get("/api-docs/openapi.yaml", do(serveDocs("application/yaml; charset=utf-8",
-		plain(func() ([]byte, error) { return api.YAML(), nil }))))
-	r.Get("/api-docs/openapi.json", do(serveDocs("application/json; charset=utf-8", plain(api.JSON))))
+	r.Get("/api-docs/", do(func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Content-Security-Policy", policy)
+		return servePage(w, r)
+	}))
+	r.Get("/api-docs/openapi.yaml", do(static("application/yaml; charset=utf-8", func() ([]byte, error) { return api.YAML(), nil })))
+	r.Get("/api-docs/openapi.json", do(static("application/json; charset=utf-8", api.JSON)))
 	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
-			return domain.ErrRouteNotFound
+			return respond.ErrRouteNotFound
 		}
 		return serve(w, r)
 	}))
 	return nil
 }
 
-// docsContent is a file of the documentation, plain or as gzip.
-type docsContent struct {
-	plain, packed []byte
-	tag           string // opaque part of the weak ETag, which is that of either form
+// swaggerFile returns a file of http-swagger, which takes its name from RequestURI.
+func swaggerFile(swagger http.HandlerFunc, name string) ([]byte, error) {
+	file := &fileWriter{header: http.Header{}}
+	swagger(file, &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/" + name, URL: &url.URL{}})
+	if file.status != 0 && file.status != http.StatusOK {
+		return nil, fmt.Errorf("http-swagger has no %s: status %d", name, file.status)
+	}
+	return file.Bytes(), nil
 }
 
-// embedded reads a file that the page loads.
-func embedded(name string) (docsContent, error) {
-	if packed, err := docsFiles.ReadFile(path.Join("docs", name+".gz")); err == nil {
-		return docsContent{packed: packed}, nil
-	}
-	content, err := docsFiles.ReadFile(path.Join("docs", name))
-	return docsContent{plain: content}, err
+// fileWriter is a ResponseWriter that keeps the body.
+type fileWriter struct {
+	bytes.Buffer
+	header http.Header
+	status int
 }
+
+// Header implements http.ResponseWriter.
+func (w *fileWriter) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *fileWriter) WriteHeader(status int) { w.status = status }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// withDocsPolicy lets the page load from this server alone and run its own inline script by
-// hash, so that nothing a document or an answer brings along can run. Swagger UI sets styles
-// inline and has its icons as data: URLs.
-func withDocsPolicy(page []byte, next http.HandlerFunc) http.HandlerFunc {
-	scripts := []string{"'self'"}
+// docsPolicy returns the Content-Security-Policy of the page: it may load files from this server and run its own inline
+// script, identified by hash. Swagger UI needs inline styles and icons as data URLs.
+func docsPolicy(page []byte) string {
+	scripts := "'self'"
 	for _, match := range inlineScript.FindAllSubmatch(page, -1) {
 		sum := sha256.Sum256(match[1])
-		scripts = append(scripts, "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'")
+		scripts += " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 	}
-	policy := "default-src 'none'; script-src " + strings.Join(scripts, " ") +
-		"; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'" +
-		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", policy)
-		next(w, r)
-	}
+	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// serveDocs serves content that stays the same while the process runs. Clients ask again each time
-// and get 304: after an upgrade nobody reads yesterday's documentation.
-func serveDocs(contentType string, load func() (docsContent, error)) respond.Handler {
-	once := sync.OnceValues(func() (docsContent, error) {
+// static serves content that does not change while the process runs. Clients revalidate it, so that they see a new release
+// at once. It is compressed once, at the first request.
+func static(contentType string, load func() ([]byte, error)) respond.Handler {
+	type file struct {
+		compressed []byte
+		etag       string
+	}
+	loadOnce := sync.OnceValues(func() (file, error) {
 		content, err := load()
 		if err != nil {
-			return docsContent{}, fmt.Errorf("read a file of the documentation: %w", err)
+			return file{}, err
 		}
-		sum := sha256.Sum256(append(content.plain, content.packed...))
-		content.tag = `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-		return content, nil
+		sum := sha256.Sum256(content)
+		compressed, err := compress(content)
+		return file{compressed, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, err
 	})
 	return func(w http.ResponseWriter, r *http.Request) error {
-		content, err := once()
+		file, err := loadOnce()
 		if err != nil {
 			return err
 		}
 		header := w.Header()
 		header.Set("Content-Type", contentType)
 		header.Set("Cache-Control", "no-cache")
-		header.Set("ETag", "W/"+content.tag)
-		if content.packed != nil {
-			header.Add("Vary", "Accept-Encoding")
-		}
-		// The header may list several tags, and weaken them; none can be part of another.
-		if strings.Contains(r.Header.Get("If-None-Match"), content.tag) {
+		header.Set("ETag", "W/"+file.etag) // weak: it is that of both encodings
+		header.Add("Vary", "Accept-Encoding")
+		// The header may list several tags, weak or not.
+		if strings.Contains(strings.Join(r.Header.Values("If-None-Match"), ","), file.etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
-		body := content.plain
-		switch {
-		case content.packed == nil:
-		case handler.AcceptsGzip(r.Header.Values("Accept-Encoding")):
+		body := file.compressed
+		if handler.AcceptsGzip(r.Header.Values("Accept-Encoding")) {
 			header.Set("Content-Encoding", "gzip")
-			body = content.packed
-		default:
-			if body, err = unpack(content.packed); err != nil {
-				return err
-			}
+		} else if body, err = load(); err != nil {
+			return err
 		}
 		header.Set("Content-Length", strconv.Itoa(len(body)))
-		// An error here is a client that went away: there is nobody left to tell.
-		_, _ = w.Write(body)
+		_, _ = w.Write(body) // fails if the client has gone
 		return nil
 	}
 }
 
-func unpack(packed []byte) ([]byte, error) {
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
+func compress(content []byte) ([]byte, error) {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(content); err != nil {
 		return nil, err
 	}
-	return io.ReadAll(z)
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
@@ -14,23 +15,20 @@ import (
 	"testing"
 
 	"github.com/go-chi/chi/v5"
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
 	"github.com/google/go-cmp/cmp"
 
 	"evently/api"
 	"evently/api/apitest"
+	"evently/internal/middleware"
 	"evently/internal/respond"
 )
 
-// docsServer is the documentation alone, with the two things that the whole server adds.
+// docsServer serves the documentation with the request id and HEAD support of the whole server.
 func docsServer(t *testing.T) (*httptest.Server, chi.Router) {
 	t.Helper()
 	router := chi.NewRouter()
-	router.Use(func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X-Request-ID", "r1")
-			next.ServeHTTP(w, r)
-		})
-	})
+	router.Use(middleware.Identify(nil), chimiddleware.GetHead)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(slog.New(slog.DiscardHandler), h) }
 	if err := mountDocs(router, do); err != nil {
 		t.Fatalf("mountDocs: %v", err)
@@ -40,7 +38,7 @@ func docsServer(t *testing.T) (*httptest.Server, chi.Router) {
 	return server, router
 }
 
-// get asks for a path, follows no redirect, and holds the answer against the document.
+// get follows no redirects, and validates the response against the OpenAPI document.
 func get(t *testing.T, server *httptest.Server, path string, header ...string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+path, http.NoBody)
@@ -63,7 +61,7 @@ func get(t *testing.T, server *httptest.Server, path string, header ...string) (
 	return resp, string(body)
 }
 
-func TestDocsFiles(t *testing.T) {
+func TestDocs_Files(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	for path, contentType := range map[string]string{
@@ -87,11 +85,11 @@ func TestDocsFiles(t *testing.T) {
 				t.Errorf("Content-Type %q, want %q", got, contentType)
 			}
 			if got := resp.Header.Get("Cache-Control"); got != "no-cache" {
-				t.Errorf("Cache-Control %q: an upgrade would be missed", got)
+				t.Errorf("Cache-Control %q, want no-cache", got)
 			}
 
 			etag := resp.Header.Get("ETag")
-			for _, known := range []string{etag, "W/" + etag, `"other", ` + etag} {
+			for _, known := range []string{etag, strings.TrimPrefix(etag, "W/"), `"other", ` + etag} {
 				again, body := get(t, server, path, "If-None-Match", known)
 				if again.StatusCode != http.StatusNotModified || body != "" {
 					t.Errorf("If-None-Match %s: %d with %d bytes, want 304 with none", known, again.StatusCode, len(body))
@@ -104,7 +102,7 @@ func TestDocsFiles(t *testing.T) {
 	}
 }
 
-func TestDocsServeTheDocument(t *testing.T) {
+func TestDocs_Document(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	if _, body := get(t, server, "/api-docs/openapi.yaml"); body != string(api.YAML()) {
@@ -119,7 +117,7 @@ func TestDocsServeTheDocument(t *testing.T) {
 	}
 }
 
-func TestDocsRedirect(t *testing.T) {
+func TestDocs_RedirectToTheSlash(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	if resp, _ := get(t, server, "/api-docs"); resp.StatusCode != http.StatusMovedPermanently {
@@ -127,8 +125,7 @@ func TestDocsRedirect(t *testing.T) {
 	}
 }
 
-// Swagger UI's distribution has more files than the page needs; none of them is reachable.
-func TestDocsServeNothingElse(t *testing.T) {
+func TestDocs_OtherFilesOfSwaggerUIAreNotServed(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	for _, name := range []string{"index.html", "swagger-initializer.js", "swagger-ui-bundle.js.map", "doc.json", "..%2fdocs.go"} {
@@ -144,9 +141,7 @@ var (
 	directive  = regexp.MustCompile(`script-src ([^;]*)`)
 )
 
-// The page works without the internet: what it loads is beside it, and its policy lets nothing
-// else in while its own inline script may run.
-func TestDocsPageLoadsFromHereAlone(t *testing.T) {
+func TestDocs_PageLoadsOnlyFromThisServer(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	resp, page := get(t, server, "/api-docs/")
@@ -161,7 +156,7 @@ func TestDocsPageLoadsFromHereAlone(t *testing.T) {
 			continue
 		}
 		if resp, _ := get(t, server, "/api-docs/"+name); resp.StatusCode != http.StatusOK {
-			t.Errorf("the page refers to %s, which gives %d", name, resp.StatusCode)
+			t.Errorf("the page refers to %s, which has status %d", name, resp.StatusCode)
 		}
 	}
 
@@ -183,11 +178,11 @@ func TestDocsPageLoadsFromHereAlone(t *testing.T) {
 	}
 }
 
-func TestDocsPageIsSetUp(t *testing.T) {
+func TestDocs_PageIsConfigured(t *testing.T) {
 	t.Parallel()
 	server, _ := docsServer(t)
 	_, page := get(t, server, "/api-docs/")
-	page = strings.Join(strings.Fields(page), " ") // the template pads values with spaces
+	page = strings.Join(strings.Fields(page), " ") // the template adds spaces
 	for _, want := range []string{
 		`openapi.json`, `document.title = "Evently API"`, `width=device-width`, `layout: "BaseLayout"`,
 		`tryItOutEnabled: true`, `persistAuthorization: true`, `deepLinking: true`, `docExpansion: "list"`, `validatorUrl: null`,
@@ -198,7 +193,7 @@ func TestDocsPageIsSetUp(t *testing.T) {
 	}
 }
 
-func TestDocsRoutesAreInTheDocument(t *testing.T) {
+func TestDocs_RoutesAreInTheDocument(t *testing.T) {
 	t.Parallel()
 	_, router := docsServer(t)
 	var mounted, documented []string
@@ -217,5 +212,48 @@ func TestDocsRoutesAreInTheDocument(t *testing.T) {
 	slices.Sort(mounted)
 	if diff := cmp.Diff(documented, mounted); diff != "" {
 		t.Errorf("documented and mounted routes differ (-documented +mounted):\n%s", diff)
+	}
+}
+
+func TestDocs_FilesAreCompressed(t *testing.T) {
+	t.Parallel()
+	server, _ := docsServer(t)
+	for _, name := range []string{"swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "docs.css"} {
+		packed, body := get(t, server, "/api-docs/"+name, "Accept-Encoding", "gzip, br")
+		if packed.Header.Get("Content-Encoding") != "gzip" || packed.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: headers %v", name, packed.Header)
+		}
+		z, err := gzip.NewReader(strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unpacked, err := io.ReadAll(z)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain, body := get(t, server, "/api-docs/"+name, "Accept-Encoding", "identity")
+		if plain.Header.Get("Content-Encoding") != "" || plain.Header.Get("ETag") != packed.Header.Get("ETag") || body != string(unpacked) {
+			t.Errorf("%s: %d bytes uncompressed, %d after decompression, headers %v", name, len(body), len(unpacked), plain.Header)
+		}
+	}
+}
+
+func TestDocs_HeadAndRanges(t *testing.T) {
+	t.Parallel()
+	server, _ := docsServer(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, server.URL+"/api-docs/swagger-ui.css", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("Content-Type") != "text/css; charset=utf-8" {
+		t.Errorf("HEAD: %d %v", resp.StatusCode, resp.Header)
+	}
+	if ranged, _ := get(t, server, "/api-docs/swagger-ui.css", "Range", "bytes=99999999-"); ranged.StatusCode != http.StatusOK {
+		t.Errorf("range: %d, want 200", ranged.StatusCode)
 	}
 }

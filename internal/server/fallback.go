@@ -8,28 +8,27 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
-	"evently/internal/domain"
 	"evently/internal/respond"
 )
 
-// methods are those that routes may have, in the order in which Allow lists them.
+// methods are the methods of routes, in the order of the Allow header.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// routeNotFound answers what is no route; a path with a slash too many at its end is none.
+// routeNotFound serves unknown paths. A trailing slash makes a path unknown.
 func routeNotFound(http.ResponseWriter, *http.Request) error {
-	return domain.ErrRouteNotFound
+	return respond.ErrRouteNotFound
 }
 
-// methodNotAllowed answers a path that is a route with other methods, and names them. A method
-// that chi does not know at all comes here on any path.
+// methodNotAllowed serves paths that have routes with other methods, and lists these. chi calls it for every path if it does
+// not know the method.
 func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 		allowed := allowedMethods(routes, r)
 		if len(allowed) == 0 {
-			return domain.ErrRouteNotFound
+			return respond.ErrRouteNotFound
 		}
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return domain.ErrMethodNotAllowed
+		return respond.ErrMethodNotAllowed
 	})
 }
 
@@ -40,7 +39,7 @@ func allowedMethods(routes chi.Routes, r *http.Request) []string {
 	}
 	var allowed []string
 	for _, method := range methods {
-		// HEAD goes wherever GET does.
+		// Every GET route serves HEAD.
 		if routes.Match(chi.NewRouteContext(), method, path) ||
 			method == http.MethodHead && slices.Contains(allowed, http.MethodGet) {
 			allowed = append(allowed, method)

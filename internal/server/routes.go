@@ -15,7 +15,7 @@ import (
 	"evently/internal/respond"
 )
 
-// Handlers are all the handlers that the routes lead to.
+// Handlers are the handlers of all routes.
 type Handlers struct {
 	Auth       *handler.Auth
 	Shows      *handler.Shows
@@ -29,38 +29,34 @@ type Handlers struct {
 	Health     *handler.Health
 }
 
-// Options are what the routes need beside their handlers.
+// Options are what the routes need besides their handlers.
 type Options struct {
 	Tokens         middleware.TokenVerifier
 	RateLimits     *middleware.RateLimits
-	Idempotency    middleware.IdempotencyKeys
 	Gate           middleware.RoomGate
 	Replays        middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom    middleware.WaitingRoomOptions
-	AllowedOrigins []string       // of CORS; none means no CORS
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	AllowedOrigins []string       // of CORS; empty: no CORS
+	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is trusted
 	Recorder       middleware.RequestRecorder
-	Tracer         trace.TracerProvider // nil traces nothing
+	Tracer         trace.TracerProvider // nil: no tracing
 	Version        string
 	Log            *slog.Logger
 	LogSampling    middleware.LogSampling
 }
 
-// base is where the routes of the API begin. They are routes of the one router: a router mounted there
-// would be a second search, and a parameter to keep, for each request.
+// base is the prefix of the API routes.
 const base = "/api/v1"
 
-// Routes gives the whole route table. It fails only on a binary without its documentation.
+// Routes returns the whole route table. It fails if the documentation page cannot be rendered.
 func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
 	r.Use(
 		middleware.Identify(o.TrustedProxies),
 		middleware.Trace(o.Tracer),
-		middleware.Measure(o.Recorder),
-		middleware.AccessLog(o.Log, o.LogSampling),
+		middleware.Observe(o.Recorder, o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
-		middleware.SecurityHeaders,
-		middleware.CORS(o.AllowedOrigins),
+		middleware.Headers(o.AllowedOrigins),
 		chimiddleware.GetHead,
 	)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(o.Log, h) }
@@ -77,14 +73,11 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		return nil, err
 	}
 
-	// These middlewares belong to the routes and not to a subtree: what is not a route is 404
-	// for everybody, whoever they are. Every route has one of the rate limits. It comes as
-	// soon as it is known whom to count, and before all that costs something.
-	forUsers := func(limit func(http.Handler) http.Handler) chi.Middlewares {
-		return chi.Chain(middleware.Authenticate(o.Tokens), middleware.NoteUser, middleware.NoStore,
-			limit, middleware.RequireUser(o.Log))
+	// These middlewares belong to routes, not to a subtree, so that unknown paths are 404 without a token, too. Every API
+	// route has one rate limit, right after authentication.
+	signedIn := func(limit func(http.Handler) http.Handler, roles ...domain.Role) chi.Middlewares {
+		return chi.Chain(middleware.Authenticate(o.Tokens), limit, middleware.Require(o.Log, roles...))
 	}
-	authenticated := forUsers(o.RateLimits.Requests)
 
 	// Public
 	r.Group(func(r chi.Router) {
@@ -102,8 +95,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 
 	// User
 	r.Group(func(r chi.Router) {
-		r.Use(forUsers(o.RateLimits.Bookings)...)
-		r.Use(middleware.Idempotent(o.Idempotency, o.Log))
+		r.Use(signedIn(o.RateLimits.Bookings)...)
 		gate := middleware.WaitingRoom(o.Gate, o.Replays, o.WaitingRoom, o.Log)
 		r.With(gate).Post(base+"/bookings/lock", do(h.Bookings.Lock))
 		r.Post(base+"/bookings/payments/simulate", do(h.Bookings.Pay))
@@ -111,7 +103,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Post(base+"/bookings/{booking_id}/cancel", do(h.Bookings.Cancel))
 	})
 	r.Group(func(r chi.Router) {
-		r.Use(authenticated...)
+		r.Use(signedIn(o.RateLimits.Requests)...)
 		r.Get(base+"/bookings/{booking_id}", do(h.MyBookings.Get))
 		r.Get(base+"/user/bookings", do(h.MyBookings.List))
 		r.Post(base+"/waiting-room/{show_id}/join", do(h.Rooms.Join))
@@ -122,8 +114,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 
 	// Admin
 	r.Group(func(r chi.Router) {
-		r.Use(authenticated...)
-		r.Use(middleware.RequireRole(domain.RoleAdmin, o.Log))
+		r.Use(signedIn(o.RateLimits.Requests, domain.RoleAdmin)...)
 		r.Post(base+"/admin/venues", do(h.Venues.Create))
 		r.Get(base+"/admin/venues", do(h.Venues.List))
 		r.Get(base+"/admin/venues/{id}", do(h.Venues.Get))

@@ -1,4 +1,4 @@
-// Package server holds the whole route table and the HTTP server that it runs on.
+// Package server holds the route table and the HTTP server.
 package server
 
 import (
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Limits bound what a client can cost. Each one is a field of http.Server.
+// Limits are the fields of http.Server that bound the cost of a client.
 type Limits struct {
 	ReadHeaderTimeout time.Duration
 	ReadTimeout       time.Duration
@@ -26,7 +26,7 @@ type Server struct {
 	listener net.Listener
 }
 
-// Listen takes the TCP port on all addresses; 0 is any free one. It fails when the port is taken.
+// Listen listens on a TCP port of all addresses; 0 is any free port.
 func Listen(ctx context.Context, port int) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", port))
 	if err != nil {
@@ -35,7 +35,7 @@ func Listen(ctx context.Context, port int) (net.Listener, error) {
 	return listener, nil
 }
 
-// ListenOn takes the TCP address host:port. It fails when it is taken or not this machine's.
+// ListenOn listens on the TCP address host:port.
 func ListenOn(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -44,7 +44,7 @@ func ListenOn(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// New gives a Server of handler on listener, which it owns from here on.
+// New returns a Server of handler on listener, which it owns.
 func New(listener net.Listener, handler http.Handler, limits Limits, log *slog.Logger) *Server {
 	return &Server{
 		listener: listener,
@@ -55,33 +55,33 @@ func New(listener net.Listener, handler http.Handler, limits Limits, log *slog.L
 			WriteTimeout:      limits.WriteTimeout,
 			IdleTimeout:       limits.IdleTimeout,
 			MaxHeaderBytes:    limits.MaxHeaderBytes,
-			// OPTIONS * is no route, and is told so in the shape of every error.
+			// OPTIONS * gets the 404 of every unknown path.
 			DisableGeneralOptionsHandler: true,
-			// Broken handshakes and the like: the client's doing, mostly.
+			// Mostly broken connections, caused by clients.
 			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		},
 	}
 }
 
-// Addr is where the server listens.
+// Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
-// Serve answers requests until Shutdown, and then gives nil at once: Shutdown is what waits.
+// Serve serves requests until Shutdown is called, and then returns nil at once.
 func (s *Server) Serve() error {
-	if err := s.http.Serve(refusing{s.listener}); !errors.Is(err, http.ErrServerClosed) {
+	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serve HTTP: %w", err)
 	}
 	return nil
 }
 
-// Shutdown takes no new connections and waits for the requests that run. Those that are still
-// running when ctx is done are broken off, and that is an error.
+// Shutdown closes the listener and waits for running requests. When ctx is done it closes their connections and returns an
+// error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {
 		err = errors.Join(fmt.Errorf("requests were still running: %w", err), s.http.Close())
 	}
-	// net/http knows the listener only once it serves.
+	// net/http closes the listener only if Serve was called.
 	if closeErr := s.listener.Close(); !errors.Is(closeErr, net.ErrClosed) {
 		err = errors.Join(err, closeErr)
 	}

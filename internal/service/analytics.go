@@ -6,22 +6,22 @@ import (
 	"evently/internal/domain"
 )
 
-// AnalyticsStore reads how bookings went.
+// AnalyticsStore reports on bookings.
 type AnalyticsStore interface {
 	BookingReport(ctx context.Context, days int) (domain.BookingReport, error)
 }
 
-// Analytics tells admins how bookings go.
+// Analytics is the use case of booking figures for admins.
 type Analytics struct {
 	store AnalyticsStore
 }
 
-// NewAnalytics gives an Analytics over store.
+// NewAnalytics returns an Analytics over store.
 func NewAnalytics(store AnalyticsStore) *Analytics {
 	return &Analytics{store: store}
 }
 
-// Report gives the report on the bookings made in the last days days, today, in UTC, being one.
+// Report returns the report on the bookings of the last days UTC days, today included.
 func (a *Analytics) Report(ctx context.Context, days int) (domain.BookingReport, error) {
 	return a.store.BookingReport(ctx, days)
 }

@@ -8,59 +8,58 @@ import (
 	"evently/internal/domain"
 )
 
-// AuditStore is what an audit reads of PostgreSQL.
+// AuditStore checks PostgreSQL.
 type AuditStore interface {
-	// AuditEach checks every promise in one snapshot, up to limit violations of each.
+	// AuditEach runs every check in one snapshot and returns up to limit violations of each.
 	AuditEach(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error)
-	// StrayLocks gives those of the locks that belong to no booking that is alive.
+	// StrayLocks returns those of the locks that belong to no live booking.
 	StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]domain.HeldLock, error)
 }
 
 // LockLister lists seat locks.
 type LockLister interface {
-	// Lasting gives up to limit locks that last longer than grace, and whether there are more.
+	// Lasting returns up to limit locks that last longer than grace, and whether there are more.
 	Lasting(ctx context.Context, grace time.Duration, limit int) (locks []domain.HeldLock, more bool, err error)
 }
 
 // AuditRules are the bounds of an audit.
 type AuditRules struct {
-	// Grace is how long a hold may be overdue, and a lock without a hold may last.
+	// Grace is how long a hold may be overdue and a lock without a hold may last.
 	Grace time.Duration
-	// Limit is how many violations of one promise are given.
+	// Limit is the greatest number of violations of one check.
 	Limit int
-	// Settle is how long a request may be between its seat locks and its hold: a lock that looks
-	// astray is looked at again after that.
+	// Settle is how long a request may take from its seat locks to its hold: a lock without a hold is
+	// checked again after that.
 	Settle time.Duration
 }
 
-// maxLocks bounds how many seat locks one audit looks at.
+// maxLocks bounds the seat locks that one audit checks.
 const maxLocks = 100_000
 
-// checkSeatLocks is the promise that seat locks agree with holds.
+// checkSeatLocks names the check that seat locks agree with holds.
 const checkSeatLocks = "seat_locks_agree"
 
-// Audit checks every promise that the stores can show. It changes nothing.
+// Audit checks the data in the stores. It only reads.
 type Audit struct {
 	store AuditStore
 	locks LockLister
 	rules AuditRules
 }
 
-// NewAudit gives an Audit. Without locks (nil) those are not checked.
+// NewAudit returns an Audit. Without locks (nil) it does not check those.
 func NewAudit(store AuditStore, locks LockLister, rules AuditRules) *Audit {
 	return &Audit{store: store, locks: locks, rules: rules}
 }
 
-// AuditReport is what an audit found.
+// AuditReport is the result of an audit.
 type AuditReport struct {
-	Checks     int // promises that were checked
+	Checks     int // that were run
 	Violations []domain.Violation
-	// MoreLocks tells that there were more seat locks than an audit looks at.
-	MoreLocks bool
+	MoreLocks  bool // than an audit checks
 }
 
-// Run checks everything, and calls begin with the name of each promise before it does. What was
-// found until an error is in the report.
+// Run runs every check and calls begin with its name before. With an error the report has what was
+// found until then.
 func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport, error) {
 	var report AuditReport
 	counted := func(check string) {
@@ -90,8 +89,8 @@ func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport,
 	return report, nil
 }
 
-// strayLocks gives the locks that belong to no booking, now and a while later: a request sets its
-// locks first and holds its seats then, and on the way out it is the other way round.
+// strayLocks returns the locks that belong to no booking, now and after Settle: a request sets its
+// locks before it holds its seats, and releases them after the booking has ended.
 func (a *Audit) strayLocks(ctx context.Context) (stray []domain.HeldLock, more bool, err error) {
 	locks, more, err := a.locks.Lasting(ctx, a.rules.Grace, maxLocks)
 	if err != nil || len(locks) == 0 {

@@ -1,5 +1,5 @@
-// Package service holds the use cases of Evently: what may be done, by whom, and what is one
-// transaction. It declares the stores that it needs and knows neither SQL nor HTTP.
+// Package service holds the use cases of Evently: authorisation, transaction boundaries and the
+// interfaces of the stores. It has neither SQL nor HTTP in it.
 package service
 
 import (
@@ -11,42 +11,42 @@ import (
 	"evently/internal/domain"
 )
 
-// UserStore keeps the accounts. Emails are compared without regard to case.
+// UserStore stores the accounts. Emails are compared by domain.EmailKey.
 type UserStore interface {
-	// CreateUser is domain.ErrEmailTaken when the email has an account.
+	// CreateUser returns domain.ErrEmailTaken if the email has an account.
 	CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (domain.User, error)
-	// UserByEmail is domain.ErrUserNotFound when the email has no account.
+	// UserByEmail returns domain.ErrUserNotFound if the email has no account.
 	UserByEmail(ctx context.Context, email string) (domain.User, error)
-	// ReplacePasswordHash reports false, and changes nothing, when the hash is not old any more.
+	// ReplacePasswordHash changes nothing and returns false if the hash is no longer old.
 	ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error)
 }
 
-// AuthDeps is what Auth works with.
+// AuthDeps are the dependencies of Auth.
 type AuthDeps struct {
 	Users     UserStore
 	Tokens    *Tokens
 	Passwords *Passwords
 }
 
-// Auth registers people and signs them in.
+// Auth registers users and signs them in.
 type Auth struct {
 	users     UserStore
 	tokens    *Tokens
 	passwords *Passwords
 }
 
-// NewAuth gives an Auth.
+// NewAuth returns an Auth.
 func NewAuth(deps AuthDeps) *Auth {
 	return &Auth{users: deps.Users, tokens: deps.Tokens, passwords: deps.Passwords}
 }
 
-// Session is somebody signed in.
+// Session is a user who is signed in.
 type Session struct {
 	Token string
 	User  domain.User
 }
 
-// Register makes an account with the role user and signs it in. It fails with
+// Register creates an account with the role user and signs it in. It returns
 // domain.ErrValidation, ErrEmailTaken or ErrOverloaded.
 func (a *Auth) Register(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.create(ctx, email, password, domain.RoleUser)
@@ -56,15 +56,15 @@ func (a *Auth) Register(ctx context.Context, email, password string) (Session, e
 	return a.session(user)
 }
 
-// Login signs somebody in. An unknown email and a wrong password are the same
-// domain.ErrInvalidCredentials after the same work; it may be ErrOverloaded too.
+// Login signs a user in. It returns domain.ErrInvalidCredentials, after the same work for an
+// unknown email as for a wrong password, or ErrOverloaded.
 func (a *Auth) Login(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.account(ctx, email)
 	unknown := errors.Is(err, domain.ErrUserNotFound)
 	if err != nil && !unknown {
 		return Session{}, err
 	}
-	// An unknown user has no hash: verifying that takes its time, too, and always fails.
+	// An unknown user has an empty hash, which takes as long to verify and never matches.
 	ok, err := a.passwords.Verify(ctx, user.PasswordHash, password)
 	if err != nil {
 		return Session{}, err
@@ -78,22 +78,21 @@ func (a *Auth) Login(ctx context.Context, email, password string) (Session, erro
 	return a.session(user)
 }
 
-// CreateAdmin makes an account with the role admin. It fails with domain.ErrValidation or
-// ErrEmailTaken: an account that exists is not changed.
+// CreateAdmin creates an account with the role admin. It returns domain.ErrValidation or
+// ErrEmailTaken; an existing account is not changed.
 func (a *Auth) CreateAdmin(ctx context.Context, email, password string) (domain.User, error) {
 	return a.create(ctx, email, password, domain.RoleAdmin)
 }
 
-// ensureAttempts bounds how often EnsureAdmin looks anew after another instance was faster.
+// ensureAttempts is how often EnsureAdmin retries after another instance changed the account.
 const ensureAttempts = 5
 
-// EnsureAdmin sees to it that the admin whom the operator declared can sign in with the
-// password declared: it makes the account when there is none and replaces a password that
-// differs. An account of that email which is no admin stays as it is, and the error is
-// domain.ErrEmailTaken: whoever registered an address first must not become an admin by it. A
-// declaration that cannot be is domain.ErrValidation. Any number of instances may do this at once.
+// EnsureAdmin creates the configured admin, or replaces the password if it differs. It returns
+// domain.ErrValidation, and ErrEmailTaken if the account is not an admin: registering the address
+// first must not make a user an admin. Instances may call it concurrently.
 func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) error {
-	if err := checkCredentials(email, password); err != nil {
+	email, err := checkCredentials(email, password)
+	if err != nil {
 		return err
 	}
 	for range ensureAttempts {
@@ -102,10 +101,10 @@ func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the admin account %s keeps changing: do all instances declare the same password?", email)
+	return fmt.Errorf("the admin account %s keeps changing: do all instances have the same ADMIN_PASSWORD?", email)
 }
 
-// ensureAdmin is one attempt. It is not done when the account changed meanwhile.
+// ensureAdmin is one attempt. It returns false if the account changed meanwhile.
 func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bool, err error) {
 	user, err := a.account(ctx, email)
 	if errors.Is(err, domain.ErrUserNotFound) {
@@ -120,7 +119,7 @@ func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bo
 	}
 	if user.Role != domain.RoleAdmin {
 		return false, domain.ErrEmailTaken.WithMessage(fmt.Sprintf(
-			"%s is the account of a user who is no admin; choose another email for the admin", email))
+			"%s is the account of a user who is not an admin; choose another email for the admin", email))
 	}
 	same, err := a.passwords.Verify(ctx, user.PasswordHash, password)
 	if same || err != nil {
@@ -133,9 +132,9 @@ func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bo
 	return a.users.ReplacePasswordHash(ctx, user.ID, user.PasswordHash, hash)
 }
 
-// create leaves it to the store whether the email is taken: a look beforehand would prove nothing.
 func (a *Auth) create(ctx context.Context, email, password string, role domain.Role) (domain.User, error) {
-	if err := checkCredentials(email, password); err != nil {
+	email, err := checkCredentials(email, password)
+	if err != nil {
 		return domain.User{}, err
 	}
 	hash, err := a.passwords.Hash(ctx, password)
@@ -145,16 +144,17 @@ func (a *Auth) create(ctx context.Context, email, password string, role domain.R
 	return a.users.CreateUser(ctx, email, hash, role)
 }
 
-// account gives the user with this email. What can be no email has no account.
+// account returns the user with this email, or domain.ErrUserNotFound.
 func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
-	if !domain.ValidEmail(email) {
+	email, err := domain.ParseEmail(email)
+	if err != nil {
 		return domain.User{}, domain.ErrUserNotFound
 	}
 	return a.users.UserByEmail(ctx, email)
 }
 
-// renewHash brings the hash of a password that was just verified to the cost of today. It can
-// wait for the next login when there is no time for it now.
+// renewHash replaces a hash of another cost than the configured one. Under overload it leaves
+// that to the next login.
 func (a *Auth) renewHash(ctx context.Context, user domain.User, password string) error {
 	if !a.passwords.Outdated(user.PasswordHash) {
 		return nil
@@ -178,17 +178,19 @@ func (a *Auth) session(user domain.User) (Session, error) {
 	return Session{Token: token, User: user}, nil
 }
 
-// checkCredentials says everything that is wrong with an email and a password to be.
-func checkCredentials(email, password string) error {
+// checkCredentials returns email as it is stored. It returns domain.ErrValidation with every fault
+// of the email and the password of a new account.
+func checkCredentials(email, password string) (string, error) {
 	var faults []string
-	if !domain.ValidEmail(email) {
-		faults = append(faults, "email: must be an email address")
+	email, err := domain.ParseEmail(email)
+	if err != nil {
+		faults = append(faults, "email: "+err.Error())
 	}
-	if !domain.ValidPassword(password) {
-		faults = append(faults, fmt.Sprintf("password: must have %d to %d bytes", domain.MinPassword, domain.MaxPassword))
+	if err := domain.CheckPassword(password); err != nil {
+		faults = append(faults, "password: "+err.Error())
 	}
-	if len(faults) == 0 {
-		return nil
+	if len(faults) > 0 {
+		return "", domain.ErrValidation.WithDetails(faults...).WithCause(errors.New(strings.Join(faults, ", ")))
 	}
-	return domain.ErrValidation.WithDetails(faults...).WithCause(errors.New(strings.Join(faults, ", ")))
+	return email, nil
 }

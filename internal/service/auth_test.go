@@ -41,7 +41,7 @@ func setupAuth(t *testing.T) authFixture {
 	}
 }
 
-// another gives the Auth of a further instance, whose hashes have another cost.
+// another returns the Auth of another instance, with another bcrypt cost.
 func (f authFixture) another(t *testing.T, cost int) *service.Auth {
 	t.Helper()
 	passwords := newPasswords(t, service.PasswordsConfig{Cost: cost})
@@ -53,22 +53,22 @@ func (f authFixture) hashOf(t *testing.T, email string) string {
 	return testkit.Value[string](t, f.pool, `SELECT password_hash FROM users WHERE email = $1`, email)
 }
 
-func TestRegisterThenLogin(t *testing.T) {
+func TestLogin_RegisteredUserInAnySpellingOfTheEmail(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	registered, err := f.auth.Register(t.Context(), "Jo@Example.com", "correct horse")
+	registered, err := f.auth.Register(t.Context(), " Jo\u0308@Example.com\t", "correct horse")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := domain.User{Email: "Jo@Example.com", Role: domain.RoleUser}
+	want := domain.User{Email: "J\u00f6@Example.com", Role: domain.RoleUser}
 	ignored := cmpopts.IgnoreFields(domain.User{}, "ID", "PasswordHash", "CreatedAt")
 	if diff := cmp.Diff(want, registered.User, ignored); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
-	if hash := f.hashOf(t, "Jo@Example.com"); strings.Contains(hash, "correct horse") || !strings.HasPrefix(hash, "$2a$") {
-		t.Errorf("the password is kept as %q", hash)
+	if hash := f.hashOf(t, "J\u00f6@Example.com"); strings.Contains(hash, "correct horse") || !strings.HasPrefix(hash, "$2a$") {
+		t.Errorf("the password is stored as %q", hash)
 	}
-	for _, email := range []string{"Jo@Example.com", "jo@example.com", "JO@EXAMPLE.COM"} {
+	for _, email := range []string{"J\u00f6@Example.com", "j\u00f6@example.com", "JO\u0308@EXAMPLE.COM", "j\u00f6@example.com ", "\tj\u00f6@example.com"} {
 		session, err := f.auth.Login(t.Context(), email, "correct horse")
 		if err != nil {
 			t.Fatalf("login as %s: %v", email, err)
@@ -83,7 +83,7 @@ func TestRegisterThenLogin(t *testing.T) {
 	}
 }
 
-func TestRegisterNamesEveryFault(t *testing.T) {
+func TestRegister_ErrorNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	_, err := f.auth.Register(t.Context(), "jo", "short")
@@ -95,23 +95,24 @@ func TestRegisterNamesEveryFault(t *testing.T) {
 	if diff := cmp.Diff(want, coded.Details); diff != "" {
 		t.Errorf("details (-want +got):\n%s", diff)
 	}
-	// The log and the command line show the error's text alone.
+	// Logs and the command line show err.Error() without the details.
 	if !strings.Contains(err.Error(), "8 to 72 bytes") {
-		t.Errorf("the text %q does not say what is wrong", err)
+		t.Errorf("the error %q does not name the fault", err)
 	}
 }
 
-func TestLoginDoesTheSameWorkForEveryRefusal(t *testing.T) {
+func TestLogin_EveryRefusalDoesTheSameWork(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	if _, err := f.auth.Register(t.Context(), "jo@example.com", "correct horse"); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Exec(t, f.pool, `INSERT INTO users (email, password_hash) VALUES ('locked@example.com', '!')`)
+	testkit.Exec(t, f.pool, `INSERT INTO users (email, email_key, password_hash) VALUES ('locked@example.com', 'locked@example.com', '!')`)
 	for name, login := range map[string]struct{ email, password string }{
 		"wrong password":       {"jo@example.com", "wrong horse"},
 		"too short a password": {"jo@example.com", "x"},
 		"too long a password":  {"jo@example.com", strings.Repeat("x", 5000)},
+		"NUL in the password":  {"jo@example.com", "correct horse\x00correct horse"},
 		"unknown email":        {"joe@example.com", "correct horse"},
 		"what is no email":     {"jo", "correct horse"},
 		"a NUL in the email":   {"jo\x00@example.com", "correct horse"},
@@ -139,7 +140,7 @@ func TestLoginDoesTheSameWorkForEveryRefusal(t *testing.T) {
 	}
 }
 
-func TestLoginBringsAHashToTodaysCost(t *testing.T) {
+func TestLogin_HashOfAnotherCostIsRenewed(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	if _, err := f.another(t, bcrypt.MinCost+1).Register(t.Context(), "jo@example.com", "correct horse"); err != nil {
@@ -166,7 +167,7 @@ func TestLoginBringsAHashToTodaysCost(t *testing.T) {
 	}
 }
 
-func TestCreateAdmin(t *testing.T) {
+func TestCreateAdmin_ExistingAccountIsUnchanged(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	admin, err := f.auth.CreateAdmin(t.Context(), "root@example.com", "correct horse")
@@ -193,7 +194,7 @@ func TestCreateAdmin(t *testing.T) {
 	}
 }
 
-func TestEnsureAdminMakesTheDeclarationTrue(t *testing.T) {
+func TestEnsureAdmin_CreatesTheAccountAndReplacesThePassword(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	ensure := func(email, password string) error { return f.auth.EnsureAdmin(t.Context(), email, password) }
@@ -212,7 +213,7 @@ func TestEnsureAdminMakesTheDeclarationTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	if f.hashOf(t, "root@example.com") != before {
-		t.Error("the same declaration changed the account")
+		t.Error("the same password changed the account")
 	}
 	if err := ensure("root@example.com", "second password"); err != nil {
 		t.Fatal(err)
@@ -231,14 +232,14 @@ func TestEnsureAdminMakesTheDeclarationTrue(t *testing.T) {
 	}
 }
 
-func TestEnsureAdminPromotesNobody(t *testing.T) {
+func TestEnsureAdmin_UserIsNotPromoted(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	if _, err := f.auth.Register(t.Context(), "root@example.com", "the squatter's"); err != nil {
+	if _, err := f.auth.Register(t.Context(), "root@example.com", "password of the user"); err != nil {
 		t.Fatal(err)
 	}
 	before := f.hashOf(t, "root@example.com")
-	for _, password := range []string{"the operator's", "the squatter's"} {
+	for _, password := range []string{"password of the admin", "password of the user"} {
 		if err := f.auth.EnsureAdmin(t.Context(), "root@example.com", password); !errors.Is(err, domain.ErrEmailTaken) {
 			t.Errorf("%v, want email_taken", err)
 		}
@@ -247,11 +248,11 @@ func TestEnsureAdminPromotesNobody(t *testing.T) {
 		t.Error("the password of a user was changed")
 	}
 	if role := testkit.Value[string](t, f.pool, `SELECT role::text FROM users`); role != "user" {
-		t.Errorf("the user is %s now", role)
+		t.Errorf("the role is %s", role)
 	}
 }
 
-func TestInstancesThatStartAtOnceAgreeOnTheAdmin(t *testing.T) {
+func TestEnsureAdmin_ConcurrentInstancesAgree(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
 	for _, password := range []string{"first password", "second password"} { // made, then changed

@@ -1,32 +1,30 @@
 package service
 
 import (
-	"context"
 	"errors"
 	"time"
 
 	"evently/internal/domain"
 )
 
-// BookingRecorder hears of what happens to bookings, after it has happened. Its methods return at
-// once and cannot fail.
+// BookingRecorder counts what happened to bookings. Its methods return at once and cannot fail.
 type BookingRecorder interface {
-	// SeatLock tells how an attempt to lock the seats of one booking ended in a layer.
+	// SeatLock counts an attempt to lock the seats of one booking.
 	SeatLock(layer LockLayer, outcome LockOutcome)
-	// Hold tells what became of a hold. Expired ones go to HoldReleased.
+	// Hold counts a step of a hold. Expired holds go to HoldReleased.
 	Hold(event HoldEvent)
-	// HoldReleased tells of a hold that had run out and was ended, and how long after its end.
+	// HoldReleased counts an expired hold and how long after its end it was ended.
 	HoldReleased(overdue time.Duration)
-	// Payment tells how a charge ended.
+	// Payment counts the result of a charge.
 	Payment(result PaymentResult)
-	// Refund tells that a cancel gave money back.
+	// Refund counts a payment that the provider refunded.
 	Refund()
 }
 
 // LockLayer is one of the two places where seats are locked.
 type LockLayer string
 
-// The layers, in the order in which a booking meets them.
+// The layers, in their order.
 const (
 	LockRedis    LockLayer = "redis"
 	LockPostgres LockLayer = "postgres"
@@ -38,9 +36,9 @@ type LockOutcome string
 // The outcomes of an attempt.
 const (
 	LockWon     LockOutcome = "won"
-	LockLost    LockOutcome = "lost"    // somebody else has a seat
-	LockRefused LockOutcome = "refused" // a rule says no: unknown seats, a limit, a show that has started
-	LockFailed  LockOutcome = "failed"  // the layer did not answer
+	LockLost    LockOutcome = "lost"    // another booking has a seat
+	LockRefused LockOutcome = "refused" // by a rule: unknown seats, a limit, a show that has started
+	LockFailed  LockOutcome = "failed"  // the layer is away
 )
 
 // HoldEvent is a step in the life of a hold.
@@ -61,12 +59,12 @@ type PaymentResult string
 const (
 	PaymentSucceeded PaymentResult = "succeeded"
 	PaymentDeclined  PaymentResult = "declined"
-	PaymentLate      PaymentResult = "late" // taken after the hold was over, and given back
-	PaymentFailed    PaymentResult = "failed"
+	PaymentLate      PaymentResult = "late"   // charged after the hold had ended, and refunded
+	PaymentFailed    PaymentResult = "failed" // the result is unknown
 )
 
-// redisOutcome classifies an answer of the fast gate.
-func redisOutcome(taken []int64, err error) LockOutcome {
+// redisOutcome classifies a result of the Redis locks.
+func redisOutcome(taken []domain.TakenSeat, err error) LockOutcome {
 	switch {
 	case err != nil:
 		return LockFailed
@@ -77,7 +75,7 @@ func redisOutcome(taken []int64, err error) LockOutcome {
 	}
 }
 
-// storeOutcome classifies an answer of the store.
+// storeOutcome classifies a result of the store.
 func storeOutcome(err error) LockOutcome {
 	var coded *domain.Error
 	switch {
@@ -92,14 +90,14 @@ func storeOutcome(err error) LockOutcome {
 	}
 }
 
-// chargeResult classifies the error of a charge. A client that went away is no result.
-func chargeResult(err error) (result PaymentResult, counts bool) {
-	switch {
-	case errors.Is(err, domain.ErrPaymentDeclined):
-		return PaymentDeclined, true
-	case errors.Is(err, context.Canceled):
-		return "", false
+// paymentResult classifies a settled payment.
+func paymentResult(status domain.PaymentStatus) PaymentResult {
+	switch status {
+	case domain.PaymentSucceeded:
+		return PaymentSucceeded
+	case domain.PaymentFailed:
+		return PaymentDeclined
 	default:
-		return PaymentFailed, true
+		return PaymentLate
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -14,299 +13,364 @@ import (
 	"evently/internal/service"
 )
 
-func TestSimulatedPayments(t *testing.T) {
+func TestLock_RedisLosersStopAtTheGate(t *testing.T) {
 	t.Parallel()
-	ctx := context.Background()
-	never := service.NewSimulatedPayments(0, 0)
-	always := service.NewSimulatedPayments(0, 1)
-	slow := service.NewSimulatedPayments(time.Hour, 1)
-	charge := service.Charge{Key: "booking-1", Amount: 45000}
-
-	first, err := always.Charge(ctx, charge)
-	if err != nil || first == "" {
-		t.Fatalf("%q, %v", first, err)
-	}
-	if again, err := always.Charge(ctx, charge); err != nil || again != first {
-		t.Errorf("the same charge made twice is %q and %q, %v", first, again, err)
-	}
-	if other, _ := always.Charge(ctx, service.Charge{Key: "booking-2", Amount: 45000}); other == first {
-		t.Error("two bookings have one transaction")
-	}
-	if _, err := never.Charge(ctx, charge); !errors.Is(err, domain.ErrPaymentDeclined) {
-		t.Errorf("got %v", err)
-	}
-	charge.Outcome = service.OutcomeDecline
-	if _, err := slow.Charge(ctx, charge); !errors.Is(err, domain.ErrPaymentDeclined) {
-		t.Errorf("got %v", err)
-	}
-	charge.Outcome = service.OutcomeSuccess
-	if _, err := slow.Charge(ctx, charge); err != nil {
-		t.Errorf("an outcome that is asked for takes no time and no luck: %v", err)
-	}
-	gone, cancel := context.WithCancel(ctx)
-	cancel()
-	charge.Outcome = service.OutcomeByChance
-	if _, err := slow.Charge(gone, charge); !errors.Is(err, context.Canceled) {
-		t.Errorf("a client that went away waits: %v", err)
-	}
-}
-
-// gate is a seat locker that remembers what it was asked. A real one stands behind the tests
-// over HTTP; this one shows what happens in which order when it or the store fails.
-type gate struct {
-	taken    []int64
-	err      error
-	acquired string // the token
-	released []domain.SeatLock
-}
-
-func (g *gate) Acquire(_ context.Context, lock domain.SeatLock, _ time.Duration) (taken []domain.TakenSeat, err error) {
-	g.acquired = lock.Token
-	for _, seat := range g.taken {
-		taken = append(taken, domain.TakenSeat{SeatID: seat})
-	}
-	return taken, g.err
-}
-
-func (g *gate) Release(ctx context.Context, locks ...domain.SeatLock) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	g.released = append(g.released, locks...)
-	return g.err
-}
-
-// store answers HoldSeats alone: any other call is a nil dereference and fails the test.
-type store struct {
-	service.BookingStore
-	asked  int
-	err    error
-	lapsed []time.Duration
-
-	recorded []string
-}
-
-func (s *store) SeatLock(layer service.LockLayer, outcome service.LockOutcome) {
-	s.recorded = append(s.recorded, string(layer)+" "+string(outcome))
-}
-func (s *store) Hold(event service.HoldEvent) { s.recorded = append(s.recorded, string(event)) }
-func (s *store) HoldReleased(overdue time.Duration) {
-	s.recorded = append(s.recorded, "released "+overdue.String())
-}
-func (s *store) Payment(result service.PaymentResult) {
-	s.recorded = append(s.recorded, string(result))
-}
-func (s *store) Refund() { s.recorded = append(s.recorded, "refund") }
-
-func (s *store) HoldSeats(_ context.Context, hold service.NewHold) (domain.Hold, error) {
-	s.asked++
-	return domain.Hold{Booking: domain.Booking{ID: 1, ShowID: hold.ShowID}, Lapsed: s.lapsed}, s.err
-}
-
-func bookings(s *store, g *gate) *service.Bookings {
-	rules := service.BookingRules{HoldFor: time.Minute, MaxSeatsPerBooking: 3, CleanupBatch: 10, RecordTimeout: time.Second}
-	return service.NewBookings(service.BookingDeps{Store: s, Locks: g, Rules: rules, Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now})
-}
-
-func TestLockStopsAtTheGate(t *testing.T) {
-	t.Parallel()
-	s, g := &store{}, &gate{taken: []int64{2}}
-	_, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil)
-	if !errors.Is(err, domain.ErrSeatsUnavailable) || s.asked != 0 {
-		t.Errorf("got %v after %d questions to the store", err, s.asked)
-	}
-}
-
-// Seats that are refused for their number or for being named twice are never locked.
-func TestOrderSeats(t *testing.T) {
-	t.Parallel()
-	b := bookings(&store{}, &gate{})
-	given := []int64{3, 1, 2}
-	if seats, err := b.OrderSeats(given); err != nil || fmt.Sprint(seats, given) != "[1 2 3] [3 1 2]" {
-		t.Errorf("%v of %v, %v", seats, given, err)
-	}
-	for _, c := range []struct {
-		seats []int64
-		want  error
-	}{
-		{nil, domain.ErrValidation},
-		{[]int64{1, 2, 3, 4}, domain.ErrValidation},
-		{[]int64{2, 1, 2}, domain.ErrDuplicateSeats},
-		{[]int64{1, 1}, domain.ErrDuplicateSeats},
-	} {
-		if _, err := b.OrderSeats(c.seats); !errors.Is(err, c.want) {
-			t.Errorf("%v: %v", c.seats, err)
-		}
-	}
-}
-
-func TestLockGoesOnWithoutTheGate(t *testing.T) {
-	t.Parallel()
-	s, g := &store{}, &gate{err: errors.New("down")}
-	if _, err := bookings(s, g).Lock(context.Background(), 1, 7, []int64{1, 2}, nil); err != nil || s.asked != 1 {
-		t.Errorf("got %v after %d questions to the store", err, s.asked)
-	}
-}
-
-func TestLockReleasesWhatTheStoreRefused(t *testing.T) {
-	t.Parallel()
-	s, g := &store{err: domain.ErrSeatLimit}, &gate{}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // the client has gone: its locks are released all the same
-	if _, err := bookings(s, g).Lock(ctx, 1, 7, []int64{2, 1}, nil); !errors.Is(err, domain.ErrSeatLimit) {
+	w := newWorld()
+	w.taken = []domain.TakenSeat{{SeatID: 2, UserID: buyer + 1}, {SeatID: 3}}
+	_, err := w.lock(t.Context(), noKey, 3, 2, 1)
+	var refusal *domain.Error
+	if !errors.As(err, &refusal) || !errors.Is(err, domain.ErrSeatsUnavailable) {
 		t.Fatalf("got %v", err)
 	}
-	if len(g.released) != 1 || g.released[0].ShowID != 7 || len(g.released[0].SeatIDs) != 2 || g.released[0].Token == "" {
-		t.Errorf("released %+v", g.released)
+	if diff := cmp.Diff([]domain.Field{{Name: "failed_seats", Value: []int64{2, 3}}}, refusal.Fields); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
+	w.want(t, "acquire [1 2 3] for 10s", "redis lost")
 }
 
-// Redis stalls when a lock is to be released: the seat must not stay taken until the lock runs out.
-func TestAFailedReleaseIsTriedAgain(t *testing.T) {
+func TestLock_OwnerOfASeatPassesTheGate(t *testing.T) {
 	t.Parallel()
-	s, g := &store{err: domain.ErrSeatLimit}, &gate{}
-	b := bookings(s, g)
-	g.err = errors.New("down")
-	for range 3 {
-		if _, err := b.Lock(context.Background(), 1, 7, []int64{1}, nil); !errors.Is(err, domain.ErrSeatLimit) {
-			t.Fatalf("got %v", err)
+	w := newWorld()
+	w.taken = []domain.TakenSeat{{SeatID: 1, UserID: buyer + 1}, {SeatID: 2, UserID: buyer}}
+	w.store.hold.Seats[0].Holder = &domain.Holder{BookingID: 4, UserID: buyer + 1, Status: domain.BookingConfirmed, SeatCount: 1}
+	_, err := w.lock(t.Context(), noKey, 1, 2)
+	if !errors.Is(err, domain.ErrSeatsUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	w.want(t, "acquire [1 2] for 10s", "redis lost", "load hold", "postgres lost", "release [1 2]")
+}
+
+func TestLock_KeyIsReplayedBeforeARedisRefusal(t *testing.T) {
+	t.Parallel()
+	stored := service.Response{Status: 200, Body: []byte("{}"), Replayed: true}
+	for name, c := range map[string]struct {
+		key    domain.RequestKey
+		stored service.Response
+		err    error
+		want   error
+	}{
+		"no key":         {noKey, stored, nil, domain.ErrSeatsUnavailable},
+		"stored":         {aKey, stored, nil, nil},
+		"nothing stored": {aKey, service.Response{}, nil, domain.ErrSeatsUnavailable},
+		"in progress":    {aKey, service.Response{}, domain.ErrIdempotencyInProgress, domain.ErrIdempotencyInProgress},
+	} {
+		w := newWorld()
+		w.taken = []domain.TakenSeat{{SeatID: 1}}
+		w.store.replay, w.store.replayErr = c.stored, c.err
+		response, err := w.lock(t.Context(), c.key, 1)
+		if !errors.Is(err, c.want) || (err == nil) != (response.Status == 200) {
+			t.Errorf("%s: %+v, %v", name, response, err)
 		}
 	}
-	if _, err := b.RetryReleases(context.Background()); err == nil {
-		t.Error("a release that fails again is no success")
+}
+
+func TestLock_PostgresDecidesWithoutRedis(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.redisErr = errDown
+	if _, err := w.lock(t.Context(), noKey, 1, 2); err != nil {
+		t.Fatal(err)
 	}
-	g.err, g.released = nil, nil
-	if n, err := b.RetryReleases(context.Background()); n != 3 || err != nil || len(g.released) != 3 {
-		t.Errorf("released %d, %v: %+v", n, err, g.released)
+	w.want(t, "acquire [1 2] for 10s", "redis failed", "load hold", "commit held",
+		"held", "extend [1 2] for 1m0s", "feed LOCKED [1 2] for 1m0s", "postgres won")
+}
+
+func TestLock_LocksAreExtendedAfterTheCommit(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	ctx, leave := context.WithCancel(t.Context())
+	w.store.committing = leave // the client goes away
+	if _, err := w.lock(ctx, noKey, 2, 1); err != nil {
+		t.Fatal(err)
 	}
-	if n, err := b.RetryReleases(context.Background()); n != 0 || err != nil {
-		t.Errorf("released %d again, %v", n, err)
+	w.want(t, "acquire [1 2] for 10s", "redis won", "load hold", "commit held",
+		"held", "extend [1 2] for 1m0s", "feed LOCKED [1 2] for 1m0s", "postgres won")
+	if w.extended.Token != w.acquired.Token || w.acquired.ShowID != showID {
+		t.Errorf("acquired %+v, extended %+v", w.acquired, w.extended)
 	}
 }
 
-func TestLockRefusesBadSeatLists(t *testing.T) {
+func TestLock_TokenNamesTheUser(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	tokens := map[string]bool{}
+	for range 2 {
+		if _, err := w.lock(t.Context(), noKey, 1, 2); err != nil {
+			t.Fatal(err)
+		}
+		var user int64
+		var random string
+		if _, err := fmt.Sscanf(w.acquired.Token, "%d.%s", &user, &random); err != nil || user != buyer || len(random) < 20 {
+			t.Errorf("the token is %q", w.acquired.Token)
+		}
+		tokens[w.acquired.Token] = true
+	}
+	if len(tokens) != 2 {
+		t.Error("two holds have one token")
+	}
+}
+
+func TestLock_ShortHoldIsNotLockedLonger(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.rules.HoldFor = 5 * time.Second
+	if _, err := w.lock(t.Context(), noKey, 1, 2); err != nil {
+		t.Fatal(err)
+	}
+	if w.calls[0] != "acquire [1 2] for 5s" {
+		t.Error(w.calls[0])
+	}
+}
+
+func TestLock_RefusedSeatsAreReleased(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []error{domain.ErrSeatLimit, domain.ErrOverloaded, errDown} {
+		w := newWorld()
+		w.store.loadErr = refusal
+		ctx, leave := context.WithCancel(t.Context())
+		leave()
+		if _, err := w.lock(ctx, noKey, 2, 1); !errors.Is(err, refusal) {
+			t.Fatalf("got %v", err)
+		}
+		if diff := cmp.Diff([]domain.SeatLock{w.acquired}, w.released); diff != "" {
+			t.Errorf("%v (-acquired +released):\n%s", refusal, diff)
+		}
+	}
+}
+
+// A request that holds nothing new must not leave its locks, which are not those of the hold.
+func TestLock_SeatsThatWereNotHeldAreReleased(t *testing.T) {
+	t.Parallel()
+	own := &domain.Holder{BookingID: 42, UserID: buyer, Status: domain.BookingPending, ExpiresAt: now.Add(time.Minute), SeatCount: 2}
+	stored := service.Response{Status: 200, Replayed: true}
+	for name, prepare := range map[string]func(*world){
+		"own hold again": func(w *world) { w.store.hold.Seats[0].Holder, w.store.hold.Seats[1].Holder = own, own },
+		"replayed":       func(w *world) { w.store.begun = []service.Response{stored} },
+		// The first run of the transaction made a hold, and was rolled back.
+		"replayed in a second run": func(w *world) { w.store.begun = []service.Response{{}, stored} },
+	} {
+		w := newWorld()
+		prepare(w)
+		if response, err := w.lock(t.Context(), aKey, 1, 2); err != nil || response.Status != 200 {
+			t.Fatalf("%s: %+v, %v", name, response, err)
+		}
+		if diff := cmp.Diff([]domain.SeatLock{w.acquired}, w.released); diff != "" || w.extended.Token != "" {
+			t.Errorf("%s: extended %+v (-acquired +released):\n%s", name, w.extended, diff)
+		}
+	}
+}
+
+func TestLock_PanicOfTheStoreIsNotSwallowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.store.committing = func() { panic("on purpose") }
+	defer func() {
+		if cause := recover(); cause != "on purpose" {
+			t.Errorf("recovered %v", cause)
+		}
+	}()
+	_, _ = w.lock(t.Context(), noKey, 1, 2)
+}
+
+func TestLock_SeatListsAreChecked(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		seats []int64
 		want  error
 	}{
-		"none":      {nil, domain.ErrValidation},
-		"too many":  {[]int64{1, 2, 3, 4}, domain.ErrValidation},
-		"duplicate": {[]int64{1, 2, 1}, domain.ErrDuplicateSeats},
+		"none":             {nil, domain.ErrValidation},
+		"too many":         {[]int64{1, 2, 3, 4}, domain.ErrValidation},
+		"duplicate":        {[]int64{2, 1, 2}, domain.ErrDuplicateSeats},
+		"adjacent":         {[]int64{1, 1}, domain.ErrDuplicateSeats},
+		"too many of them": {[]int64{1, 1, 1, 1}, domain.ErrValidation},
 	} {
-		s, g := &store{}, &gate{}
-		if _, err := bookings(s, g).Lock(context.Background(), 1, 7, c.seats, nil); !errors.Is(err, c.want) || s.asked != 0 {
+		w := newWorld()
+		if _, err := w.lock(t.Context(), noKey, c.seats...); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v", name, err)
 		}
+		w.want(t)
 	}
 }
 
-func TestLockIsRecordedByLayerAndOutcome(t *testing.T) {
+func TestLock_SeatsAreLockedInAscendingOrder(t *testing.T) {
 	t.Parallel()
+	w := newWorld()
+	seats := []int64{3, 1, 2}
+	if _, err := w.lock(t.Context(), noKey, seats...); !errors.Is(err, domain.ErrInvalidSeats) {
+		t.Fatal(err) // the show has no seat 3
+	}
+	if diff := cmp.Diff([]int64{1, 2, 3}, w.store.requested.SeatIDs); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int64{3, 1, 2}, seats); diff != "" {
+		t.Errorf("the caller's slice was sorted: %s", diff)
+	}
+}
+
+func TestLock_IsRecordedByLayerAndOutcome(t *testing.T) {
+	t.Parallel()
+	expired := domain.ExpiredHold{Booking: domain.Booking{ID: 4}, SeatIDs: []int64{9}, Overdue: time.Second}
 	for name, c := range map[string]struct {
-		store store
-		gate  gate
-		want  []string
+		prepare func(*world)
+		want    []string
 	}{
-		"won":      {store{lapsed: []time.Duration{time.Second}}, gate{}, []string{"redis won", "postgres won", "held", "released 1s"}},
-		"lost":     {store{}, gate{taken: []int64{1}}, []string{"redis lost"}},
-		"too late": {store{err: domain.ErrSeatsUnavailable}, gate{}, []string{"redis won", "postgres lost"}},
-		"refused":  {store{err: domain.ErrSeatLimit}, gate{}, []string{"redis won", "postgres refused"}},
-		"no redis": {store{}, gate{err: errors.New("down")}, []string{"redis failed", "postgres won", "held"}},
-		"no store": {store{err: domain.ErrOverloaded}, gate{}, []string{"redis won", "postgres failed"}},
+		"won":          {func(*world) {}, []string{"redis won", "held", "postgres won"}},
+		"expired hold": {func(w *world) { w.store.hold.Expired = append(w.store.hold.Expired, expired) }, []string{"redis won", "expired by 1s", "held", "postgres won"}},
+		"lost":         {func(w *world) { w.taken = []domain.TakenSeat{{SeatID: 1}} }, []string{"redis lost"}},
+		"too late":     {func(w *world) { w.store.loadErr = domain.ErrSeatsUnavailable }, []string{"redis won", "postgres lost"}},
+		"refused":      {func(w *world) { w.store.loadErr = domain.ErrSeatLimit }, []string{"redis won", "postgres refused"}},
+		"no redis":     {func(w *world) { w.redisErr = errDown }, []string{"redis failed", "held", "postgres won"}},
+		"no store":     {func(w *world) { w.store.loadErr = domain.ErrOverloaded }, []string{"redis won", "postgres failed"}},
 	} {
-		_, _ = bookings(&c.store, &c.gate).Lock(t.Context(), 1, 7, []int64{1, 2}, nil)
-		if diff := cmp.Diff(c.want, c.store.recorded); diff != "" {
+		w := newWorld()
+		c.prepare(w)
+		_, _ = w.lock(t.Context(), noKey, 1, 2)
+		if diff := cmp.Diff(c.want, w.recorded); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }
 
-// confirming is a store in which every booking gets confirmed.
-type confirming struct{ *store }
-
-var settled = domain.SeatLock{ShowID: 7, SeatIDs: []int64{1, 2}, Token: "token"}
-
-func (confirming) ConfirmBooking(_ context.Context, userID, bookingID int64) (service.SettledBooking, error) {
-	booking := domain.Booking{ID: bookingID, UserID: userID, ShowID: settled.ShowID, Status: domain.BookingConfirmed}
-	return service.SettledBooking{Booking: booking, Changed: true, Lock: settled}, nil
-}
-
-// rooms is the waiting rooms that remember what was given back.
-type rooms struct {
-	err   error
-	users []int64
-}
-
-func (r *rooms) End(ctx context.Context, _, userID int64, _ time.Time) error {
-	r.users = append(r.users, userID)
-	return errors.Join(r.err, ctx.Err())
-}
-
-// What a booking has in Redis is given back at once, for a client that has gone too; without the waiting
-// room the locks are released all the same.
-func TestASettledBookingGivesBackWhatItHasInRedis(t *testing.T) {
+func TestConfirm_EndsTheAdmissionOnce(t *testing.T) {
 	t.Parallel()
-	for _, down := range []error{nil, errors.New("down")} {
-		s, g, r := &store{}, &gate{}, &rooms{err: down}
-		b := service.NewBookings(service.BookingDeps{
-			Store: confirming{s}, Locks: g, Admissions: r, Rules: service.BookingRules{RecordTimeout: time.Second},
-			Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		})
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := b.Confirm(ctx, 5, 1, nil); err != nil {
-			t.Fatal(err)
+	w := newWorld()
+	w.store.booking = paidHold()
+	if _, err := w.confirm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, "commit confirmed", "confirmed", "end admission 7 of 5 booked 11:59", "feed BOOKED [1 2] for 0s", "release [1 2]")
+
+	w.calls = nil
+	w.store.booking.Booking.Status = domain.BookingConfirmed
+	if response, err := w.confirm(t.Context()); err != nil || response.Status != 200 {
+		t.Fatalf("%+v, %v", response, err)
+	}
+	w.want(t, "commit")
+}
+
+func TestConfirm_ExpiredHoldIsEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.store.booking = paidHold()
+	w.store.booking.Now = now.Add(time.Hour)
+	if response, err := w.confirm(t.Context()); err != nil || response.Status != 410 {
+		t.Fatalf("%+v, %v", response, err) // stored, since it gives money back
+	}
+	w.want(t, "commit expired", "expired by 59m0s", "release [1 2]", "wake refunds")
+
+	w = newWorld()
+	w.store.booking = paidHold()
+	w.store.booking.Payments, w.store.booking.Now = nil, now.Add(time.Hour)
+	if _, err := w.confirm(t.Context()); !errors.Is(err, domain.ErrHoldExpired) {
+		t.Fatal(err)
+	}
+	w.want(t, "commit expired", "expired by 59m0s", "release [1 2]")
+}
+
+func TestCancel_EndsTheAdmissionOfAPaidBookingOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.store.booking = paidHold()
+	if _, err := w.cancel(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, "commit cancelled", "cancelled", "end admission 7 of 5 booked 11:59", "feed AVAILABLE [1 2] for 0s", "release [1 2]", "wake refunds")
+
+	w = newWorld()
+	w.store.booking = paidHold()
+	w.store.booking.Payments = nil
+	if _, err := w.cancel(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.want(t, "commit cancelled", "cancelled", "feed AVAILABLE [1 2] for 0s", "release [1 2]")
+}
+
+func TestCommitted_FailuresOfRedisAndLostClientsDoNotMatter(t *testing.T) {
+	t.Parallel()
+	for name, step := range map[string]func(*world, context.Context) (service.Response, error){
+		"lock":    func(w *world, ctx context.Context) (service.Response, error) { return w.lock(ctx, noKey, 1, 2) },
+		"confirm": (*world).confirm,
+		"cancel":  (*world).cancel,
+	} {
+		w := newWorld()
+		w.redisErr = errDown
+		w.store.booking = paidHold()
+		ctx, leave := context.WithCancel(t.Context())
+		w.store.committing = leave
+		if response, err := step(w, ctx); err != nil || response.Status != 200 {
+			t.Errorf("%s: %+v, %v", name, response, err)
 		}
-		if diff := cmp.Diff([]domain.SeatLock{settled}, g.released); diff != "" || r.users[0] != 5 {
-			t.Errorf("users %v: %s", r.users, diff)
+		if w.late > 0 {
+			t.Errorf("%s: %d calls after the commit had the context of the client", name, w.late)
 		}
 	}
 }
 
-// expiring is a store with two batches of holds that have run out, on locks that panic.
-type expiring struct {
-	*store
-	batches int
-}
-
-func (s *expiring) ExpireBookings(_ context.Context, limit int) ([]domain.SeatLock, error) {
-	s.batches++
-	if s.batches > 2 {
-		return nil, nil
-	}
-	return make([]domain.SeatLock, limit), nil
-}
-
-type brokenLocks struct{ *gate }
-
-func (brokenLocks) Release(context.Context, ...domain.SeatLock) error { panic("on purpose") }
-
-// What panics beside the sweep is the panic of whoever sweeps, and not the end of the process.
-func TestAPanicBesideTheSweepIsTheSweeps(t *testing.T) {
+func TestRetryReleases_ReleasesWhatFailed(t *testing.T) {
 	t.Parallel()
-	s := &store{}
-	b := service.NewBookings(service.BookingDeps{
-		Store: &expiring{store: s}, Locks: brokenLocks{&gate{}}, Rules: service.BookingRules{CleanupBatch: 3, RecordTimeout: time.Second},
-		Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
-	defer func() {
-		if cause := recover(); cause != "on purpose" {
-			t.Errorf("it panicked with %v", cause)
+	w := newWorld()
+	w.store.loadErr = domain.ErrSeatLimit
+	b := w.bookings()
+	w.redisErr = errDown
+	for range 3 {
+		if _, err := b.Lock(t.Context(), service.LockSeats{UserID: buyer, ShowID: showID, SeatIDs: []int64{1}}, w.request(noKey)); !errors.Is(err, domain.ErrSeatLimit) {
+			t.Fatalf("got %v", err)
 		}
-	}()
-	_, _ = b.ExpireDue(t.Context())
+	}
+	if n, err := b.RetryReleases(t.Context()); n != 0 || !errors.Is(err, errDown) {
+		t.Errorf("released %d, %v", n, err)
+	}
+	w.redisErr = nil
+	for _, want := range []int{3, 0} {
+		w.released = nil
+		if n, err := b.RetryReleases(t.Context()); n != want || err != nil || len(w.released) != want {
+			t.Errorf("released %d, %v: %+v", n, err, w.released)
+		}
+	}
 }
 
-// All locks of all batches are released when the sweep is over.
-func TestASweepHasReleasedAllWhenItIsOver(t *testing.T) {
+func TestExpireDue_AllLocksAreReleasedWhenItReturns(t *testing.T) {
 	t.Parallel()
-	s, g := &store{}, &gate{}
-	b := service.NewBookings(service.BookingDeps{
-		Store: &expiring{store: s}, Locks: g, Rules: service.BookingRules{CleanupBatch: 3, RecordTimeout: time.Second},
-		Recorder: s, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-	})
-	if n, err := b.ExpireDue(t.Context()); n != 6 || err != nil || len(g.released) != 6 {
-		t.Errorf("%d ended, %d locks released, %v", n, len(g.released), err)
+	w := newWorld()
+	w.store.sweeping, w.store.due = true, 7
+	if n, err := w.bookings().ExpireDue(t.Context()); n != 7 || err != nil || len(w.released) != 7 {
+		t.Errorf("%d ended, %d locks released, %v", n, len(w.released), err)
+	}
+}
+
+func TestExpireDue_FailureIsReturned(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.store.sweeping, w.store.due, w.store.loadErr = true, 7, domain.ErrOverloaded
+	if n, err := w.bookings().ExpireDue(t.Context()); n != 0 || !errors.Is(err, domain.ErrOverloaded) {
+		t.Errorf("%d ended, %v", n, err)
+	}
+}
+
+// A panic on a goroutine of its own would end the process.
+func TestExpireDue_PanicIsReturned(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.store.sweeping, w.store.due = true, 7
+	w.store.committing = func() { panic("on purpose") }
+	_, err := w.bookings().ExpireDue(t.Context())
+	wantPanic(t, err)
+}
+
+func TestShow_IsCachedForItsMaxAge(t *testing.T) {
+	t.Parallel()
+	for age, reads := range map[time.Duration]int{0: 3, time.Second: 2} {
+		w := newWorld()
+		w.rules.ShowMaxAge = age
+		b := w.bookings()
+		for _, step := range []time.Duration{0, time.Second - 1, 1} {
+			w.clock.Advance(step)
+			if _, err := b.Lock(t.Context(), service.LockSeats{UserID: buyer, ShowID: showID, SeatIDs: []int64{1, 2}}, w.request(noKey)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if w.store.showReads != reads {
+			t.Errorf("max age %s: the show was read %d times, want %d", age, w.store.showReads, reads)
+		}
 	}
 }

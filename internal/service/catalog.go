@@ -2,14 +2,15 @@ package service
 
 import (
 	"context"
+	"log/slog"
 
 	"evently/internal/domain"
 )
 
-// VenueStore keeps venues and their seats.
+// VenueStore stores venues and their seats.
 type VenueStore interface {
-	// LockVenues keeps the seats of these venues, and the shows in them, as they are for others
-	// until the transaction ends. ErrVenueNotFound when one is not there.
+	// LockVenues locks these venues, and with them the set of their seats and shows, until the
+	// transaction ends. It returns ErrVenueNotFound if one is missing.
 	LockVenues(ctx context.Context, ids ...int64) error
 	InsertVenue(ctx context.Context, name, address string) (domain.Venue, error)
 	ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, error)
@@ -21,7 +22,7 @@ type VenueStore interface {
 	DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error)
 }
 
-// EventStore keeps events.
+// EventStore stores events.
 type EventStore interface {
 	InsertEvent(ctx context.Context, title string) (domain.Event, error)
 	ListEvents(ctx context.Context, afterID int64, limit int) ([]domain.Event, error)
@@ -30,52 +31,75 @@ type EventStore interface {
 	DeleteEvent(ctx context.Context, id int64) error
 }
 
-// ShowAdminStore keeps shows as those who plan them see them.
+// ShowAdminStore stores shows.
 type ShowAdminStore interface {
 	InsertShow(ctx context.Context, show domain.Show) (domain.Show, error)
-	// ShowVenue gives the venue that a show is in.
+	// ShowVenue returns the venue of a show.
 	ShowVenue(ctx context.Context, id int64) (venueID int64, err error)
-	// LockShow gives a show that nobody else can book, change or delete until the transaction ends.
+	// LockShow returns a show and locks it against bookings and changes until the transaction ends.
 	LockShow(ctx context.Context, id int64) (domain.Show, error)
 	UpdateShow(ctx context.Context, show domain.Show) error
 	FitShowSeats(ctx context.Context, id int64) error
-	CancelExpiredHoldsOfShow(ctx context.Context, id int64) error
+	// LoadExpiredHolds locks and returns the expired holds of a show.
+	LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error)
+	// Save queues the writes of transitions; they fail the transaction, if they fail, at its commit.
+	Save(ctx context.Context, transitions ...domain.Transition)
 	ShowHasLiveBookings(ctx context.Context, id int64) (bool, error)
-	// DeleteShow deletes a show, or hides it when its bookings' history needs it.
+	// DeleteShow deletes a show with the bookings that were never paid, or hides it if one was paid.
 	DeleteShow(ctx context.Context, id int64) error
 }
 
-// CatalogStore is what Catalog needs of the database.
+// CatalogStore is the database of Catalog.
 type CatalogStore interface {
 	VenueStore
 	EventStore
 	ShowAdminStore
-	// InTx runs fn in one transaction, anew after a deadlock.
+	// InTx runs fn in one transaction, and again after a deadlock.
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// InLongTx is InTx for work on many rows.
+	InLongTx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
-// Catalog is what admins do with venues, seats, events and shows.
+// SeatMaps caches the seat maps of shows. It is told after each commit that changes one.
+type SeatMaps interface {
+	// Forget drops the map of a show.
+	Forget(showID int64)
+	// Reset drops all maps.
+	Reset()
+}
+
+// Rooms are the waiting rooms of shows.
+type Rooms interface {
+	// Close ends the waiting room of a show that was deleted.
+	Close(ctx context.Context, showID int64) error
+}
+
+// Catalog is the use cases of admins: venues, seats, events and shows.
 //
-// Two locks keep every show with exactly the seats of its venue: the row of the venue, which
-// whoever changes its seats or its shows takes, and the row of the show, which whoever changes
-// the show takes and whoever books it shares. The venue comes first, then the show, then its
-// bookings, then its seats; and what depends on the lock is read by a later statement than the
-// one that takes it, for a statement sees nothing that was committed after it began.
+// Two locks keep each show with exactly the seats of its venue: the row of the venue, locked by
+// changes of its seats and shows, and the row of the show, locked by changes of the show and shared
+// by bookings. The order is venues, show, bookings, seats. What depends on a lock is read by a later
+// statement than the one that takes it, because a statement does not see what is committed after its
+// start.
 type Catalog struct {
 	store CatalogStore
+	maps  SeatMaps
+	rooms Rooms
+	log   *slog.Logger
 }
 
-// NewCatalog gives a Catalog over store.
-func NewCatalog(store CatalogStore) *Catalog {
-	return &Catalog{store: store}
+// NewCatalog returns a Catalog over store that keeps maps up to date. Without rooms (nil) the waiting room
+// of a deleted show is left to end by itself.
+func NewCatalog(store CatalogStore, maps SeatMaps, rooms Rooms, log *slog.Logger) *Catalog {
+	return &Catalog{store: store, maps: maps, rooms: rooms, log: log}
 }
 
-// CreateVenue makes a venue without seats.
+// CreateVenue creates a venue without seats.
 func (c *Catalog) CreateVenue(ctx context.Context, name, address string) (domain.Venue, error) {
 	return c.store.InsertVenue(ctx, name, address)
 }
 
-// ListVenues gives at most limit venues whose id is above afterID, by id, and whether there are more.
+// ListVenues returns up to limit venues with an id above afterID, by id, and whether there are more.
 func (c *Catalog) ListVenues(ctx context.Context, afterID int64, limit int) (venues []domain.Venue, more bool, err error) {
 	venues, err = c.store.ListVenues(ctx, afterID, limit+1)
 	if err != nil {
@@ -84,7 +108,7 @@ func (c *Catalog) ListVenues(ctx context.Context, afterID int64, limit int) (ven
 	return venues[:min(limit, len(venues))], len(venues) > limit, nil
 }
 
-// Venue gives a venue and its seats, by row and number. ErrVenueNotFound.
+// Venue returns a venue and its seats by row and number, or ErrVenueNotFound.
 func (c *Catalog) Venue(ctx context.Context, id int64) (domain.Venue, []domain.Seat, error) {
 	venue, err := c.store.Venue(ctx, id)
 	if err != nil {
@@ -94,38 +118,36 @@ func (c *Catalog) Venue(ctx context.Context, id int64) (domain.Venue, []domain.S
 	return venue, seats, err
 }
 
-// UpdateVenue changes a venue and gives it as it is then. ErrVenueNotFound.
+// UpdateVenue changes a venue and returns it, or ErrVenueNotFound.
 func (c *Catalog) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
 	return c.store.UpdateVenue(ctx, id, change)
 }
 
-// DeleteVenue deletes a venue with its seats. ErrVenueNotFound; ErrVenueHasShows while a show,
-// or the history of a booking, needs it.
+// DeleteVenue deletes a venue with its seats. It returns ErrVenueNotFound, or ErrVenueHasShows if a
+// show or the history of a booking needs it.
 func (c *Catalog) DeleteVenue(ctx context.Context, id int64) error {
-	ctx = WithPatience(ctx)
 	return c.store.DeleteVenue(ctx, id)
 }
 
-// AddSeats adds the seats that the venue does not have yet, to it and to each of its shows that
-// has not started, and gives their number. ErrVenueNotFound.
+// AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started,
+// and returns their number. It returns ErrVenueNotFound or ErrVenueFull.
 func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
-	ctx = WithPatience(ctx)
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
 			return err
 		}
 		added, err = c.store.InsertSeats(ctx, venueID, places)
 		return err
 	})
+	c.maps.Reset() // also after an error: the outcome of a commit may be unknown
 	return added, err
 }
 
-// DeleteSeats deletes those of the named seats that the venue has, and gives them.
-// ErrVenueNotFound; ErrSeatsNotFound when it has none of them; ErrSeatsInUse, with the seats
-// that a show or a booking's history needs, and then none is deleted.
+// DeleteSeats deletes those of the seats that the venue has and returns them. It returns
+// ErrVenueNotFound, ErrSeatsNotFound if the venue has none of them, or ErrSeatsInUse with the seats
+// that a show or the history of a booking needs, and then deletes none.
 func (c *Catalog) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
-	ctx = WithPatience(ctx)
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
 			return err
 		}
@@ -143,12 +165,12 @@ func (c *Catalog) DeleteSeats(ctx context.Context, venueID int64, places []domai
 	return deleted, inUse, err
 }
 
-// CreateEvent makes an event.
+// CreateEvent creates an event.
 func (c *Catalog) CreateEvent(ctx context.Context, title string) (domain.Event, error) {
 	return c.store.InsertEvent(ctx, title)
 }
 
-// ListEvents gives at most limit events whose id is above afterID, by id, and whether there are more.
+// ListEvents returns up to limit events with an id above afterID, by id, and whether there are more.
 func (c *Catalog) ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, more bool, err error) {
 	events, err = c.store.ListEvents(ctx, afterID, limit+1)
 	if err != nil {
@@ -157,18 +179,18 @@ func (c *Catalog) ListEvents(ctx context.Context, afterID int64, limit int) (eve
 	return events[:min(limit, len(events))], len(events) > limit, nil
 }
 
-// Event gives an event. ErrEventNotFound.
+// Event returns an event, or ErrEventNotFound.
 func (c *Catalog) Event(ctx context.Context, id int64) (domain.Event, error) {
 	return c.store.Event(ctx, id)
 }
 
-// UpdateEvent gives an event another title. ErrEventNotFound.
+// UpdateEvent changes the title of an event and returns the event, or ErrEventNotFound.
 func (c *Catalog) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
 	return c.store.UpdateEvent(ctx, id, title)
 }
 
-// DeleteEvent deletes an event. ErrEventNotFound; ErrEventHasShows while a show, deleted but
-// kept for its bookings or not, needs it.
+// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows if a show needs it,
+// hidden ones included.
 func (c *Catalog) DeleteEvent(ctx context.Context, id int64) error {
 	return c.store.DeleteEvent(ctx, id)
 }

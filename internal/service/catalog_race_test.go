@@ -16,7 +16,7 @@ import (
 	"evently/internal/testkit"
 )
 
-// race starts the functions at the same moment and gives their errors.
+// race runs the functions concurrently and returns their errors.
 func race(fns ...func() error) []error {
 	errs := make([]error, len(fns))
 	start := make(chan struct{})
@@ -32,7 +32,7 @@ func race(fns ...func() error) []error {
 	return errs
 }
 
-// wantOnly holds that each error is nil or one of allowed.
+// wantOnly fails the test unless each error is nil or one of allowed.
 func wantOnly(t *testing.T, errs []error, allowed ...error) {
 	t.Helper()
 next:
@@ -46,8 +46,8 @@ next:
 	}
 }
 
-// whileBlocked starts fn, which must wait for each of these transactions in turn, and commits
-// each once it does; then it gives what fn gave.
+// whileBlocked starts fn, commits each transaction as soon as fn waits for it, and returns the error
+// of fn.
 func whileBlocked(t *testing.T, pool *pgxpool.Pool, fn func() error, txs ...pgx.Tx) error {
 	t.Helper()
 	done := make(chan error, 1)
@@ -75,7 +75,7 @@ func whileBlocked(t *testing.T, pool *pgxpool.Pool, fn func() error, txs ...pgx.
 	return <-done
 }
 
-// begin opens a transaction that ends with the test at the latest, and runs statements in it.
+// begin opens a transaction, which is rolled back at the end of the test, and runs the statements in it.
 func begin(t *testing.T, pool *pgxpool.Pool, statements ...string) pgx.Tx {
 	t.Helper()
 	tx, err := pool.Begin(t.Context())
@@ -91,7 +91,7 @@ func begin(t *testing.T, pool *pgxpool.Pool, statements ...string) pgx.Tx {
 	return tx
 }
 
-func TestRaceOfSeatsAndShows(t *testing.T) {
+func TestCatalog_AddSeatsRacesWithShows(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	ctx := t.Context()
@@ -115,7 +115,7 @@ func TestRaceOfSeatsAndShows(t *testing.T) {
 	}
 }
 
-func TestRaceOfDeletingSeatsAndShows(t *testing.T) {
+func TestCatalog_DeleteSeatsRacesWithShows(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	ctx := t.Context()
@@ -148,7 +148,7 @@ func TestRaceOfDeletingSeatsAndShows(t *testing.T) {
 	t.Logf("the shows were first in %d of 20 rounds", kept)
 }
 
-func TestRaceOfOverlappingShows(t *testing.T) {
+func TestCreateShow_OverlappingShowsRace(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	ctx := t.Context()
@@ -163,7 +163,7 @@ func TestRaceOfOverlappingShows(t *testing.T) {
 	}
 }
 
-func TestRaceOfDeletingWhatAShowNeeds(t *testing.T) {
+func TestCreateShow_RacesWithDeletesOfEventAndVenue(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	ctx := t.Context()
@@ -183,7 +183,7 @@ func TestRaceOfDeletingWhatAShowNeeds(t *testing.T) {
 	}
 }
 
-func TestRaceOfTwoDeletes(t *testing.T) {
+func TestDeleteShow_ConcurrentDeletes(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	for _, booked := range []bool{false, true} {
@@ -206,9 +206,8 @@ func TestRaceOfTwoDeletes(t *testing.T) {
 	}
 }
 
-// TestChangeWaitsForBookings holds a booking open, each in another state of being made, and
-// finds that whoever changes or deletes the show waits for it and then counts it.
-func TestChangeWaitsForBookings(t *testing.T) {
+// Changing or deleting a show waits for bookings under way, and then counts them.
+func TestCatalog_ChangeWaitsForBookings(t *testing.T) {
 	t.Parallel()
 	price := domain.Money(100)
 	actions := map[string]func(f catalogFixture, ctx context.Context, show int64) error{
@@ -241,7 +240,7 @@ func TestChangeWaitsForBookings(t *testing.T) {
 		"an expired hold being paid": {
 			before: &aBooking{status: domain.BookingPending, expires: "-1 second"},
 			during: func(ctx context.Context, tx pgx.Tx, _, _, booking, _ int64) error {
-				_, err := tx.Exec(ctx, `INSERT INTO payments (booking_id, transaction_id, amount, status) VALUES ($1, 'late', 450, 'succeeded')`, booking)
+				_, err := tx.Exec(ctx, `INSERT INTO payments (booking_id, attempt_key, transaction_id, amount, status, paid_at) VALUES ($1, 'late', 'late', 450, 'succeeded', now())`, booking)
 				return err
 			},
 		},
@@ -269,9 +268,9 @@ func TestChangeWaitsForBookings(t *testing.T) {
 	}
 }
 
-// TestChangeFollowsAShowThatMoves moves a show while a change of it waits for the venue that it
-// was in; the seats that somebody adds to the new one at that moment must not be missed.
-func TestChangeFollowsAShowThatMoves(t *testing.T) {
+// A show moves while a change of it waits for its old venue. Seats that are added to the new venue
+// meanwhile are not missed.
+func TestUpdateShow_FollowsAShowThatMoves(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	from, to := testkit.NewVenue(t, f.pool, 1, 2), testkit.NewVenue(t, f.pool, 1, 3)
@@ -294,9 +293,8 @@ func TestChangeFollowsAShowThatMoves(t *testing.T) {
 	wantWhole(t, f.pool)
 }
 
-// TestSeatsDoNotFollowAShowThatMoves moves a show away while seats are being added to the venue
-// that it was in.
-func TestSeatsDoNotFollowAShowThatMoves(t *testing.T) {
+// A show moves away while seats are added to its old venue.
+func TestAddSeats_ShowThatMovesAway(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	from, to := testkit.NewVenue(t, f.pool, 1, 2), testkit.NewVenue(t, f.pool, 1, 3)
@@ -313,20 +311,20 @@ func TestSeatsDoNotFollowAShowThatMoves(t *testing.T) {
 	wantWhole(t, f.pool)
 }
 
-func TestRaceOfBookingsAndChanges(t *testing.T) {
+func TestCatalog_ChangesRaceWithBookings(t *testing.T) {
 	t.Parallel()
 	f := setupCatalog(t)
 	ctx := t.Context()
 	user := testkit.NewUser(t, f.pool)
+	w := newWorld()
+	bookings := w.bookingsOn(f.store)
 	for round := range 30 {
 		show := testkit.NewShow(t, f.pool, testkit.Show{})
 		seats := testkit.SeatIDs(t, f.pool, show)
 		venue := testkit.NewVenue(t, f.pool, 2, 2)
 		hold := func(seat int64) func() error {
 			return func() error {
-				_, err := f.store.HoldSeats(ctx, service.NewHold{
-					UserID: user, ShowID: show, SeatIDs: []int64{seat}, LockToken: "token", HoldFor: time.Hour,
-				})
+				_, err := bookings.Lock(ctx, service.LockSeats{UserID: user, ShowID: show, SeatIDs: []int64{seat}}, w.request(noKey))
 				return err
 			}
 		}
@@ -343,12 +341,12 @@ func TestRaceOfBookingsAndChanges(t *testing.T) {
 	violations, err := f.store.Audit(ctx, time.Hour, 10)
 	wantErr(t, err, nil)
 	if len(violations) > 0 {
-		t.Fatalf("the audit found %v", violations)
+		t.Fatalf("audit: %v", violations)
 	}
 }
 
-// wantConsistent holds that every live booking is of a show that is there, with the seat it
-// took, and that nothing paid for a cancelled one is kept.
+// wantConsistent fails the test unless every live booking has a visible show and its seat, and no
+// payment of a cancelled booking is kept.
 func wantConsistent(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 	faults := testkit.Value[int](t, pool, `

@@ -6,17 +6,14 @@ import (
 	"evently/internal/domain"
 )
 
-// CreateShow makes a show that has every seat of its venue; the id and the time of creation are
-// not read from show. A start in the past is accepted: such a show is listed nowhere and cannot
-// be booked. ErrEndNotAfterStart, ErrVenueNotFound, ErrEventNotFound; ErrVenueBusy when the
-// venue has another show at that time.
+// CreateShow creates a show with every seat of its venue. It returns ErrEndNotAfterStart,
+// ErrVenueNotFound, ErrEventNotFound, or ErrVenueBusy if the venue has another show at that time.
 func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created domain.Show, err error) {
-	ctx = WithPatience(ctx)
-	// The database knows this too; but what is wrong by itself is told before what is not there.
+	// A constraint checks this too, but invalid input comes before a missing venue.
 	if !show.EndTime.After(show.StartTime) {
 		return domain.Show{}, domain.ErrEndNotAfterStart
 	}
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, show.VenueID); err != nil {
 			return err
 		}
@@ -26,12 +23,11 @@ func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created dom
 	return created, err
 }
 
-// UpdateShow changes a show and gives it as it is then. With another venue it has that venue's
-// seats. ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound, ErrEndNotAfterStart, ErrVenueBusy;
-// ErrShowHasBookings while somebody holds or has bought a seat, even if nothing would change.
+// UpdateShow changes a show and returns it. With another venue it gets the seats of that one. It
+// returns ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound, ErrEndNotAfterStart, ErrVenueBusy, or
+// ErrShowHasBookings while a seat is held or booked, even if nothing would change.
 func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowChange) (updated domain.Show, err error) {
-	ctx = WithPatience(ctx)
-	err = c.store.InTx(ctx, func(ctx context.Context) error {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		show, err := c.lockForChange(ctx, id, change.VenueID)
 		if err != nil {
 			return err
@@ -43,22 +39,21 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 		if err := c.store.UpdateShow(ctx, updated); err != nil {
 			return err
 		}
-		// A show that had started did not get the seats that were added since; now it may be
-		// one to come again.
+		// A show that had started did not get the seats that were added since. It may start later now.
 		if change.VenueID != nil || change.StartTime != nil {
 			return c.store.FitShowSeats(ctx, id)
 		}
 		return nil
 	})
+	c.maps.Forget(id)
 	return updated, err
 }
 
-// DeleteShow deletes a show. One that was ever booked stays visible in the history of its
-// bookings, and there alone. ErrShowNotFound; ErrShowHasBookings while somebody holds or has
-// bought a seat.
+// DeleteShow deletes a show with the bookings that were never paid, and closes its waiting room. A
+// show that was ever paid for stays visible in the history of its bookings only. It returns
+// ErrShowNotFound, or ErrShowHasBookings while a seat is held or booked.
 func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
-	ctx = WithPatience(ctx)
-	return c.store.InTx(ctx, func(ctx context.Context) error {
+	err := c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if _, err := c.store.LockShow(ctx, id); err != nil {
 			return err
 		}
@@ -67,9 +62,18 @@ func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
 		}
 		return c.store.DeleteShow(ctx, id)
 	})
+	c.maps.Forget(id) // also after an error: the outcome of a commit may be unknown
+	if err != nil || c.rooms == nil {
+		return err
+	}
+	// The show is deleted, whatever becomes of its waiting room.
+	if err := c.rooms.Close(context.WithoutCancel(ctx), id); err != nil {
+		c.log.WarnContext(ctx, "waiting room of a deleted show not closed", "show_id", id, "error", err.Error())
+	}
+	return nil
 }
 
-// lockForChange locks the venue that the show is in, the one it is to go to, and then the show.
+// lockForChange locks the venue of the show, the one it is to move to, and then the show.
 func (c *Catalog) lockForChange(ctx context.Context, id int64, target *int64) (domain.Show, error) {
 	venue, err := c.store.ShowVenue(ctx, id)
 	if err != nil {
@@ -87,19 +91,23 @@ func (c *Catalog) lockForChange(ctx context.Context, id int64, target *int64) (d
 		return domain.Show{}, err
 	}
 	if show.VenueID != venue {
-		// It was moved between the two statements. Its venue is locked out of order now; should
-		// that end in a deadlock, InTx starts again.
+		// The show was moved between the two statements. Locking its venue now is out of order; InTx
+		// runs again after a deadlock.
 		return show, c.store.LockVenues(ctx, show.VenueID)
 	}
 	return show, nil
 }
 
-// requireUnbooked gives ErrShowHasBookings while the show, which the caller has locked, has
-// live bookings. The holds whose time is over go first: that waits for whoever is confirming
-// one of them this moment, so that it counts as the confirmed booking that it becomes.
+// requireUnbooked returns ErrShowHasBookings if the show, which the caller has locked, has live
+// bookings. It ends the expired holds first, which waits for one that is being confirmed, so that it
+// counts as confirmed.
 func (c *Catalog) requireUnbooked(ctx context.Context, showID int64) error {
-	if err := c.store.CancelExpiredHoldsOfShow(ctx, showID); err != nil {
+	holds, err := c.store.LoadExpiredHolds(ctx, showID)
+	if err != nil {
 		return err
+	}
+	for _, hold := range holds {
+		c.store.Save(ctx, hold.End())
 	}
 	booked, err := c.store.ShowHasLiveBookings(ctx, showID)
 	if err != nil {

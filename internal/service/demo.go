@@ -8,13 +8,13 @@ import (
 	"evently/internal/domain"
 )
 
-// The demo user, who is as public as this line. There is none unless the demo data is loaded.
+// The demo user's public credentials. The user exists only while the demo data is loaded.
 const (
 	DemoEmail    = "demo@evently.example"
 	DemoPassword = "demo-password-123"
 )
 
-// DemoVenue is a venue of the demo data. Its key tells its row from every real one.
+// DemoVenue is a venue of the demo data.
 type DemoVenue struct {
 	Key, Name, Address string
 	Rows               []string
@@ -26,7 +26,7 @@ type DemoEvent struct {
 	Key, Title string
 }
 
-// DemoShow is a show of the demo data, as planned.
+// DemoShow is a planned show of the demo data.
 type DemoShow struct {
 	Key, EventKey, VenueKey string
 	Price                   domain.Money
@@ -34,10 +34,10 @@ type DemoShow struct {
 	TimeOfDay               time.Duration // since midnight UTC
 }
 
-// LoadedDemoShow is a show of the demo data, as it is.
+// LoadedDemoShow is a show of the demo data in the database.
 type LoadedDemoShow struct {
 	ShowID                  int64
-	Key, EventKey, VenueKey string // the latter two are empty where an admin chose a real event or venue
+	Key, EventKey, VenueKey string // an event or venue that is not of the demo data has no key
 	Title, VenueName        string
 	StartTime               time.Time
 	Price                   domain.Money
@@ -46,32 +46,32 @@ type LoadedDemoShow struct {
 	AllSeats                bool // has every seat of its venue
 }
 
-// DemoLoaded tells what loading did; all zero but Shows when there was nothing to do.
+// DemoLoaded is the result of Load. All but Shows are zero if there was nothing to do.
 type DemoLoaded struct {
 	VenuesAdded, SeatsAdded, EventsAdded, ShowsAdded int
-	ShowsRemoved                                     int // no longer fit, and nobody but the demo user had booked them
-	ShowsRetired                                     int // no longer fit, and kept for those who booked them
+	ShowsRemoved                                     int // outdated, without bookings of real users
+	ShowsRetired                                     int // outdated, kept for the bookings of real users
 	UserAdded                                        bool
-	EmailTaken                                       bool // a real user has DemoEmail: there is no demo user
+	EmailTaken                                       bool // a real user has DemoEmail, so there is no demo user
 	Shows                                            []LoadedDemoShow
 }
 
-// DemoCleared tells what clearing did.
+// DemoCleared is the result of Clear.
 type DemoCleared struct {
 	Users, Bookings, Shows, Events, Venues int // removed
 	Kept                                   []DemoKept
 }
 
-// DemoKept is a row of the demo data that real rows need.
+// DemoKept is a row of the demo data that real rows refer to.
 type DemoKept struct {
 	Kind     string // "show", "venue", "event" or "user"
 	ID       int64
 	Name     string
-	Shows    int // that use it
-	Bookings int // that use it
+	Shows    int // that refer to it
+	Bookings int // that refer to it
 }
 
-// Reason says in words why the row was kept.
+// Reason returns why the row was kept.
 func (k DemoKept) Reason() string {
 	if k.Shows > 0 {
 		return fmt.Sprintf("used by %d show(s)", k.Shows)
@@ -79,56 +79,54 @@ func (k DemoKept) Reason() string {
 	return fmt.Sprintf("used by %d booking(s)", k.Bookings)
 }
 
-// DemoStore is what the demo data needs of the store. It changes rows of the demo data alone.
+// DemoStore stores the demo data. It changes no other rows.
 type DemoStore interface {
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
-	// LockDemo makes other loads and clears wait until this transaction ends, and whoever
-	// would use a demo venue or event for a new show as well.
+	// LockDemo makes other loads and clears, and new shows that use a demo venue or event, wait until
+	// this transaction ends.
 	LockDemo(ctx context.Context) error
-	// HasDemoUser reports whether the demo user is there.
+	// HasDemoUser reports whether there is a demo user.
 	HasDemoUser(ctx context.Context) (bool, error)
-	// SaveDemoUser adds the demo user unless they are there. There is none afterwards when a
-	// real user has the address.
+	// SaveDemoUser adds the demo user unless there is one or another user has the address.
 	SaveDemoUser(ctx context.Context, email, passwordHash string) (added bool, err error)
-	// SaveDemoVenue adds what is missing of a venue and its seats, and restores its name.
+	// SaveDemoVenue adds a venue and seats that are missing, and restores name and address.
 	SaveDemoVenue(ctx context.Context, venue DemoVenue) (venues, seats int, err error)
 	// SaveDemoEvent adds an event if it is missing, and restores its title.
 	SaveDemoEvent(ctx context.Context, event DemoEvent) (events int, err error)
-	// DemoShows gives the visible shows that were loaded last, soonest first.
+	// DemoShows returns the visible shows of the last load, soonest first.
 	DemoShows(ctx context.Context) ([]LoadedDemoShow, error)
-	// AddDemoShow adds a show on the first day from show.Day on that is behind after and on
-	// which its venue is free. domain.ErrVenueBusy when there is none for two months.
+	// AddDemoShow adds a show on the first day from show.Day on that is behind after and on which its
+	// venue is free. It returns domain.ErrVenueBusy if there is none within two months.
 	AddDemoShow(ctx context.Context, show DemoShow, after time.Time) (start time.Time, err error)
-	// RemoveDemoShows removes the demo user's bookings of demo shows and every demo show that
-	// nobody else has booked; the others are retired.
+	// RemoveDemoShows removes the demo user's bookings of demo shows and every demo show without
+	// bookings, and retires the others.
 	RemoveDemoShows(ctx context.Context) (bookings, removed, retired int, err error)
-	// RemoveDemoCatalog removes the venues, events and user of the demo data that nothing uses.
+	// RemoveDemoCatalog removes the venues, events and user of the demo data that nothing refers to.
 	RemoveDemoCatalog(ctx context.Context) (venues, events, users int, err error)
-	// KeptDemoRows gives what is there of the demo data.
+	// KeptDemoRows returns the rows of the demo data.
 	KeptDemoRows(ctx context.Context) ([]DemoKept, error)
 }
 
-// Demo loads and clears data to try Evently with. It never changes or removes a real row: a
-// demo row that real ones have come to need stays until they are gone.
+// Demo loads and clears data to try Evently with. It changes no real rows, and keeps demo rows that
+// real rows refer to.
 type Demo struct {
 	store DemoStore
 	hash  func(ctx context.Context, password string) (string, error)
 }
 
-// NewDemo gives a Demo over store, which hashes the demo user's password with hash.
+// NewDemo returns a Demo over store. It hashes the demo user's password with hash.
 func NewDemo(store DemoStore, hash func(ctx context.Context, password string) (string, error)) *Demo {
 	return &Demo{store: store, hash: hash}
 }
 
-// Load makes the demo data complete. When all its shows are still to come, in their order,
-// they stay as they are, bookings included; otherwise new ones in the coming days replace
-// them. Any number of loads may run at once: they leave one set. Each step is told before it begins,
-// unless tell is nil.
-func (d *Demo) Load(ctx context.Context, tell func(step string)) (DemoLoaded, error) {
-	if tell == nil {
-		tell = func(string) {}
+// Load completes the demo data. Shows that are all to come and in the planned order are left as they
+// are, with their bookings; otherwise new ones replace them. Concurrent loads leave one set. Load
+// calls progress before each step, unless it is nil.
+func (d *Demo) Load(ctx context.Context, progress func(step string)) (DemoLoaded, error) {
+	if progress == nil {
+		progress = func(string) {}
 	}
-	// Hashing takes its time, so it is done before the transaction, needed or not.
+	// Hashing is slow, so it is done before the transaction.
 	hash, err := d.hash(ctx, DemoPassword)
 	if err != nil {
 		return DemoLoaded{}, fmt.Errorf("hash the demo user's password: %w", err)
@@ -136,18 +134,18 @@ func (d *Demo) Load(ctx context.Context, tell func(step string)) (DemoLoaded, er
 	var loaded DemoLoaded
 	err = d.store.InTx(ctx, func(ctx context.Context) error {
 		loaded = DemoLoaded{} // the transaction may run again
-		tell("waiting for other loads to end")
+		progress("waiting for other loads")
 		if err := d.store.LockDemo(ctx); err != nil {
 			return err
 		}
-		if err := d.loadCatalog(ctx, tell, &loaded); err != nil {
+		if err := d.loadCatalog(ctx, progress, &loaded); err != nil {
 			return err
 		}
-		tell("user " + DemoEmail)
+		progress("user " + DemoEmail)
 		if err := d.loadUser(ctx, hash, &loaded); err != nil {
 			return err
 		}
-		return d.loadShows(ctx, tell, &loaded)
+		return d.loadShows(ctx, progress, &loaded)
 	})
 	if err != nil {
 		return DemoLoaded{}, err
@@ -164,9 +162,9 @@ func (d *Demo) loadUser(ctx context.Context, hash string, loaded *DemoLoaded) (e
 	return err
 }
 
-func (d *Demo) loadCatalog(ctx context.Context, tell func(string), loaded *DemoLoaded) error {
+func (d *Demo) loadCatalog(ctx context.Context, progress func(string), loaded *DemoLoaded) error {
 	for _, venue := range demoVenues() {
-		tell(fmt.Sprintf("venue %s, %d seats", venue.Name, len(venue.Rows)*venue.SeatsPerRow))
+		progress(fmt.Sprintf("venue %s, %d seats", venue.Name, len(venue.Rows)*venue.SeatsPerRow))
 		venues, seats, err := d.store.SaveDemoVenue(ctx, venue)
 		if err != nil {
 			return err
@@ -175,7 +173,7 @@ func (d *Demo) loadCatalog(ctx context.Context, tell func(string), loaded *DemoL
 		loaded.SeatsAdded += seats
 	}
 	for _, event := range demoEvents() {
-		tell("event " + event.Title)
+		progress("event " + event.Title)
 		events, err := d.store.SaveDemoEvent(ctx, event)
 		if err != nil {
 			return err
@@ -185,8 +183,8 @@ func (d *Demo) loadCatalog(ctx context.Context, tell func(string), loaded *DemoL
 	return nil
 }
 
-func (d *Demo) loadShows(ctx context.Context, tell func(string), loaded *DemoLoaded) (err error) {
-	tell("shows that are there already")
+func (d *Demo) loadShows(ctx context.Context, progress func(string), loaded *DemoLoaded) (err error) {
+	progress("existing shows")
 	if loaded.Shows, err = d.store.DemoShows(ctx); err != nil {
 		return err
 	}
@@ -199,7 +197,7 @@ func (d *Demo) loadShows(ctx context.Context, tell func(string), loaded *DemoLoa
 	}
 	var start time.Time
 	for i, show := range plan {
-		tell(fmt.Sprintf("show %d of %d", i+1, len(plan)))
+		progress(fmt.Sprintf("show %d of %d", i+1, len(plan)))
 		if start, err = d.store.AddDemoShow(ctx, show, start); err != nil {
 			return err
 		}
@@ -209,7 +207,7 @@ func (d *Demo) loadShows(ctx context.Context, tell func(string), loaded *DemoLoa
 	return err
 }
 
-// asPlanned reports whether the shows are those of the plan, in its order and still to come.
+// asPlanned reports whether the shows are those of the plan, in its order and all to come.
 func asPlanned(shows []LoadedDemoShow, plan []DemoShow) bool {
 	if len(shows) != len(plan) {
 		return false
@@ -224,9 +222,8 @@ func asPlanned(shows []LoadedDemoShow, plan []DemoShow) bool {
 	return true
 }
 
-// Clear removes the demo data, save for what real rows need: a show that others than the demo
-// user booked, a venue or event of such a show or of a real one, a demo user who booked a real
-// show. It says what it kept and why.
+// Clear removes the demo data except rows that real rows refer to: a show that real users booked, a
+// venue or event of a show that stays, a demo user who booked a real show. It returns what it kept.
 func (d *Demo) Clear(ctx context.Context) (DemoCleared, error) {
 	var cleared DemoCleared
 	err := d.store.InTx(ctx, func(ctx context.Context) (err error) {

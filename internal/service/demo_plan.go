@@ -2,7 +2,7 @@ package service
 
 import "time"
 
-// Keys of the demo data. They stand in the database, so they do not change.
+// Keys of the demo data. They are stored in databases: do not change them.
 const (
 	grandCinemaHall  = "grand-cinema-hall"
 	cityplexTheater  = "cityplex-theater"
@@ -28,8 +28,8 @@ func demoEvents() []DemoEvent {
 	}
 }
 
-// demoShows gives the shows in their order. The first is at least a day away, so that a set
-// that was just loaded lasts a while.
+// demoShows returns the shows in their order. The first is at least a day away, so that the data stays
+// useful for a while.
 func demoShows() []DemoShow {
 	const afternoon, evening, night = 15 * time.Hour, 19 * time.Hour, 21 * time.Hour
 	return []DemoShow{
@@ -41,7 +41,7 @@ func demoShows() []DemoShow {
 	}
 }
 
-// rowNames gives the names of the first n rows: A to Z, then AA to AZ and so on.
+// rowNames returns the names of the first n rows: A to Z, then AA to AZ and so on.
 func rowNames(n int) []string {
 	names := make([]string, n)
 	for i := range names {

@@ -10,26 +10,25 @@ import (
 	"evently/internal/domain"
 )
 
-// HealthStatus is how well something does.
+// HealthStatus is the status of a check, of the service or of the schema.
 type HealthStatus string
 
-// How the service and what it needs may do. The first three are those of checks and of the whole
-// report; the others are why an instance wants no traffic or the schema does not fit.
+// The statuses. The first three are those of checks and of the report.
 const (
 	HealthOK       HealthStatus = "OK"
-	HealthDegraded HealthStatus = "DEGRADED" // booking goes on
+	HealthDegraded HealthStatus = "DEGRADED" // booking works
 	HealthDown     HealthStatus = "DOWN"
 	HealthStarting HealthStatus = "STARTING"
 	HealthDraining HealthStatus = "DRAINING"
 	HealthMismatch HealthStatus = "MISMATCH"
 )
 
-// Pinger is a store that can be asked for a sign of life.
+// Pinger is a store that can be checked.
 type Pinger interface {
 	Ping(ctx context.Context) error
 }
 
-// SchemaState compares the schema that this binary needs with that of the database.
+// SchemaState compares the schema of this binary with that of the database.
 type SchemaState struct {
 	Expected, Applied  int64 // versions of the migrations
 	MissingTables      []string
@@ -38,36 +37,36 @@ type SchemaState struct {
 	MissingConstraints []string
 }
 
-// Fits reports whether the schema is the one that this binary was built for, no older and no newer.
+// Fits reports whether the schema is that of this binary, no older and no newer.
 func (s SchemaState) Fits() bool {
 	return s.Applied == s.Expected && len(s.MissingTables)+len(s.MissingTypes)+len(s.MissingIndexes)+len(s.MissingConstraints) == 0
 }
 
-// SchemaInspector looks at the schema of the database.
+// SchemaInspector reads the schema of the database.
 type SchemaInspector interface {
 	InspectSchema(ctx context.Context) (SchemaState, error)
 }
 
-// HealthDeps is what Health watches.
+// HealthDeps are the dependencies of Health.
 type HealthDeps struct {
 	Database Pinger
 	Redis    Pinger
 	Queue    Pinger
 	Schema   SchemaInspector
 	Version  string
-	Log      *slog.Logger // hears of checks that fail; of Redis and the queue at debug alone
+	Log      *slog.Logger // of failed checks; those of Redis and the queue are logged at debug
 	Now      func() time.Time
 }
 
-// Bounds of checks. Together they keep every answer under 2 s.
+// Timeouts of checks. Together they keep every response under 2 s.
 const (
-	checkTimeout  = 1200 * time.Millisecond // what a check is given
-	reportTimeout = 1500 * time.Millisecond // when a report stops waiting for those that hang
+	checkTimeout  = 1200 * time.Millisecond // of one check
+	reportTimeout = 1500 * time.Millisecond // of a report, which does not wait for checks that hang
 	checkFreshFor = time.Second
 )
 
-// Health tells how the service does. However often it is asked, each store is asked once a second
-// at most, and never twice at the same time.
+// Health checks the service and its stores. Each store is checked at most once a second and never
+// concurrently, however often Health is called.
 type Health struct {
 	database *probe[struct{}]
 	redis    *probe[struct{}]
@@ -79,7 +78,7 @@ type Health struct {
 	state    atomic.Value // HealthStatus: STARTING, then OK, then DRAINING
 }
 
-// NewHealth gives a Health of a service that is starting.
+// NewHealth returns the Health of a service that is starting.
 func NewHealth(deps HealthDeps) *Health {
 	h := &Health{
 		database: newProbe("database", ping(deps.Database), deps),
@@ -98,13 +97,13 @@ func ping(p Pinger) func(context.Context) (struct{}, error) {
 	return func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Ping(ctx) }
 }
 
-// SetReady tells that the service wants traffic now.
+// SetReady makes the service ready.
 func (h *Health) SetReady() { h.state.Store(HealthOK) }
 
-// SetDraining tells that the service wants no more traffic: it is about to stop.
+// SetDraining makes the service not ready: it is about to stop.
 func (h *Health) SetDraining() { h.state.Store(HealthDraining) }
 
-// Close waits for checks that still run, at most as long as ctx.
+// Close waits for running checks until ctx is done.
 func (h *Health) Close(ctx context.Context) {
 	h.database.wait(ctx)
 	h.redis.wait(ctx)
@@ -112,13 +111,13 @@ func (h *Health) Close(ctx context.Context) {
 	h.schema.wait(ctx)
 }
 
-// HealthCheck is what one check found.
+// HealthCheck is the result of one check.
 type HealthCheck struct {
 	Status  HealthStatus
 	Latency time.Duration
 }
 
-// HealthReport is the whole picture.
+// HealthReport has the results of all checks.
 type HealthReport struct {
 	Status   HealthStatus // OK, DEGRADED or DOWN
 	Time     time.Time
@@ -128,14 +127,13 @@ type HealthReport struct {
 	Redis    HealthCheck
 	Queue    HealthCheck
 	Schema   HealthCheck
-	State    *SchemaState // nil when the schema could not be looked at
+	State    *SchemaState // nil if the schema could not be read
 }
 
-// Report asks all the stores at once. It takes at most 1.5 s, whatever hangs.
+// Report checks all stores concurrently. It takes at most 1.5 s.
 func (h *Health) Report(ctx context.Context) HealthReport {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	// All are started before the first is waited for.
 	database, redis, queue, schema := h.database.start(ctx), h.redis.start(ctx), h.queue.start(ctx), h.schema.start(ctx)
 
 	now := h.now()
@@ -157,8 +155,8 @@ func (h *Health) Report(ctx context.Context) HealthReport {
 	return report
 }
 
-// check is the short form of a result. A database that is merely busy is not down: to take the
-// instance out of service would send its load to the others.
+// check converts a result. An overloaded database is not down: the load of an instance taken out of
+// service would go to the others.
 func check[T any](r result[T]) HealthCheck {
 	status := HealthOK
 	switch {
@@ -170,8 +168,7 @@ func check[T any](r result[T]) HealthCheck {
 	return HealthCheck{Status: status, Latency: r.took}
 }
 
-// overall: without the database nothing works; without the rest, and with a schema that differs,
-// the worst is slow or partial.
+// overall returns the status of a report. Only the database is essential.
 func overall(r HealthReport) HealthStatus {
 	if r.Database.Status == HealthDown {
 		return HealthDown
@@ -184,7 +181,7 @@ func overall(r HealthReport) HealthStatus {
 	return HealthOK
 }
 
-// Ready tells whether this instance wants traffic: OK, or STARTING, DRAINING or DOWN.
+// Ready returns OK if this instance can serve, or STARTING, DRAINING or DOWN.
 func (h *Health) Ready(ctx context.Context) HealthStatus {
 	if state, _ := h.state.Load().(HealthStatus); state != HealthOK {
 		return state
@@ -197,8 +194,8 @@ func (h *Health) Ready(ctx context.Context) HealthStatus {
 	return HealthOK
 }
 
-// Schema compares the schemas: OK, MISMATCH, or DOWN when the database cannot be asked, which
-// leaves only the expected version in the state.
+// Schema compares the schemas: OK, MISMATCH, or DOWN if the database cannot be read, in which case the
+// state has only the expected version.
 func (h *Health) Schema(ctx context.Context) (HealthStatus, SchemaState) {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()

@@ -8,22 +8,22 @@ import (
 	"time"
 )
 
-// result is what a check came to.
+// result is the result of a check.
 type result[T any] struct {
 	value T
 	err   error
 	took  time.Duration
 }
 
-// flight is one run of a check, which any number of callers may wait for.
+// flight is one run of a check, shared by its callers.
 type flight[T any] struct {
 	began  time.Time
 	now    func() time.Time
 	done   chan struct{}
-	result result[T] // to be read when done is closed
+	result result[T] // set before done is closed
 }
 
-// await gives the result, or the error of ctx when the check takes longer than that.
+// await returns the result, or the error of ctx if it is done first.
 func (f *flight[T]) await(ctx context.Context) result[T] {
 	select {
 	case <-f.done:
@@ -33,19 +33,18 @@ func (f *flight[T]) await(ctx context.Context) result[T] {
 	}
 }
 
-// probe runs a check for whoever asks: one at a time, and none while the last is fresh. So a flood
-// of probes costs one, and a store that hangs has one caller hanging on it.
+// probe runs a check: one at a time, and none while the last result is fresh.
 type probe[T any] struct {
 	name string
 	run  func(context.Context) (T, error)
 	log  *slog.Logger
-	down slog.Level // of the line that the check fails
-	up   slog.Level // of the line that it is well again
+	down slog.Level // level of "health check failed"
+	up   slog.Level // level of "health check recovered"
 	now  func() time.Time
 
 	mu       sync.Mutex
 	last     *flight[T]
-	ended    time.Time // when last ended; zero while it runs
+	ended    time.Time // of last; zero while it runs
 	wasUp    bool
 	everDone bool
 }
@@ -54,14 +53,14 @@ func newProbe[T any](name string, run func(context.Context) (T, error), deps Hea
 	return &probe[T]{name: name, run: run, log: deps.Log, down: slog.LevelWarn, up: slog.LevelInfo, now: deps.Now}
 }
 
-// quiet makes the probe log at debug: of what it checks the instance tells by itself.
+// quiet makes the probe log at debug: others log that outage.
 func (p *probe[T]) quiet() *probe[T] {
 	p.down, p.up = slog.LevelDebug, slog.LevelDebug
 	return p
 }
 
-// start gives the run that is under way or fresh, or else a new one. The run does not end with
-// the caller's ctx: others may be waiting for it.
+// start returns the running or fresh flight, or starts one. Its run outlives ctx: others may wait for
+// it.
 func (p *probe[T]) start(ctx context.Context) *flight[T] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -71,12 +70,12 @@ func (p *probe[T]) start(ctx context.Context) *flight[T] {
 	}
 	f := &flight[T]{began: now, now: p.now, done: make(chan struct{})}
 	p.last, p.ended = f, time.Time{}
-	go p.fly(context.WithoutCancel(ctx), f)
+	go p.check(context.WithoutCancel(ctx), f)
 	return f
 }
 
-// fly runs the check. Health.Close waits for it.
-func (p *probe[T]) fly(ctx context.Context, f *flight[T]) {
+// check runs the check. Health.Close waits for it.
+func (p *probe[T]) check(ctx context.Context, f *flight[T]) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	defer close(f.done)
@@ -90,7 +89,7 @@ func (p *probe[T]) fly(ctx context.Context, f *flight[T]) {
 	f.result.value, f.result.err = p.run(ctx)
 }
 
-// finish notes the end of a run and logs a change: the answers themselves name no cause.
+// finish records the end of a run and logs a change: responses do not have the cause.
 func (p *probe[T]) finish(ctx context.Context, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -105,7 +104,7 @@ func (p *probe[T]) finish(ctx context.Context, err error) {
 	p.wasUp, p.everDone = up, true
 }
 
-// wait waits for a run that is under way.
+// wait waits for a running check.
 func (p *probe[T]) wait(ctx context.Context) {
 	p.mu.Lock()
 	last := p.last

@@ -14,12 +14,12 @@ import (
 	"evently/internal/service"
 )
 
-// watched is a store that a test can take away.
+// watched is a store that can fail.
 type watched struct {
 	asked  atomic.Int32
 	err    error
-	hang   bool // until the context ends, at least
-	deaf   bool // does not even heed its context
+	hang   bool // until the context is done
+	deaf   bool // ignores its context
 	state  service.SchemaState
 	unhang chan struct{}
 }
@@ -49,7 +49,7 @@ func newHealth(database, redis, schema *watched) *service.Health {
 	return h
 }
 
-func TestHealthStatus(t *testing.T) {
+func TestHealth_StatusByStore(t *testing.T) {
 	t.Parallel()
 	down := errors.New("gone")
 	tests := map[string]struct {
@@ -84,7 +84,7 @@ func TestHealthStatus(t *testing.T) {
 	}
 }
 
-func TestReadinessFollowsTheLifeOfTheService(t *testing.T) {
+func TestReady_StartThenServeThenDrain(t *testing.T) {
 	t.Parallel()
 	s := &watched{}
 	h := service.NewHealth(service.HealthDeps{
@@ -103,7 +103,7 @@ func TestReadinessFollowsTheLifeOfTheService(t *testing.T) {
 	}
 }
 
-func TestAReportTakesUnderTwoSecondsWhateverHangs(t *testing.T) {
+func TestReport_UnderTwoSecondsIfAStoreHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		deaf := &watched{deaf: true, unhang: make(chan struct{})}
@@ -125,7 +125,7 @@ func TestAReportTakesUnderTwoSecondsWhateverHangs(t *testing.T) {
 	})
 }
 
-func TestAFloodOfProbesAsksOnce(t *testing.T) {
+func TestReport_ConcurrentCallsShareACheck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := &watched{}

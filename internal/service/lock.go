@@ -9,71 +9,103 @@ import (
 	"evently/internal/domain"
 )
 
-// Lock holds seats of a show for the user: all of them or none. It fails with
-// domain.ErrSeatsUnavailable (failed_seats), ErrInvalidSeats (invalid_seats), ErrDuplicateSeats,
-// ErrShowNotFound, ErrShowStarted or ErrSeatLimit.
-func (b *Bookings) Lock(ctx context.Context, userID, showID int64, seatIDs []int64, answer Answer[domain.Hold]) (domain.Hold, error) {
-	seats, err := b.OrderSeats(seatIDs)
-	if err != nil {
-		return domain.Hold{}, err
-	}
-	began := b.now()
-	// Redis gone is no reason to turn anybody away: PostgreSQL alone decides then.
-	lock, taken, err := b.lockInRedis(ctx, userID, showID, seats)
-	b.recorder.SeatLock(LockRedis, redisOutcome(taken, err))
-	if err == nil && len(taken) > 0 {
-		return domain.Hold{}, domain.ErrSeatsUnavailable.With("failed_seats", taken)
-	}
-	hold, err := recorded(ctx, b.store, answer, func(ctx context.Context) (domain.Hold, error) {
-		return b.store.HoldSeats(ctx, NewHold{
-			UserID:    userID,
-			ShowID:    showID,
-			SeatIDs:   seats,
-			LockToken: lock.Token,
-			HoldFor:   b.rules.HoldFor,
-			UserLimit: b.rules.MaxSeatsPerUser,
-		})
-	})
-	b.recorder.SeatLock(LockPostgres, storeOutcome(err))
-	if err != nil {
-		b.noteStore(err)
-		b.release(ctx, lock)
-		return domain.Hold{}, err
-	}
-	b.recorder.Hold(HoldMade)
-	b.rememberHold(hold, began)
-	for _, overdue := range hold.Lapsed {
-		b.recorder.HoldReleased(overdue)
-	}
-	return hold, nil
+// LockSeats is a user's request to hold seats of a show.
+type LockSeats struct {
+	UserID  int64
+	ShowID  int64
+	SeatIDs []int64
 }
 
-// OrderSeats gives the seats that one booking asks for in ascending order, the order of all locks. It fails
-// with domain.ErrValidation when they are none or too many, and with ErrDuplicateSeats.
-func (b *Bookings) OrderSeats(seatIDs []int64) ([]int64, error) {
+// Lock holds all of the seats for the user, or none. A request for exactly the seats of the user's own
+// live hold returns that hold. It fails with domain.ErrValidation, ErrDuplicateSeats,
+// ErrSeatsUnavailable (failed_seats, held_by_you), ErrInvalidSeats (invalid_seats), ErrShowNotFound,
+// ErrShowStarted, ErrSeatLimit or the errors of idempotency keys.
+func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (Response, error) {
+	seats, err := b.orderSeats(lock.SeatIDs)
+	if err != nil {
+		return Response{}, err
+	}
+	hold := domain.HoldRequest{
+		UserID: lock.UserID, ShowID: lock.ShowID, SeatIDs: seats,
+		LockToken: strconv.FormatInt(lock.UserID, 10) + "." + rand.Text(),
+		HoldFor:   b.rules.HoldFor, UserLimit: b.rules.MaxSeatsPerUser,
+	}
+	seatLock := domain.SeatLock{ShowID: hold.ShowID, SeatIDs: seats, Token: hold.LockToken}
+	if refusal := b.lockInRedis(ctx, hold, seatLock); refusal != nil {
+		// The seats may be gone since the request was answered for the first time.
+		if response, err := b.Replay(ctx, request.Key); err != nil || !response.IsZero() {
+			return response, err
+		}
+		return Response{}, refusal
+	}
+	held := false
+	response, err := b.transact(ctx, request, func(ctx context.Context) (done outcome, err error) {
+		done, err = b.hold(ctx, hold)
+		held = len(done.changes) > 0
+		return done, err
+	})
+	b.deps.Recorder.SeatLock(LockPostgres, storeOutcome(err))
+	if err != nil || !held || response.Replayed {
+		b.release(ctx, seatLock)
+	}
+	return response, err
+}
+
+// lockInRedis locks the seats, or returns why the request is refused. With Redis away PostgreSQL alone
+// decides, as it does for a user who has one of the seats: it may be the same hold.
+func (b *Bookings) lockInRedis(ctx context.Context, hold domain.HoldRequest, lock domain.SeatLock) error {
+	taken, err := b.deps.Locks.Acquire(ctx, lock, min(b.rules.FirstLockTTL, b.rules.HoldFor))
+	b.deps.Recorder.SeatLock(LockRedis, redisOutcome(taken, err))
+	if err != nil {
+		return nil //nolint:nilerr // PostgreSQL decides alone
+	}
+	if len(taken) == 0 {
+		return nil
+	}
+	ids := make([]int64, len(taken))
+	for i, seat := range taken {
+		if seat.UserID == hold.UserID {
+			return nil
+		}
+		ids[i] = seat.SeatID
+	}
+	return domain.SeatsUnavailable(ids, nil)
+}
+
+// hold is the step that makes a hold.
+func (b *Bookings) hold(ctx context.Context, request domain.HoldRequest) (outcome, error) {
+	state, err := b.deps.Store.LoadHold(ctx, request)
+	if err != nil {
+		return outcome{}, err
+	}
+	decision, err := request.Decide(state)
+	if err != nil {
+		return outcome{}, err
+	}
+	if decision.ExistingID != 0 {
+		details, err := b.deps.Store.BookingDetails(ctx, request.UserID, decision.ExistingID)
+		return outcome{booking: details}, err
+	}
+	var changes []domain.Transition
+	for _, expired := range state.Expired {
+		changes = append(changes, expired.End())
+	}
+	changes = append(changes, domain.Transition{Event: domain.EventHeld, Booking: decision.Booking, Seats: decision.Seats})
+	domain.SortSeats(decision.Seats)
+	found := BookingState{Now: state.Now, Seats: decision.Seats}
+	return outcome{booking: found.details(decision.Booking), changes: changes}, nil
+}
+
+// orderSeats returns the seats in ascending order, the order of all locks. It fails with
+// domain.ErrValidation if they are none or too many, and with domain.ErrDuplicateSeats.
+func (b *Bookings) orderSeats(seatIDs []int64) ([]int64, error) {
 	if len(seatIDs) == 0 || len(seatIDs) > b.rules.MaxSeatsPerBooking {
 		return nil, domain.ErrValidation.WithDetails(
 			"seat_ids: must have 1 to " + strconv.Itoa(b.rules.MaxSeatsPerBooking) + " items")
 	}
-	if !slices.IsSorted(seatIDs) {
-		seatIDs = slices.Clone(seatIDs)
-		slices.Sort(seatIDs)
+	seats := slices.Sorted(slices.Values(seatIDs))
+	if len(slices.Compact(slices.Clone(seats))) < len(seats) {
+		return nil, domain.ErrDuplicateSeats.WithDetails("seat_ids: contains a seat more than once")
 	}
-	for i := 1; i < len(seatIDs); i++ {
-		if seatIDs[i] == seatIDs[i-1] {
-			return nil, domain.ErrDuplicateSeats.WithDetails("seat_ids: names a seat more than once")
-		}
-	}
-	return seatIDs, nil
-}
-
-// lockInRedis locks the seats, which are ascending, or returns those that are locked by others. If it fails,
-// the locks may be set.
-func (b *Bookings) lockInRedis(ctx context.Context, userID, showID int64, seats []int64) (lock domain.SeatLock, taken []int64, err error) {
-	lock = domain.SeatLock{ShowID: showID, SeatIDs: seats, Token: strconv.FormatInt(userID, 10) + "." + rand.Text()}
-	others, err := b.locks.Acquire(ctx, lock, b.rules.HoldFor)
-	for _, seat := range others {
-		taken = append(taken, seat.SeatID)
-	}
-	return lock, taken, err
+	return seats, nil
 }

@@ -13,45 +13,43 @@ import (
 	"evently/internal/domain"
 )
 
-// PasswordsConfig bounds the work of hashing. Every zero means its default.
+// PasswordsConfig bounds the work of hashing. A zero is the default.
 type PasswordsConfig struct {
-	// Cost is bcrypt's: each step doubles the work. The default is 10, the least that OWASP
-	// advises: about 50 ms, whereas 12 would let two cores check under ten logins a second.
+	// Cost is the bcrypt cost; the default is 10, the least that OWASP advises.
 	Cost int
-	// Parallel is how many hashes run at once. The default is half of the processors, at
-	// least one: hashing never waits, so what it is not kept from it takes from bookings.
+	// Parallel is how many hashes run at once. The default is half of GOMAXPROCS, at least one:
+	// the rest of the processors is for bookings.
 	Parallel int
-	// Queue is how many callers may wait for their turn. The default is 64.
-	Queue int
-	// MaxWait is how long one of them waits. The default is 3 s.
+	// MaxWait is how long a caller waits for a turn. The default is 10 s.
 	MaxWait time.Duration
 }
 
-// overloadedRetry is when a caller who was turned away should come back: by then the most part
-// of a full queue is done.
+// fastestHash is less than any processor takes for a hash of the default cost. It bounds the queue,
+// and so its memory: with more callers ahead of it, none gets a turn within MaxWait.
+const fastestHash = 20 * time.Millisecond
+
+// overloadedRetry is the Retry-After of a caller who got no turn.
 const overloadedRetry = 2 * time.Second
 
-// defaultDecoy is the hash, at the default cost, of random text that was thrown away: making one
-// would be a good part of the time that a start takes.
+// defaultDecoy is the hash of an unknown random text at the default cost; computing one would slow
+// down the start.
 const defaultDecoy = "$2a$10$WQakooZYhHAnzhVTXeLareywLT5/NOhgxGPF0LJcC9yjN6FKMYyM2"
 
 // Passwords hashes and verifies passwords with bcrypt, a bounded number at a time. It is safe
 // for concurrent use.
 type Passwords struct {
-	cost    int
-	maxWait time.Duration
-	queue   int64
-	waiting atomic.Int64
-	slots   chan struct{}
+	cost       int
+	maxWait    time.Duration
+	maxWaiting int64
+	waiting    atomic.Int64
+	slots      chan struct{}
 
-	// decoy is a hash that no password is known for.
-	decoy    []byte
+	decoy    []byte // a hash of an unknown password
 	generate func(password []byte, cost int) ([]byte, error)
 	compare  func(hash, password []byte) error
 }
 
-// NewPasswords gives Passwords within the bounds of config. At another cost than the
-// default it computes one hash. A cost that bcrypt does not have is an error.
+// NewPasswords returns Passwords. A cost that bcrypt does not have is an error.
 func NewPasswords(config PasswordsConfig) (*Passwords, error) {
 	if config.Cost == 0 {
 		config.Cost = bcrypt.DefaultCost
@@ -62,11 +60,8 @@ func NewPasswords(config PasswordsConfig) (*Passwords, error) {
 	if config.Parallel <= 0 {
 		config.Parallel = max(1, runtime.GOMAXPROCS(0)/2)
 	}
-	if config.Queue <= 0 {
-		config.Queue = 64
-	}
 	if config.MaxWait <= 0 {
-		config.MaxWait = 3 * time.Second
+		config.MaxWait = 10 * time.Second
 	}
 	decoy := []byte(defaultDecoy)
 	if config.Cost != bcrypt.DefaultCost {
@@ -76,18 +71,17 @@ func NewPasswords(config PasswordsConfig) (*Passwords, error) {
 		}
 	}
 	return &Passwords{
-		cost:     config.Cost,
-		maxWait:  config.MaxWait,
-		queue:    int64(config.Queue),
-		slots:    make(chan struct{}, config.Parallel),
-		decoy:    decoy,
-		generate: bcrypt.GenerateFromPassword,
-		compare:  bcrypt.CompareHashAndPassword,
+		cost:       config.Cost,
+		maxWait:    config.MaxWait,
+		maxWaiting: int64(config.Parallel) * int64(config.MaxWait/fastestHash+1),
+		slots:      make(chan struct{}, config.Parallel),
+		decoy:      decoy,
+		generate:   bcrypt.GenerateFromPassword,
+		compare:    bcrypt.CompareHashAndPassword,
 	}, nil
 }
 
-// Hash gives the bcrypt hash of a password of at most 72 bytes. With too many hashes under way
-// it is domain.ErrOverloaded.
+// Hash returns the bcrypt hash of a password of at most 72 bytes, or domain.ErrOverloaded.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if err := p.acquire(ctx); err != nil {
 		return "", err
@@ -100,9 +94,8 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	return string(hash), nil
 }
 
-// Verify reports whether password is the one that was hashed. A hash that is none, such as the
-// empty one of an account that does not exist, costs the same work and matches nothing. With
-// too many hashes under way it is domain.ErrOverloaded.
+// Verify reports whether password matches hash, or returns domain.ErrOverloaded. A malformed hash,
+// such as the empty one of an unknown account, costs the same work and matches nothing.
 func (p *Passwords) Verify(ctx context.Context, hash, password string) (bool, error) {
 	stored := []byte(hash)
 	_, err := bcrypt.Cost(stored)
@@ -115,17 +108,16 @@ func (p *Passwords) Verify(ctx context.Context, hash, password string) (bool, er
 	}
 	defer p.release()
 	matches := p.compare(stored, []byte(password)) == nil
-	// bcrypt compares the first 72 bytes alone; what is longer was never anybody's password.
-	return matches && usable && len(password) <= domain.MaxPassword, nil
+	return matches && usable && domain.HashablePassword(password), nil
 }
 
-// Outdated reports whether hash was made at another cost than is configured now.
+// Outdated reports whether hash has another cost than the configured one.
 func (p *Passwords) Outdated(hash string) bool {
 	cost, err := bcrypt.Cost([]byte(hash))
 	return err == nil && cost != p.cost
 }
 
-// acquire takes one of the slots; those who wait for one get it in the order in which they came.
+// acquire takes a slot, first come first served.
 func (p *Passwords) acquire(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:
@@ -133,7 +125,7 @@ func (p *Passwords) acquire(ctx context.Context) error {
 	default:
 	}
 	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > p.queue {
+	if p.waiting.Add(1) > p.maxWaiting {
 		return overloaded(errors.New("the queue for password hashing is full"))
 	}
 	timeout := time.NewTimer(p.maxWait)
@@ -142,9 +134,9 @@ func (p *Passwords) acquire(ctx context.Context) error {
 	case p.slots <- struct{}{}:
 		return nil
 	case <-timeout.C:
-		return overloaded(fmt.Errorf("no turn to hash a password within %s", p.maxWait))
+		return overloaded(fmt.Errorf("no slot to hash a password within %s", p.maxWait))
 	case <-ctx.Done():
-		err := fmt.Errorf("wait to hash a password: %w", context.Cause(ctx))
+		err := fmt.Errorf("wait for a slot to hash a password: %w", context.Cause(ctx))
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return overloaded(err)
 		}

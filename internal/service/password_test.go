@@ -28,9 +28,10 @@ func newPasswords(t testing.TB, config service.PasswordsConfig) *service.Passwor
 	return passwords
 }
 
-func TestPasswordsMatchOnlyThemselves(t *testing.T) {
+func TestVerify_OnlyTheWholePasswordMatches(t *testing.T) {
 	t.Parallel()
 	passwords := newPasswords(t, service.PasswordsConfig{})
+	const nul = "password\x00password" // to bcrypt the same as "password"
 	longest := strings.Repeat("x", 72)
 	hash := func(password string) string {
 		hash, err := passwords.Hash(t.Context(), password)
@@ -43,16 +44,18 @@ func TestPasswordsMatchOnlyThemselves(t *testing.T) {
 		hash, password string
 		want           bool
 	}{
-		"the password":           {hash("correct horse"), "correct horse", true},
-		"another case":           {hash("correct horse"), "Correct horse", false},
-		"one byte more":          {hash("correct horse"), "correct horses", false},
-		"nothing":                {hash("correct horse"), "", false},
-		"72 bytes":               {hash(longest), longest, true},
-		"72 bytes and one more":  {hash(longest), longest + "x", false},
-		"no hash":                {"", "correct horse", false},
-		"the decoy's own text":   {"", "nobody has this password", false},
-		"a hash that is not one": {"!", "!", false},
-		"a hash that is cut off": {hash("correct horse")[:40], "correct horse", false},
+		"the password":          {hash("correct horse"), "correct horse", true},
+		"another case":          {hash("correct horse"), "Correct horse", false},
+		"one byte more":         {hash("correct horse"), "correct horses", false},
+		"nothing":               {hash("correct horse"), "", false},
+		"72 bytes":              {hash(longest), longest, true},
+		"72 bytes and one more": {hash(longest), longest + "x", false},
+		"NUL in the password":   {hash("password"), nul, false},
+		"NUL in both":           {hash(nul), nul, false},
+		"no hash":               {"", "correct horse", false},
+		"text of the decoy":     {"", "nobody has this password", false},
+		"malformed hash":        {"!", "!", false},
+		"truncated hash":        {hash("correct horse")[:40], "correct horse", false},
 	} {
 		got, err := passwords.Verify(t.Context(), check.hash, check.password)
 		if err != nil || got != check.want {
@@ -61,7 +64,7 @@ func TestPasswordsMatchOnlyThemselves(t *testing.T) {
 	}
 }
 
-func TestNewPasswordsRefusesACostThatBcryptLacks(t *testing.T) {
+func TestNewPasswords_CostOutOfRangeIsAnError(t *testing.T) {
 	t.Parallel()
 	for _, cost := range []int{-1, 3, 32} {
 		if _, err := service.NewPasswords(service.PasswordsConfig{Cost: cost}); err == nil {
@@ -70,73 +73,94 @@ func TestNewPasswordsRefusesACostThatBcryptLacks(t *testing.T) {
 	}
 }
 
-func TestHashesAtOnceAreBounded(t *testing.T) {
+// slowHash makes every hash of passwords wait for finish. It returns how many run.
+func slowHash(passwords *service.Passwords, finish <-chan struct{}) *atomic.Int64 {
+	var running atomic.Int64
+	service.Replace(passwords, func() error {
+		running.Add(1)
+		defer running.Add(-1)
+		<-finish
+		return nil
+	})
+	return &running
+}
+
+func TestHash_BurstOfRegistrationsWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		passwords := newPasswords(t, service.PasswordsConfig{Parallel: 2, Queue: 3})
-		var running, peak, refused atomic.Int64
+		passwords := newPasswords(t, service.PasswordsConfig{Parallel: 1})
 		finish := make(chan struct{})
-		service.Replace(passwords, func() error {
-			now := running.Add(1)
-			defer running.Add(-1)
-			peak.Store(max(peak.Load(), now))
-			<-finish
-			return nil
-		})
+		running := slowHash(passwords, finish)
 		var calls sync.WaitGroup
-		for i := range 20 {
-			calls.Go(func() {
-				var err error
-				if i%2 == 0 {
-					_, err = passwords.Hash(t.Context(), "correct horse")
-				} else {
-					_, err = passwords.Verify(t.Context(), "", "correct horse")
-				}
-				var coded *domain.Error
-				switch {
-				case err == nil:
-				case errors.As(err, &coded) && errors.Is(err, domain.ErrOverloaded) && coded.RetryAfter > 0:
-					refused.Add(1)
-				default:
-					t.Errorf("%v, want overloaded with a time to retry", err)
-				}
-			})
-		}
-		synctest.Wait() // all that can move has moved: two run, three wait, the others were refused
-		if got := running.Load(); got != 2 {
-			t.Errorf("%d hashes run, want 2", got)
-		}
-		if got := refused.Load(); got != 15 {
-			t.Errorf("%d callers were refused, want 15", got)
-		}
-		for range 5 {
-			finish <- struct{}{}
-			synctest.Wait()
-		}
-		calls.Wait()
-		if got := peak.Load(); got != 2 {
-			t.Errorf("%d hashes ran at once, want 2", got)
-		}
-
-		// Every slot and every place in the queue came back.
-		refused.Store(0)
-		for range 5 {
+		for range 120 {
 			calls.Go(func() {
 				if _, err := passwords.Hash(t.Context(), "correct horse"); err != nil {
 					t.Error(err)
 				}
 			})
 		}
-		synctest.Wait()
-		close(finish)
+		for range 120 {
+			synctest.Wait()
+			if got := running.Load(); got != 1 {
+				t.Fatalf("%d hashes run at once, want 1", got)
+			}
+			finish <- struct{}{}
+		}
 		calls.Wait()
 	})
 }
 
-func TestWaitingForAHashEnds(t *testing.T) {
+func TestHash_QueueIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		passwords := newPasswords(t, service.PasswordsConfig{Parallel: 1, Queue: 8, MaxWait: time.Minute})
+		// Two slots, and a wait in which each can do no more than two further hashes.
+		passwords := newPasswords(t, service.PasswordsConfig{Parallel: 2, MaxWait: 20 * time.Millisecond})
+		finish := make(chan struct{})
+		running := slowHash(passwords, finish)
+		var calls sync.WaitGroup
+		var refused, done atomic.Int64
+		call := func(i int) {
+			var err error
+			if i%2 == 0 {
+				_, err = passwords.Hash(t.Context(), "correct horse")
+			} else {
+				_, err = passwords.Verify(t.Context(), "", "correct horse")
+			}
+			var coded *domain.Error
+			switch {
+			case err == nil:
+				done.Add(1)
+			case errors.As(err, &coded) && errors.Is(err, domain.ErrOverloaded) && coded.RetryAfter > 0:
+				refused.Add(1)
+			default:
+				t.Errorf("%v, want overloaded with a time to retry", err)
+			}
+		}
+		for range 2 { // the second time every slot and place is free again
+			refused.Store(0)
+			done.Store(0)
+			for i := range 20 {
+				calls.Go(func() { call(i) })
+			}
+			synctest.Wait()
+			if running.Load() != 2 || refused.Load() != 14 {
+				t.Errorf("%d hashes run and %d callers were refused, want 2 and 14", running.Load(), refused.Load())
+			}
+			for range 6 {
+				finish <- struct{}{}
+			}
+			calls.Wait()
+			if done.Load() != 6 {
+				t.Errorf("%d hashes were made, want 6", done.Load())
+			}
+		}
+	})
+}
+
+func TestHash_WaitEndsWithTimeoutOrContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		passwords := newPasswords(t, service.PasswordsConfig{Parallel: 1, MaxWait: time.Minute})
 		finish := make(chan struct{})
 		service.Replace(passwords, func() error { <-finish; return nil })
 		var busy sync.WaitGroup
@@ -151,7 +175,7 @@ func TestWaitingForAHashEnds(t *testing.T) {
 		if _, err := passwords.Hash(t.Context(), "correct horse"); !errors.Is(err, domain.ErrOverloaded) {
 			t.Errorf("after the longest wait: %v, want overloaded", err)
 		}
-		if waited := time.Since(start); waited != time.Minute { // of the bubble's clock: exact
+		if waited := time.Since(start); waited != time.Minute { // exact: the clock is that of synctest
 			t.Errorf("waited %s, want 1m", waited)
 		}
 		late, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -162,7 +186,7 @@ func TestWaitingForAHashEnds(t *testing.T) {
 		gone, leave := context.WithCancel(t.Context())
 		leave()
 		if _, err := passwords.Verify(gone, "", "x"); !errors.Is(err, context.Canceled) || errors.Is(err, domain.ErrOverloaded) {
-			t.Errorf("for a caller who left: %v, want the cancellation alone", err)
+			t.Errorf("after the caller left: %v, want the cancellation alone", err)
 		}
 		close(finish)
 		busy.Wait()

@@ -2,156 +2,185 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"math/rand/v2"
-	"time"
 
 	"evently/internal/domain"
 )
 
-// Pay charges the user for a hold. Paying again what is paid gives the same transaction. It
-// fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired (expired_seats),
-// ErrAmountMismatch (expected_amount) or ErrPaymentDeclined. No database connection is held while the provider
-// works; a charge that comes too late is refunded.
-func (b *Bookings) Pay(ctx context.Context, userID, bookingID int64, amount domain.Money, outcome PaymentOutcome, answer Answer[domain.Payment]) (domain.Payment, error) {
-	booking, known := b.recentHold(userID, bookingID, amount)
-	if !known {
-		var err error
-		if booking, err = b.store.BookingForPayment(ctx, userID, bookingID); err != nil {
-			return domain.Payment{}, err
-		}
-		if err := b.payable(ctx, booking); err != nil {
-			return domain.Payment{}, err
-		}
-		if amount != booking.Amount {
-			return domain.Payment{}, domain.ErrAmountMismatch.With("expected_amount", json.Number(booking.Amount.String()))
-		}
-		if booking.Paid != nil {
-			return *booking.Paid, nil
-		}
-	}
+// PaymentProvider moves money.
+type PaymentProvider interface {
+	// Charge takes money. It charges once for each attempt key and returns the same result again. It
+	// fails only if the result is unknown; a declined charge is a result.
+	Charge(ctx context.Context, charge domain.Charge) (domain.ChargeResult, error)
+	// Refund gives the money of a charge back, once for each attempt key.
+	Refund(ctx context.Context, attemptKey string) error
+	// Lookup returns the result of a charge without charging.
+	Lookup(ctx context.Context, attemptKey string) (domain.ChargeResult, error)
+}
 
-	transactionID, err := b.payments.Charge(ctx, Charge{
-		Key:     fmt.Sprintf("booking-%d-%d", booking.ID, booking.CreatedAt.UnixMicro()),
-		Amount:  booking.Amount,
-		Outcome: outcome,
-	})
-	if err != nil {
-		if result, counts := chargeResult(err); counts {
-			b.recorder.Payment(result)
-		}
-		return b.declined(ctx, userID, bookingID, known, err)
+// Payments takes and refunds money for bookings.
+type Payments struct {
+	bookings *Bookings
+	provider PaymentProvider
+}
+
+// NewPayments returns the payment use cases.
+func NewPayments(bookings *Bookings, provider PaymentProvider) *Payments {
+	return &Payments{bookings: bookings, provider: provider}
+}
+
+// Pay is a user's request to pay for a hold.
+type Pay struct {
+	UserID    int64
+	BookingID int64
+	Amount    domain.Money
+	Method    string // see domain.Charge
+}
+
+// Pay charges the user for a hold: an attempt is committed, then the provider is asked, then the result
+// is committed. Both follow-ups go on when the client goes away; what a crash leaves open is settled by
+// SettleOpen. A paid booking returns its payment. Pay fails with domain.ErrBookingNotFound,
+// ErrBookingNotPending, ErrHoldExpired (expired_seats), ErrAmountMismatch (expected_amount),
+// ErrPaymentDeclined, ErrPaymentUnavailable or the errors of idempotency keys.
+func (p *Payments) Pay(ctx context.Context, pay Pay, request Request) (Response, error) {
+	attempt, response, err := p.begin(ctx, pay, request)
+	if err != nil || attempt.AttemptKey == "" {
+		return response, err
 	}
-	b.holds.drop(bookingID)
-	// The money has moved: that is recorded even if the client has gone.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
+	ctx = context.WithoutCancel(ctx)
+	charge, err := p.charge(ctx, domain.Charge{AttemptKey: attempt.AttemptKey, Amount: attempt.Amount, Method: pay.Method})
+	if err != nil {
+		// The attempt stays open: a repeat of the request or SettleOpen finds out.
+		p.bookings.deps.Recorder.Payment(PaymentFailed)
+		p.releaseKey(ctx, request.Key)
+		return Response{}, domain.ErrPaymentUnavailable.WithCause(err)
+	}
+	ctx, cancel := p.bookings.afterCommit(ctx)
 	defer cancel()
-	booking, err = recorded(ctx, b.store, ofPayment(answer), func(ctx context.Context) (PayableBooking, error) {
-		return b.store.RecordPayment(ctx, userID, bookingID, transactionID)
+	request.claimed = true
+	return p.bookings.transact(ctx, request, func(ctx context.Context) (outcome, error) {
+		return p.settle(ctx, pay.UserID, attempt, charge)
 	})
-	if errors.Is(err, domain.ErrIdempotencyInProgress) {
-		// The claim passed to a repeat meanwhile, and what is told is the repeat's. The money has
-		// moved all the same: without its record nobody would give it back.
-		if _, recordErr := b.store.RecordPayment(ctx, userID, bookingID, transactionID); recordErr != nil {
-			return domain.Payment{}, recordErr
+}
+
+// begin commits the attempt to pay. It returns the zero Payment with the response of a request that needs
+// no charge.
+func (p *Payments) begin(ctx context.Context, pay Pay, request Request) (attempt domain.Payment, response Response, err error) {
+	response, err = p.bookings.transact(ctx, request, func(ctx context.Context) (outcome, error) {
+		attempt = domain.Payment{}
+		state, err := p.bookings.deps.Store.LoadBooking(ctx, pay.UserID, pay.BookingID, "")
+		if err != nil {
+			return outcome{}, err
 		}
-	}
-	switch {
-	case err != nil:
-		b.noteStore(err)
-		b.recorder.Payment(PaymentFailed)
-		return domain.Payment{}, err
-	case booking.Paid == nil:
-		b.recorder.Payment(PaymentLate)
-	default:
-		b.recorder.Payment(PaymentSucceeded)
-	}
-	if err := b.payable(ctx, booking); err != nil {
-		return domain.Payment{}, err
-	}
-	return *booking.Paid, nil
-}
-
-// declined gives the answer to a charge that was not made. What was only remembered of the booking is
-// looked at now: another instance may have been paid for it, or have ended it.
-func (b *Bookings) declined(ctx context.Context, userID, bookingID int64, remembered bool, cause error) (domain.Payment, error) {
-	if !remembered || !errors.Is(cause, domain.ErrPaymentDeclined) {
-		return domain.Payment{}, cause
-	}
-	booking, err := b.store.BookingForPayment(ctx, userID, bookingID)
-	if err != nil {
-		return domain.Payment{}, err
-	}
-	if err := b.payable(ctx, booking); err != nil {
-		return domain.Payment{}, err
-	}
-	if booking.Paid != nil {
-		return *booking.Paid, nil
-	}
-	return domain.Payment{}, cause
-}
-
-// ofPayment answers a recorded charge if it counts.
-func ofPayment(answer Answer[domain.Payment]) Answer[PayableBooking] {
-	return func(booking PayableBooking) (domain.StoredAnswer, bool) {
-		if booking.Paid == nil {
-			return domain.StoredAnswer{}, false
+		booking := state.Booking
+		switch {
+		case booking.Expired(state.Now):
+			return state.expired(state.holdExpired()), nil
+		case booking.Status == domain.BookingCancelled:
+			return outcome{}, domain.ErrBookingNotPending
+		case pay.Amount != booking.Amount:
+			return outcome{}, domain.ErrAmountMismatch.With("expected_amount", json.Number(booking.Amount.String()))
+		case state.paid():
+			return outcome{booking: domain.BookingDetails{Booking: booking, Payment: state.payment()}}, nil
+		case booking.Status != domain.BookingPending:
+			return outcome{}, domain.ErrBookingNotPending
 		}
-		return answer(*booking.Paid)
+		for _, open := range state.Payments {
+			if open.Status == domain.PaymentCreated {
+				attempt = open
+				return outcome{goesOn: true}, nil
+			}
+		}
+		attempt = domain.Payment{
+			BookingID: booking.ID, AttemptKey: "pay_" + rand.Text(), Amount: booking.Amount, Status: domain.PaymentCreated,
+		}
+		created := attempt
+		return outcome{goesOn: true, changes: []domain.Transition{{
+			Event: domain.EventPaymentCreated, Booking: booking, Payment: &created,
+		}}}, nil
+	})
+	if err != nil || response.Replayed { // an attempt of a run that was rolled back is not on record
+		attempt = domain.Payment{}
 	}
+	return attempt, response, err
 }
 
-// payable gives the error of a booking that takes no payment. A confirmed one was paid and
-// answers with its payment.
-func (b *Bookings) payable(ctx context.Context, booking PayableBooking) error {
-	switch {
-	case expired(booking.Booking, booking.Overdue):
-		return b.expire(ctx, booking.Booking, booking.Overdue, booking.SeatIDs)
-	case booking.Status == domain.BookingCancelled:
-		return domain.ErrBookingNotPending
-	default:
+func (p *Payments) charge(ctx context.Context, charge domain.Charge) (domain.ChargeResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.bookings.rules.ChargeTimeout)
+	defer cancel()
+	return p.provider.Charge(ctx, charge)
+}
+
+func (p *Payments) releaseKey(ctx context.Context, key domain.RequestKey) {
+	if key.IsZero() {
+		return
+	}
+	ctx, cancel := p.bookings.afterCommit(ctx)
+	defer cancel()
+	store := p.bookings.deps.Store
+	err := store.InTx(ctx, func(ctx context.Context) error {
+		store.ReleaseKey(ctx, key)
 		return nil
+	})
+	if err != nil {
+		p.bookings.deps.Log.WarnContext(ctx, "idempotency key stays claimed until its claim expires", "error", err.Error())
 	}
 }
 
-// SimulatedPayments stands in for a payment provider: it takes its time and succeeds with a
-// given probability. A charge's transaction follows from its key, so that the same charge made
-// twice is one.
-type SimulatedPayments struct {
-	delay       time.Duration
-	successRate float64
-	chance      func() float64
+// settle is the step that records the result of a charge. It may be repeated: a payment that was settled
+// before stays as it is.
+func (p *Payments) settle(ctx context.Context, userID int64, attempt domain.Payment, charge domain.ChargeResult) (outcome, error) {
+	state, err := p.bookings.deps.Store.LoadBooking(ctx, userID, attempt.BookingID, attempt.AttemptKey)
+	if err != nil {
+		return outcome{}, err
+	}
+	before, err := state.attempt(attempt.AttemptKey)
+	if err != nil {
+		return outcome{}, err
+	}
+	after := before
+	if charge.State == domain.ChargeSucceeded {
+		after = before.Charged(charge.TransactionID, state.Booking, state.Now)
+	} else {
+		after = before.Declined()
+	}
+	var done outcome
+	switch {
+	case after.Status == domain.PaymentFailed:
+		done.refusal = domain.ErrPaymentDeclined.With("error", "Insufficient funds")
+	case after.GivenBack():
+		done = state.tooLate()
+	default:
+		done.booking = domain.BookingDetails{Booking: state.Booking, Payment: &after}
+	}
+	if after.Status != before.Status {
+		done.changes = append(done.changes, domain.Transition{
+			Event: domain.EventPaymentSettled, Booking: state.Booking, Payment: &after,
+		})
+	}
+	return done, nil
 }
 
-// NewSimulatedPayments gives a simulation that takes delay and then succeeds with the
-// probability successRate, from 0 to 1.
-func NewSimulatedPayments(delay time.Duration, successRate float64) *SimulatedPayments {
-	return &SimulatedPayments{delay: delay, successRate: successRate, chance: rand.Float64}
-}
+// errNoAttempt is an attempt that is charged without a row, which no code can make.
+var errNoAttempt = errors.New("the payment attempt is not on record")
 
-// Charge implements PaymentProvider. An outcome that is asked for comes at once.
-func (s *SimulatedPayments) Charge(ctx context.Context, charge Charge) (string, error) {
-	outcome := charge.Outcome
-	if outcome == OutcomeByChance {
-		timer := time.NewTimer(s.delay)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			return "", ctx.Err()
+func (s BookingState) attempt(key string) (domain.Payment, error) {
+	for _, payment := range s.Payments {
+		if payment.AttemptKey == key {
+			return payment, nil
 		}
-		outcome = OutcomeDecline
-		if s.chance() < s.successRate {
-			outcome = OutcomeSuccess
-		}
 	}
-	if outcome == OutcomeDecline {
-		return "", domain.ErrPaymentDeclined.With("error", "Insufficient funds")
+	return domain.Payment{}, domain.ErrInternal.WithCause(errNoAttempt)
+}
+
+// tooLate returns the result of a charge whose money is to be refunded. It is stored for the key.
+func (s BookingState) tooLate() outcome {
+	done := outcome{refusal: domain.ErrBookingNotPending}
+	if s.Booking.Expired(s.Now) {
+		done = s.expired(s.holdExpired())
 	}
-	sum := sha256.Sum256([]byte(charge.Key))
-	return "txn_" + hex.EncodeToString(sum[:12]), nil
+	done.keepRefusal = true
+	return done
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"evently/internal/domain"
 )
@@ -15,18 +16,17 @@ import (
 const (
 	tokenIssuer     = "evently"
 	defaultTokenTTL = 24 * time.Hour
-	// maxToken bounds what is parsed at all, in bytes. A token with the longest email has under 1 KiB.
+	// maxToken is the longest token that is parsed, in bytes. One with the longest email has under 1 KiB.
 	maxToken = 4 << 10
 )
 
-// TokensConfig is what Tokens need.
+// TokensConfig configures Tokens.
 type TokensConfig struct {
-	// Secrets are the HMAC keys. The first one signs, all of them verify: a new secret is put
-	// in front, and the old one is removed when the last token that it signed has expired.
+	// Secrets are the HMAC keys. The first one signs, all of them verify: to rotate, put a new secret in
+	// front, and remove the old one when its tokens have expired.
 	Secrets []string
-	// TTL is how long a token is good for. 0 means 24 h.
+	// TTL is how long a token is valid. 0 is 24 h.
 	TTL time.Duration
-	// Now is the clock.
 	Now func() time.Time
 }
 
@@ -37,21 +37,20 @@ type Tokens struct {
 	ttl     time.Duration
 	now     func() time.Time
 	parser  *jwt.Parser
-	known   *recent[[sha256.Size]byte, verifiedToken]
+	known   *lru.Cache[[sha256.Size]byte, verifiedToken]
 }
 
-// verifiedToken is a token that was verified: a client sends the same one with each of its requests,
-// and parsing it anew costs more than all else that is done to find a route. It is remembered by its
-// digest, which is of no use to whoever gets to see it.
+// verifiedToken is the result of a verification. It is cached by the digest of the token: a client sends
+// the same token with each request.
 type verifiedToken struct {
 	identity domain.Identity
 	expires  time.Time
 }
 
-// tokenGeneration is how many tokens are remembered, and up to twice as many: they take about 2 MB.
-const tokenGeneration = 4096
+// maxKnownTokens bounds the verified tokens that are cached: they take about 2 MB.
+const maxKnownTokens = 8192
 
-// NewTokens gives Tokens. No secret, or an empty one, is an error.
+// NewTokens returns Tokens. No secret, or an empty one, is an error.
 func NewTokens(config TokensConfig) (*Tokens, error) {
 	if len(config.Secrets) == 0 {
 		return nil, errors.New("no secret to sign access tokens with")
@@ -66,12 +65,16 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 	if config.TTL <= 0 {
 		config.TTL = defaultTokenTTL
 	}
+	known, err := lru.New[[sha256.Size]byte, verifiedToken](maxKnownTokens)
+	if err != nil {
+		return nil, err
+	}
 	return &Tokens{
 		signing: []byte(config.Secrets[0]),
 		keys:    jwt.VerificationKeySet{Keys: keys},
 		ttl:     config.TTL,
 		now:     config.Now,
-		known:   newRecent[[sha256.Size]byte, verifiedToken](tokenGeneration),
+		known:   known,
 		parser: jwt.NewParser(
 			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
 			jwt.WithIssuer(tokenIssuer),
@@ -90,11 +93,11 @@ type tokenClaims struct {
 	jwt.RegisteredClaims
 }
 
-// errNotIssued is a token that was signed with our secret and yet is not one that we issue.
+// errNotIssued refuses a token with our signature that Issue has not made.
 var errNotIssued = errors.New("claims are missing or contradict each other")
 
-// Validate is called by the parser, after the signature and beside the registered claims. iat is
-// asked for but not compared with the clock: that of another instance may run a little ahead.
+// Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of
+// another instance may be a little ahead.
 func (c *tokenClaims) Validate() error {
 	if c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
 		c.Email == "" || !c.Role.Known() || c.IssuedAt == nil {
@@ -103,7 +106,7 @@ func (c *tokenClaims) Validate() error {
 	return nil
 }
 
-// Issue gives an access token for user that is good from now on for the TTL.
+// Issue returns an access token for user that is valid for the TTL.
 func (t *Tokens) Issue(user domain.User) (string, error) {
 	now := t.now()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &tokenClaims{
@@ -123,14 +126,14 @@ func (t *Tokens) Issue(user domain.User) (string, error) {
 	return token, nil
 }
 
-// Verify gives who the token stands for. It asks no store. A token that was good and is no more
-// is domain.ErrTokenExpired; anything else that Issue has not made is domain.ErrUnauthorized.
+// Verify returns the identity of a token, without a query. It returns domain.ErrTokenExpired, or
+// ErrUnauthorized for a token that Issue has not made.
 func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 	if len(raw) > maxToken {
 		return domain.Identity{}, domain.ErrUnauthorized
 	}
 	digest := sha256.Sum256([]byte(raw))
-	if token, known := t.known.get(digest); known && t.now().Before(token.expires) {
+	if token, known := t.known.Get(digest); known && t.now().Before(token.expires) {
 		return token.identity, nil
 	}
 	var claims tokenClaims
@@ -138,7 +141,7 @@ func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 	switch {
 	case err == nil:
 		identity := domain.Identity{UserID: claims.UserID, Email: claims.Email, Role: claims.Role}
-		t.known.put(digest, verifiedToken{identity: identity, expires: claims.ExpiresAt.Time})
+		t.known.Add(digest, verifiedToken{identity: identity, expires: claims.ExpiresAt.Time})
 		return identity, nil
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, errNotIssued) && !errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return domain.Identity{}, domain.ErrTokenExpired

@@ -48,7 +48,7 @@ func issueToken(t testing.TB, tokens *service.Tokens, user domain.User) string {
 	return token
 }
 
-// goodClaims are those of a token issued to jo at noon.
+// goodClaims are the claims of a token issued to jo at noon.
 func goodClaims() jwt.MapClaims {
 	return jwt.MapClaims{
 		"sub": "7", "user_id": 7, "email": "Jo@example.com", "role": "user", "iss": "evently",
@@ -65,7 +65,7 @@ func signToken(t testing.TB, method jwt.SigningMethod, key any, claims jwt.MapCl
 	return token
 }
 
-func TestTokenCarriesTheClaimsOfTheContract(t *testing.T) {
+func TestIssue_ClaimsOfTheContract(t *testing.T) {
 	t.Parallel()
 	token := issueToken(t, newTokens(t, noon, tokenSecret), jo)
 
@@ -92,7 +92,7 @@ func TestTokenCarriesTheClaimsOfTheContract(t *testing.T) {
 	}
 }
 
-func TestVerifyGivesWhoTheTokenWasIssuedTo(t *testing.T) {
+func TestVerify_ReturnsTheIdentity(t *testing.T) {
 	t.Parallel()
 	tokens := newTokens(t, noon, tokenSecret)
 	for _, user := range []domain.User{jo, {ID: 1<<63 - 1, Email: "root@example.com", Role: domain.RoleAdmin}} {
@@ -107,7 +107,7 @@ func TestVerifyGivesWhoTheTokenWasIssuedTo(t *testing.T) {
 	}
 }
 
-func TestVerifyHonoursTheExpiry(t *testing.T) {
+func TestVerify_ExpiredToken(t *testing.T) {
 	t.Parallel()
 	token := issueToken(t, newTokens(t, noon, tokenSecret), jo)
 	end := noon.Add(24 * time.Hour)
@@ -121,7 +121,7 @@ func TestVerifyHonoursTheExpiry(t *testing.T) {
 	}
 }
 
-func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
+func TestVerify_TokensOfOthers(t *testing.T) {
 	t.Parallel()
 	tokens := newTokens(t, noon, tokenSecret)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -153,7 +153,7 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 	}
 	good := signToken(t, jwt.SigningMethodHS256, []byte(tokenSecret), goodClaims())
 	if _, err := tokens.Verify(good); err != nil {
-		t.Fatalf("the token that the bad ones are made from is no good itself: %v", err)
+		t.Fatalf("the valid token is refused: %v", err)
 	}
 	header, rest, _ := strings.Cut(good, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
@@ -214,13 +214,12 @@ func TestVerifyRefusesWhatItHasNotIssued(t *testing.T) {
 	} {
 		identity, err := tokens.Verify(token)
 		if !errors.Is(err, domain.ErrUnauthorized) || identity != (domain.Identity{}) {
-			t.Errorf("%s: %+v, %v; want nobody and unauthorized", name, identity, err)
+			t.Errorf("%s: %+v, %v; want unauthorized", name, identity, err)
 		}
 	}
 }
 
-// lastBitsFlipped gives another letter for the last one of 32 bytes in base64, two bits of
-// which mean nothing.
+// lastBitsFlipped returns the last letter of 32 bytes in base64 with its two unused bits flipped.
 func lastBitsFlipped(letter byte) byte {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return alphabet[strings.IndexByte(alphabet, letter)^1]
@@ -238,7 +237,7 @@ func expiredElsewhere(t testing.TB) string {
 		claimsWith(map[string]any{"iss": "eventful", "exp": noon.Add(-time.Hour).Unix()}))
 }
 
-// resigned signs any payload with our secret.
+// resigned signs a payload with our secret.
 func resigned(header, payload string) string {
 	text := header + "." + base64.RawURLEncoding.EncodeToString([]byte(payload))
 	return text + "." + base64.RawURLEncoding.EncodeToString(tokenMAC(text))
@@ -250,7 +249,7 @@ func tokenMAC(text string) []byte {
 	return h.Sum(nil)
 }
 
-func TestSecretsRotate(t *testing.T) {
+func TestVerify_RotatedSecrets(t *testing.T) {
 	t.Parallel()
 	const next = "the secret that comes after it, as long"
 	before := newTokens(t, noon, tokenSecret)
@@ -275,7 +274,7 @@ func TestSecretsRotate(t *testing.T) {
 	}
 }
 
-func TestNewTokensNeedsSecrets(t *testing.T) {
+func TestNewTokens_MissingSecretsAreAnError(t *testing.T) {
 	t.Parallel()
 	for _, secrets := range [][]string{nil, {""}, {tokenSecret, ""}} {
 		if _, err := service.NewTokens(service.TokensConfig{Secrets: secrets}); err == nil {
@@ -306,7 +305,7 @@ func FuzzVerify(f *testing.F) {
 			t.Fatalf("accepted without our signature: %q", raw)
 		}
 		if identity.UserID <= 0 || !identity.Role.Known() || identity.Email == "" {
-			t.Fatalf("accepted as nobody: %+v", identity)
+			t.Fatalf("accepted without a user: %+v", identity)
 		}
 	})
 }
@@ -330,8 +329,7 @@ func BenchmarkVerify(b *testing.B) {
 	}
 }
 
-// What was verified once is not verified again, and ends all the same when its time is over.
-func TestATokenThatIsKnownEndsInTime(t *testing.T) {
+func TestVerify_CachedTokenExpires(t *testing.T) {
 	t.Parallel()
 	clock := testkit.NewClock(noon)
 	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{tokenSecret}, TTL: time.Hour, Now: clock.Now})
@@ -352,7 +350,7 @@ func TestATokenThatIsKnownEndsInTime(t *testing.T) {
 	if _, err := tokens.Verify(known); !errors.Is(err, domain.ErrTokenExpired) {
 		t.Errorf("at its end: %v", err)
 	}
-	// Many tokens later, those in between were forgotten, and each is still who it was.
+	// Tokens that were evicted from the cache are verified again.
 	for id := range int64(10_000) {
 		user := domain.User{ID: id + 1, Email: jo.Email, Role: jo.Role}
 		token := issueToken(t, tokens, user)

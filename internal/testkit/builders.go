@@ -1,4 +1,4 @@
-// Package testkit is what tests share: real stores, and rows to start from. Tests alone import it.
+// Package testkit provides tests with real stores and with rows to start from.
 package testkit
 
 import (
@@ -9,55 +9,59 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"evently/internal/domain"
 )
 
-// serial makes names that no other row has.
+// serial makes names unique.
 var serial atomic.Int64
 
-// NewUser inserts a user who cannot log in, and gives their id.
+// NewUser inserts a user who cannot sign in and returns the id.
 func NewUser(t testing.TB, pool *pgxpool.Pool) int64 {
 	t.Helper()
 	return insert(t, pool, `
-		INSERT INTO users (email, password_hash)
-		VALUES ($1, '!')
+		INSERT INTO users (email, email_key, password_hash)
+		VALUES ($1, $1, '!')
 		RETURNING user_id`,
 		fmt.Sprintf("user-%d@example.com", serial.Add(1)))
 }
 
-// NewEvent inserts an event and gives its id.
+// NewEvent inserts an event and returns its id.
 func NewEvent(t testing.TB, pool *pgxpool.Pool, title string) int64 {
 	t.Helper()
 	return insert(t, pool, `
-		INSERT INTO events (title)
-		VALUES ($1)
-		RETURNING event_id`, title)
+		INSERT INTO events (title, title_folded)
+		VALUES ($1, $2)
+		RETURNING event_id`, title, domain.Fold(title))
 }
 
-// NewVenue inserts a venue with rows A, B, … of seatsPerRow seats, and gives its id.
+// NewVenue inserts a venue with rows A, B, … of seatsPerRow seats and returns its id.
 func NewVenue(t testing.TB, pool *pgxpool.Pool, rows, seatsPerRow int) int64 {
 	t.Helper()
+	name := fmt.Sprintf("Venue %d", serial.Add(1))
 	return insert(t, pool, `
 		WITH venue AS (
-			INSERT INTO venues (venue_name, address)
-			VALUES ($1, '1 Test Street')
+			INSERT INTO venues (venue_name, name_folded, address)
+			VALUES ($1, $2, '1 Test Street')
 			RETURNING venue_id
 		), filled AS (
 			INSERT INTO seats (venue_id, seat_row, seat_number)
 			SELECT venue_id, chr(64 + r), n
-			FROM venue, generate_series(1, $2::int) r, generate_series(1, $3::int) n
+			FROM venue, generate_series(1, $3::int) r, generate_series(1, $4::int) n
 		)
 		SELECT venue_id FROM venue`,
-		fmt.Sprintf("Venue %d", serial.Add(1)), rows, seatsPerRow)
+		name, domain.Fold(name), rows, seatsPerRow)
 }
 
-// Show is a show to insert: what is left out is tomorrow, for two hours, at 450.00.
+// Show is a show to insert. The zero value is a new event in a new venue of 10 seats, tomorrow, for
+// two hours, at 450.00 a seat.
 type Show struct {
 	EventID, VenueID int64
 	Start            time.Time
 	Price            string
 }
 
-// NewShow inserts a show with every seat of its venue, and gives its id.
+// NewShow inserts a show with every seat of its venue and returns its id.
 func NewShow(t testing.TB, pool *pgxpool.Pool, show Show) int64 {
 	t.Helper()
 	if show.EventID == 0 {
@@ -83,14 +87,14 @@ func NewShow(t testing.TB, pool *pgxpool.Pool, show Show) int64 {
 	return id
 }
 
-// SeatIDs gives the ids of a show's seats in ascending order.
+// SeatIDs returns the ids of a show's seats in ascending order.
 func SeatIDs(t testing.TB, pool *pgxpool.Pool, showID int64) []int64 {
 	t.Helper()
 	return Value[[]int64](t, pool, `
 		SELECT array_agg(seat_id ORDER BY seat_id) FROM show_seats WHERE show_id = $1`, showID)
 }
 
-// Expire puts the end of a booking's hold into the past.
+// Expire makes a hold expired.
 func Expire(t testing.TB, pool *pgxpool.Pool, bookingID int64) {
 	t.Helper()
 	Exec(t, pool, `
@@ -105,7 +109,7 @@ func Exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	}
 }
 
-// Value gives the one value of a query that must succeed.
+// Value returns the single value of a query that must succeed.
 func Value[T any](t testing.TB, pool *pgxpool.Pool, sql string, args ...any) T {
 	t.Helper()
 	var v T

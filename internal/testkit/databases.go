@@ -15,14 +15,19 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"evently/internal/repository"
 	"evently/internal/schema"
 )
 
-// poolConns is the size of a test's pool: enough to race, little enough for many tests at once.
+// poolConns is the size of a test's pool: enough to race, small enough for many tests at once.
 const poolConns = 20
 
-// DatabaseURL gives a fresh database with the whole schema and no rows, for this test alone. It
-// is dropped when the test ends, whoever is still connected.
+// databaseOptions make case and order of text as poor as PostgreSQL can: whatever depends on the
+// locale of the database fails in tests.
+const databaseOptions = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
+
+// DatabaseURL returns the URL of a new database with the whole schema and no rows. The database is
+// dropped when the test ends, even if connections are open.
 func DatabaseURL(t testing.TB) string {
 	t.Helper()
 	shared.need(t)
@@ -30,32 +35,36 @@ func DatabaseURL(t testing.TB) string {
 	if err != nil {
 		t.Fatalf("testkit: migrate the template database: %v", err)
 	}
-	return shared.databases.create(t, template)
+	return shared.databases.create(t, quote(template))
 }
 
-// EmptyDatabaseURL gives a fresh database without a schema, for this test alone. It is dropped
-// when the test ends.
+// EmptyDatabaseURL returns the URL of a new database without a schema, which is dropped when the
+// test ends.
 func EmptyDatabaseURL(t testing.TB) string {
 	t.Helper()
-	shared.need(t)
-	return shared.databases.create(t, "template1")
+	return EmptyDatabaseURLWith(t, databaseOptions)
 }
 
-// Pool gives a pool of up to 20 connections to a fresh migrated database. Both end with the test.
+// EmptyDatabaseURLWith is EmptyDatabaseURL with other options of CREATE DATABASE, such as ENCODING.
+func EmptyDatabaseURLWith(t testing.TB, options string) string {
+	t.Helper()
+	shared.need(t)
+	return shared.databases.create(t, "template0 "+options)
+}
+
+// Pool returns a pool of up to 20 connections to a new migrated database. Both end with the test.
 func Pool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
 	return Connect(t, DatabaseURL(t))
 }
 
-// Connect gives a pool of up to 20 connections to a database, closed when the test ends.
+// Connect returns a pool of up to 20 connections with the settings of the service. It is closed when
+// the test ends.
 func Connect(t testing.TB, databaseURL string) *pgxpool.Pool {
 	t.Helper()
-	config, err := pgxpool.ParseConfig(databaseURL)
-	if err != nil {
-		t.Fatalf("testkit: %v", err)
-	}
-	config.MaxConns = poolConns
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	pool, err := repository.OpenPool(t.Context(), databaseURL, repository.PoolOptions{
+		MaxConns: poolConns, QueryTimeout: time.Minute,
+	})
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
@@ -63,8 +72,8 @@ func Connect(t testing.TB, databaseURL string) *pgxpool.Pool {
 	return pool
 }
 
-// databases makes and drops databases on one server. Their names carry a prefix that no other
-// process uses: a server given by TEST_DATABASE_URL is shared.
+// databases creates and drops databases on one server. Their names have a prefix of this process,
+// because a server given by TEST_DATABASE_URL is shared.
 type databases struct {
 	serverURL, prefix string
 	serial            atomic.Int64
@@ -95,16 +104,16 @@ func (d *databases) pool() (*pgxpool.Pool, error) {
 	return d.admin, d.adminErr
 }
 
-// migrated returns the name of the database that the others are copies of, made on first use.
+// migrated returns the name of the template of all migrated databases, which it creates on first use.
 func (d *databases) migrated() (string, error) {
 	d.templateOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		name := d.prefix + "_template"
-		if d.templateErr = d.exec(ctx, "CREATE DATABASE "+quote(name)); d.templateErr != nil {
+		if d.templateErr = d.exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE template0 "+databaseOptions); d.templateErr != nil {
 			return
 		}
-		d.template = name // to be dropped, even half migrated
+		d.template = name // dropped at the end, even if the migration fails
 		var u string
 		if u, d.templateErr = d.urlOf(name); d.templateErr == nil {
 			d.templateErr = schema.Up(ctx, u, slog.New(slog.DiscardHandler))
@@ -113,6 +122,7 @@ func (d *databases) migrated() (string, error) {
 	return d.template, d.templateErr
 }
 
+// create makes a database; template is what follows TEMPLATE.
 func (d *databases) create(t testing.TB, template string) string {
 	t.Helper()
 	name := fmt.Sprintf("%s_%d", d.prefix, d.serial.Add(1))
@@ -122,7 +132,7 @@ func (d *databases) create(t testing.TB, template string) string {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), cleanupTimeout)
 	defer cancel()
-	if err := d.exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+quote(template)); err != nil {
+	if err := d.exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE "+template); err != nil {
 		t.Fatalf("testkit: create a database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -148,7 +158,7 @@ func (d *databases) exec(ctx context.Context, sql string) error {
 	return err
 }
 
-// urlOf is the server's URL with another database in it.
+// urlOf returns the server's URL with another database.
 func (d *databases) urlOf(name string) (string, error) {
 	u, err := url.Parse(d.serverURL)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {

@@ -37,7 +37,7 @@ func NewWorker(room *Room, log *slog.Logger) *Worker {
 		ErrorHandler: asynq.ErrorHandlerFunc(func(ctx context.Context, task *asynq.Task, err error) {
 			w.log.Log(ctx, levelOf(err), "waiting room tick failed", "task", string(task.Payload()), "error", err)
 		}),
-		Logger:   asynqLogger{log: log, client: room.client},
+		Logger:   rediskit.NewAsynqLogger(log, room.client),
 		LogLevel: asynq.WarnLevel,
 	})
 	return w
@@ -101,27 +101,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// asynqLogger passes asynq's lines to slog. Those about an outage of Redis are logged at debug: asynq polls
-// several times a second.
-type asynqLogger struct {
-	log    *slog.Logger
-	client *rediskit.Client
-}
-
-func (l asynqLogger) Debug(args ...any) { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
-func (l asynqLogger) Info(args ...any)  { l.log.Info("asynq", "text", fmt.Sprint(args...)) }
-func (l asynqLogger) Warn(args ...any)  { l.problem(l.log.Warn, args) }
-func (l asynqLogger) Error(args ...any) { l.problem(l.log.Error, args) }
-
-// Fatal does not end the process: that is not for a library to decide.
-func (l asynqLogger) Fatal(args ...any) { l.problem(l.log.Error, args) }
-
-func (l asynqLogger) problem(log func(string, ...any), args []any) {
-	text := fmt.Sprint(args...) // asynq passes texts, not errors
-	if strings.Contains(text, rediskit.ErrUnavailable.Error()) || !l.client.Available() {
-		log = l.log.Debug
-	}
-	log("asynq", "text", text)
 }

@@ -1,0 +1,49 @@
+package middleware
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// clientAddr returns the address of the client of r, which is invalid if the peer has none, as on a Unix socket. Clients can
+// forge X-Forwarded-For, so it is read from the right, up to the first address that is not one of the proxies.
+func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
+	client := parseAddr(r.RemoteAddr)
+	if !client.IsValid() || !contains(proxies, client) {
+		return client
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop := parseAddr(strings.TrimSpace(hops[i]))
+		if !hop.IsValid() {
+			return client
+		}
+		client = hop
+		if !contains(proxies, hop) {
+			return client
+		}
+	}
+	return client
+}
+
+// parseAddr parses an address with or without a port.
+func parseAddr(s string) netip.Addr {
+	if addrPort, err := netip.ParseAddrPort(s); err == nil {
+		return addrPort.Addr().Unmap().WithZone("")
+	}
+	addr, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, prefix := range prefixes {
+		if prefix.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,90 @@
+package middleware
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"time"
+
+	chimiddleware "github.com/go-chi/chi/v5/middleware"
+
+	"evently/internal/domain"
+)
+
+// RequestRecorder counts requests. Its methods return at once.
+type RequestRecorder interface {
+	RequestBegan()
+	// RequestEnded is called once for each RequestBegan. The route is a pattern, or "none". The duration of a stream is
+	// chosen by its client, so it says nothing about the service.
+	RequestEnded(method, route string, status int, took time.Duration, stream bool)
+}
+
+// LogSampling reduces the access log. Requests that failed or were slow are always logged.
+type LogSampling struct {
+	Ratio     float64       // share of the other requests that are logged, 0 to 1
+	SlowAfter time.Duration // from this duration on a request is slow
+}
+
+func (s LogSampling) drops(status int, took time.Duration) bool {
+	if status >= http.StatusBadRequest || took >= s.SlowAfter {
+		return false
+	}
+	return rand.Float64() >= s.Ratio //nolint:gosec // no secret
+}
+
+// Observe counts each request and logs it in one line. It must run after Identify. Log and metrics have the pattern of the
+// route, not the path, which may contain personal data.
+func Observe(recorder RequestRecorder, log *slog.Logger, sampling LogSampling) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			start := time.Now()
+			recorder.RequestBegan()
+			response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			defer func() {
+				took, route, status := time.Since(start), routeOf(r), statusOf(response)
+				stream := strings.HasPrefix(response.Header().Get("Content-Type"), "text/event-stream")
+				recorder.RequestEnded(r.Method, route, status, took, stream)
+				if !sampling.drops(status, took) {
+					logRequest(log, r, route, status, response.BytesWritten(), took)
+				}
+			}()
+			next.ServeHTTP(response, r)
+		})
+	}
+}
+
+// statusOf returns the status of a complete response. net/http sends 200 if the handler wrote nothing.
+func statusOf(w chimiddleware.WrapResponseWriter) int {
+	if status := w.Status(); status != 0 {
+		return status
+	}
+	return http.StatusOK
+}
+
+func logRequest(log *slog.Logger, r *http.Request, route string, status, size int, took time.Duration) {
+	level := slog.LevelInfo
+	if isProbe(route) && status < http.StatusBadRequest {
+		level = slog.LevelDebug
+	}
+	attrs := []slog.Attr{
+		slog.String("method", r.Method),
+		slog.String("route", route),
+		slog.Int("status", status),
+		slog.Int("bytes", size),
+		slog.Duration("duration", took),
+	}
+	request := domain.RequestFrom(r.Context())
+	if request.ClientAddr.IsValid() {
+		attrs = append(attrs, slog.String("client_ip", request.ClientAddr.String()))
+	}
+	if request.Identity != nil {
+		attrs = append(attrs, slog.Int64("user_id", request.Identity.UserID))
+	}
+	log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// isProbe reports whether load balancers poll the route.
+func isProbe(route string) bool {
+	return route == "/health" || route == "/health/live" || route == "/health/ready"
+}

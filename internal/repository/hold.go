@@ -1,0 +1,134 @@
+package repository
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"evently/internal/domain"
+)
+
+// LoadHold locks and reads, in one round trip and in the order of all locks: user, show, expired bookings,
+// seats. A statement sees what was committed before it began, so what is decided on is read by
+// statements that follow those which lock it.
+const (
+	// One user's transitions run one after the other, so that each counts the seats of those before it.
+	lockUser = `SELECT pg_advisory_xact_lock(hashtextextended('user ' || $1::bigint, 0))`
+
+	// FOR SHARE keeps the price and the start until the hold is committed.
+	lockShowForHold = `
+		SELECT now(), nextval('bookings_booking_id_seq'), start_time
+		FROM shows
+		WHERE show_id = $1 AND deleted_at IS NULL
+		FOR SHARE`
+
+	expiredColumns = `
+		bookings.booking_id, bookings.user_id, bookings.show_id, bookings.amount, bookings.lock_token,
+		bookings.created_at, bookings.expires_at, now() - bookings.expires_at,
+		ARRAY(SELECT seat_id FROM booking_seats WHERE booking_seats.booking_id = bookings.booking_id ORDER BY seat_id),
+		EXISTS (SELECT FROM payments WHERE payments.booking_id = bookings.booking_id AND payments.status = 'succeeded')`
+
+	// The expired holds that have one of the seats.
+	expiredHolders = `
+		FROM bookings
+		WHERE ` + expiredHold + `
+		  AND bookings.booking_id = ANY (ARRAY(
+		        SELECT booking_id
+		        FROM show_seats
+		        WHERE show_id = $1 AND seat_id = ANY ($2::bigint[]) AND status = 'LOCKED'
+		      ))`
+
+	lockExpiredHolders = `
+		SELECT ` + expiredColumns + expiredHolders + `
+		ORDER BY bookings.booking_id
+		FOR UPDATE`
+
+	lockSeatsForHold = `
+		SELECT seat_id
+		FROM show_seats
+		WHERE show_id = $1
+		  AND seat_id = ANY (ARRAY(
+		        SELECT unnest($2::bigint[])
+		        UNION
+		        SELECT seat_id FROM booking_seats WHERE booking_id IN (SELECT bookings.booking_id ` + expiredHolders + `)
+		      ))
+		ORDER BY seat_id
+		FOR UPDATE`
+
+	seatsForHold = `
+		SELECT seats.seat_id, seats.venue_id, seats.seat_row, seats.seat_number, ` + seatPrice + `,
+		       bookings.booking_id, bookings.user_id, bookings.status, bookings.expires_at, bookings.seat_count
+		FROM show_seats
+		JOIN shows ON shows.show_id = show_seats.show_id
+		JOIN seats ON seats.seat_id = show_seats.seat_id
+		LEFT JOIN bookings ON bookings.booking_id = show_seats.booking_id
+		WHERE show_seats.show_id = $1 AND show_seats.seat_id = ANY ($2::bigint[])`
+
+	userSeats = `
+		SELECT coalesce(sum(seat_count), 0)
+		FROM bookings
+		WHERE user_id = $1 AND show_id = $2 AND ` + liveBooking
+)
+
+// LoadHold implements service.BookingStore.
+func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
+	var state domain.HoldState
+	batch := &pgx.Batch{}
+	batch.Queue(lockUser, request.UserID)
+	batch.Queue(lockShowForHold, request.ShowID).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			state.Found = true
+			if err := rows.Scan(&state.Now, &state.NextBookingID, &state.ShowStart); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	batch.Queue(lockExpiredHolders, request.ShowID, request.SeatIDs).Query(func(rows pgx.Rows) (err error) {
+		state.Expired, err = pgx.CollectRows(rows, scanExpiredHold)
+		return err
+	})
+	batch.Queue(lockSeatsForHold, request.ShowID, request.SeatIDs)
+	batch.Queue(seatsForHold, request.ShowID, request.SeatIDs).Query(func(rows pgx.Rows) (err error) {
+		state.Seats, err = pgx.CollectRows(rows, scanSeatState)
+		return err
+	})
+	batch.Queue(userSeats, request.UserID, request.ShowID).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&state.UserSeats)
+	})
+	err := s.send(ctx, batch)
+	return state, err
+}
+
+func scanSeatState(row pgx.CollectableRow) (domain.SeatState, error) {
+	var (
+		seat      domain.SeatState
+		bookingID *int64
+		userID    *int64
+		status    *domain.BookingStatus
+		expiresAt pgtype.Timestamptz
+		seatCount *int
+	)
+	err := row.Scan(&seat.ID, &seat.VenueID, &seat.Row, &seat.Number, (*numeric)(&seat.Price),
+		&bookingID, &userID, &status, &expiresAt, &seatCount)
+	if err != nil || bookingID == nil {
+		return seat, err
+	}
+	seat.Holder = &domain.Holder{
+		BookingID: *bookingID, UserID: *userID, Status: *status, ExpiresAt: expiresAt.Time, SeatCount: *seatCount,
+	}
+	return seat, nil
+}
+
+// scanExpiredHold reads a row of expiredColumns.
+func scanExpiredHold(row pgx.CollectableRow) (domain.ExpiredHold, error) {
+	hold := domain.ExpiredHold{Booking: domain.Booking{Status: domain.BookingPending}}
+	b := &hold.Booking
+	var overdue time.Duration
+	err := row.Scan(&b.ID, &b.UserID, &b.ShowID, (*numeric)(&b.Amount), &b.LockToken,
+		&b.CreatedAt, &b.ExpiresAt, &overdue, &hold.SeatIDs, &hold.Paid)
+	hold.Overdue = overdue
+	return hold, err
+}

@@ -1,0 +1,66 @@
+package repository
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"evently/internal/domain"
+)
+
+const (
+	// The no-op update makes RETURNING return the row that is there.
+	recordCharge = `
+		INSERT INTO simulated_charges (attempt_key, amount, state, transaction_id)
+		VALUES ($1, $2, $3, nullif($4, ''))
+		ON CONFLICT (attempt_key) DO UPDATE SET attempt_key = excluded.attempt_key
+		RETURNING state, coalesce(transaction_id, '')`
+
+	findCharge = `
+		SELECT state, coalesce(transaction_id, '')
+		FROM simulated_charges
+		WHERE attempt_key = $1`
+
+	recordRefund = `
+		UPDATE simulated_charges
+		SET refunded_at = coalesce(refunded_at, now())
+		WHERE attempt_key = $1 AND state = 'succeeded'`
+)
+
+// errNotCharged is a refund of a charge that the provider does not know.
+var errNotCharged = errors.New("the provider has no such charge")
+
+// RecordCharge implements payment.Ledger.
+func (s *Store) RecordCharge(ctx context.Context, charge domain.Charge, result domain.ChargeResult) (domain.ChargeResult, error) {
+	err := s.run(ctx, func(ctx context.Context, q querier) error {
+		return q.QueryRow(ctx, recordCharge, charge.AttemptKey, numeric(charge.Amount), result.State, result.TransactionID).
+			Scan(&result.State, &result.TransactionID)
+	})
+	return result, err
+}
+
+// FindCharge implements payment.Ledger.
+func (s *Store) FindCharge(ctx context.Context, attemptKey string) (domain.ChargeResult, error) {
+	var result domain.ChargeResult
+	err := s.run(ctx, func(ctx context.Context, q querier) error {
+		err := q.QueryRow(ctx, findCharge, attemptKey).Scan(&result.State, &result.TransactionID)
+		if errors.Is(err, pgx.ErrNoRows) {
+			result.State = domain.ChargeUnknown
+			return nil
+		}
+		return err
+	})
+	return result, err
+}
+
+// RecordRefund implements payment.Ledger.
+func (s *Store) RecordRefund(ctx context.Context, attemptKey string) error {
+	return s.run(ctx, func(ctx context.Context, q querier) error {
+		tag, err := q.Exec(ctx, recordRefund, attemptKey)
+		if err == nil && tag.RowsAffected() == 0 {
+			return domain.ErrInternal.WithCause(errNotCharged)
+		}
+		return err
+	})
+}

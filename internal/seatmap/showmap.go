@@ -1,0 +1,204 @@
+package seatmap
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"evently/internal/domain"
+	"evently/internal/respcache"
+)
+
+// What a map and each of its seats take in memory, roughly: the state and twice the compressed form,
+// once in blocks and once joined.
+const (
+	mapBytes  = 1024
+	seatBytes = 96
+)
+
+// showMap is the seat map of one show.
+type showMap struct {
+	showID    int64
+	refreshes singleflight.Group
+	accounted int // its size in bytes as Cache.bytes counts it; guarded by Cache.mu
+
+	mu         sync.Mutex // not held while the database is asked
+	checked    time.Time  // when the database was last asked; zero before
+	refreshing bool
+	version    string // of the seats as last read; "" if they must be read again
+	venueID    int64
+	seats      []seat
+	byID       []int32 // indexes of seats, by seat id
+	// pending are own changes that the last read may not have seen.
+	pending []pendingChange
+
+	blocks   []block
+	dirty    bool      // seats have changed since blocks were encoded
+	nextEnd  time.Time // the first end of a hold that the blocks show; zero if there is none
+	rendered *respcache.Body
+}
+
+// pendingChange is a change by this instance, with the end of its hold.
+type pendingChange struct {
+	domain.SeatChange
+	until time.Time
+}
+
+// seat is a seat and who has it. Bookings of a seat follow each other by id, and each goes from held
+// to booked to over: a change is applied only if it comes later in that order.
+type seat struct {
+	id      int64
+	row     string
+	number  int32
+	phase   phase
+	shown   phase // phaseFree, phaseHeld or phaseBooked, as in the encoded block
+	booking int64
+	until   time.Time // of a hold
+}
+
+type phase uint8
+
+const (
+	phaseFree phase = iota
+	phaseHeld
+	phaseBooked
+	phaseOver
+)
+
+// visible returns what people see at now.
+func (s *seat) visible(now time.Time) phase {
+	switch {
+	case s.phase == phaseBooked:
+		return phaseBooked
+	case s.phase == phaseHeld && s.until.After(now):
+		return phaseHeld
+	default:
+		return phaseFree
+	}
+}
+
+// body returns the encoded map, or fresh false if the database was last asked before oldest.
+func (m *showMap) body(oldest, now time.Time) (body *respcache.Body, fresh bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.checked.IsZero() || m.checked.Before(oldest) {
+		return nil, false, nil
+	}
+	body, err = m.render(now)
+	return body, true, err
+}
+
+// beginRefresh returns the version to compare with, or "" if the seats have to be read, and the
+// number of pending changes. A version cannot vouch for own changes: another instance may have undone
+// them, and then it is as it was before.
+func (m *showMap) beginRefresh() (version string, pending int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refreshing = true
+	if len(m.pending) == 0 {
+		version = m.version
+	}
+	return version, len(m.pending)
+}
+
+func (m *showMap) endRefresh() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refreshing = false
+}
+
+// confirm records that the seats were up to date at asked.
+func (m *showMap) confirm(asked time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.checked = asked
+}
+
+// load replaces the state by what was read after asked, which has the first settled pending changes in
+// it, and applies the others. It returns the size of the map in bytes.
+func (m *showMap) load(version string, planned []domain.PlannedSeat, asked time.Time, settled int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.sameSeats(planned) {
+		m.replaceSeats(planned)
+	}
+	for i := range planned {
+		s := &m.seats[i]
+		s.booking, s.until, s.phase = planned[i].BookingID, time.Time{}, phaseFree
+		switch planned[i].Status {
+		case domain.SeatLocked:
+			// Early by at most the time the query took, never late.
+			s.phase, s.until = phaseHeld, asked.Add(planned[i].HoldLeft)
+		case domain.SeatBooked:
+			s.phase = phaseBooked
+		case domain.SeatAvailable:
+		}
+	}
+	m.version, m.checked, m.dirty = version, asked, true
+	m.pending = slices.Delete(m.pending, 0, settled)
+	for i := range m.pending {
+		m.apply(&m.pending[i])
+	}
+	return mapBytes + len(m.seats)*seatBytes
+}
+
+func (m *showMap) sameSeats(planned []domain.PlannedSeat) bool {
+	return len(planned) == len(m.seats) && !slices.ContainsFunc(m.byID, func(i int32) bool {
+		s, p := &m.seats[i], &planned[i]
+		return s.id != p.ID || s.row != p.Row || s.number != p.Number || m.venueID != p.VenueID
+	})
+}
+
+func (m *showMap) replaceSeats(planned []domain.PlannedSeat) {
+	m.seats, m.byID = make([]seat, len(planned)), make([]int32, len(planned))
+	m.blocks, m.rendered = nil, nil
+	for i := range planned {
+		m.venueID = planned[i].VenueID
+		m.seats[i] = seat{id: planned[i].ID, row: planned[i].Row, number: planned[i].Number}
+		m.byID[i] = int32(i)
+	}
+	slices.SortFunc(m.byID, func(a, b int32) int { return cmp.Compare(m.seats[a].id, m.seats[b].id) })
+}
+
+// change applies an own change. If the map is too old to be served and no read is under way, the next
+// read will see the change.
+func (m *showMap) change(change domain.SeatChange, oldest, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.refreshing && m.checked.Before(oldest) {
+		return
+	}
+	m.pending = append(m.pending, pendingChange{change, now.Add(change.HoldFor)})
+	m.apply(&m.pending[len(m.pending)-1])
+}
+
+// apply changes the seats of a pending change that are not further already.
+func (m *showMap) apply(p *pendingChange) {
+	next := phaseOver
+	switch p.Status {
+	case domain.SeatLocked:
+		next = phaseHeld
+	case domain.SeatBooked:
+		next = phaseBooked
+	case domain.SeatAvailable:
+	}
+	for _, id := range p.SeatIDs {
+		s := m.find(id)
+		if s == nil || s.booking > p.BookingID || s.booking == p.BookingID && s.phase >= next {
+			continue
+		}
+		s.booking, s.phase, s.until = p.BookingID, next, p.until
+		m.dirty = true
+	}
+}
+
+func (m *showMap) find(id int64) *seat {
+	at, found := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return cmp.Compare(m.seats[i].id, id) })
+	if !found {
+		return nil
+	}
+	return &m.seats[m.byID[at]]
+}
