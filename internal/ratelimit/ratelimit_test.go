@@ -108,6 +108,9 @@ func TestTake_WithoutRedisEachInstanceLimits(t *testing.T) {
 	if got := passed(t, 100, budgets, two); got != 7 {
 		t.Errorf("%d passed at the other instance, want 7", got)
 	}
+	for range 3 { // the requests before may have shared a round trip
+		one.Take(t.Context(), budgets...)
+	}
 	before := asked.Load()
 	one.Take(t.Context(), budgets...)
 	if asked.Load() != before {
