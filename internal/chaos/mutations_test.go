@@ -35,8 +35,8 @@ var mutations = []mutation{
 	},
 	{
 		name: "seats of a live hold can be held",
-		file: "internal/domain/hold.go",
-		old:  "return Booking{Status: h.Status, ExpiresAt: h.ExpiresAt}.Expired(now)", new: "return h.Status == BookingPending",
+		file: "internal/repository/live.go",
+		old:  "WHEN 'PENDING' THEN bookings.expires_at <= now()", new: "WHEN 'PENDING' THEN true",
 		finding: impossible,
 	},
 	{
