@@ -89,7 +89,7 @@ func analyticsScenario(b *bench) *scenario {
 			if err != nil {
 				return err
 			}
-			read := expect(get("/api/v1/admin/analytics?days=30", token), http.StatusOK)
+			read := expectOK(get("/api/v1/admin/analytics?days=30", token))
 			if err := b.firstResponse(ctx, in, read); err != nil {
 				return err
 			}

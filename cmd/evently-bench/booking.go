@@ -185,7 +185,7 @@ func fightScenario() *scenario {
 				_, err := c.expect(ctx, lockRequest(losers[n%bookingUsers], h.firstShow, seat, seat+1), http.StatusConflict)
 				return err
 			}
-			live := expect(get("/health/live", ""), http.StatusOK)
+			live := expectOK(get("/health/live", ""))
 			return func(ctx context.Context, d time.Duration) (*load, error) {
 					return drive(ctx, in.addr, fighters, d, lose), nil
 				}, func(ctx context.Context, d time.Duration) (*load, error) {

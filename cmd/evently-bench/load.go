@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -118,10 +119,10 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// expect returns the operation that sends req and expects status.
-func expect(req []byte, status int) operation {
+// expectOK returns the operation that sends req and expects the status 200.
+func expectOK(req []byte) operation {
 	return func(ctx context.Context, c *client) error {
-		_, err := c.expect(ctx, req, status)
+		_, err := c.expect(ctx, req, http.StatusOK)
 		return err
 	}
 }

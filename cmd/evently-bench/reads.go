@@ -33,7 +33,7 @@ func changingMapScenario(b *bench) *scenario {
 			if err != nil {
 				return nil, nil, err
 			}
-			read := expect(get(path, ""), http.StatusOK)
+			read := expectOK(get(path, ""))
 			service = func(ctx context.Context, duration time.Duration) (*load, error) {
 				changes := in.startLoad(ctx, changers, changers*time.Second*2/changesPerSecond, buyers.lockAndCancel)
 				l := drive(ctx, in.addr, clients, duration, read)
@@ -41,7 +41,7 @@ func changingMapScenario(b *bench) *scenario {
 				b.say("  %.0f changes/s at the same time", 2*changed.rate())
 				return l, changed.check()
 			}
-			return service, measured(memory, expect(get("/", ""), http.StatusOK)), nil
+			return service, measured(memory, expectOK(get("/", ""))), nil
 		},
 	}
 }
@@ -103,8 +103,8 @@ func readScenario(name, what string, target float64, seed func(ctx context.Conte
 			if err != nil {
 				return nil, nil, err
 			}
-			return measured(in.process, expect(get(path, ""), http.StatusOK)),
-				measured(memory, expect(get("/", ""), http.StatusOK)), nil
+			return measured(in.process, expectOK(get(path, ""))),
+				measured(memory, expectOK(get("/", ""))), nil
 		},
 	}
 }

@@ -49,14 +49,12 @@ func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log
 				return domain.ErrUnauthorized
 			}
 			body, _ := peekBody(r)
-			var request struct {
-				ShowID int64 `json:"show_id"`
-			}
-			if err := json.Unmarshal(body, &request); err != nil || request.ShowID <= 0 {
+			showID := showOf(body)
+			if showID <= 0 {
 				next.ServeHTTP(w, r)
 				return nil
 			}
-			status, err := gate.Enter(r.Context(), request.ShowID, user.UserID)
+			status, err := gate.Enter(r.Context(), showID, user.UserID)
 			switch {
 			case errors.Is(err, domain.ErrShowNotFound), // the handler responds
 				errors.Is(err, domain.ErrWaitingRoomUnavailable) && options.FailOpen,
@@ -74,6 +72,17 @@ func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log
 			return waitingRoomError(status, options)
 		})
 	}
+}
+
+// showOf returns the show_id of a request to lock seats, or 0.
+func showOf(body []byte) int64 {
+	var request struct {
+		ShowID int64 `json:"show_id"`
+	}
+	if json.Unmarshal(body, &request) != nil {
+		return 0
+	}
+	return request.ShowID
 }
 
 func waitingRoomError(status domain.RoomStatus, options WaitingRoomOptions) error {

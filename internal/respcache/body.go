@@ -63,7 +63,7 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return io.Copy(w, z)
+	return io.Copy(w, z) //nolint:gosec // it decompresses what this process has compressed
 }
 
 // size returns roughly how much memory the Body takes, in bytes.

@@ -56,7 +56,10 @@ func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (R
 func (b *Bookings) lockInRedis(ctx context.Context, hold domain.HoldRequest, lock domain.SeatLock) error {
 	taken, err := b.deps.Locks.Acquire(ctx, lock, min(b.rules.FirstLockTTL, b.rules.HoldFor))
 	b.deps.Recorder.SeatLock(LockRedis, redisOutcome(taken, err))
-	if err != nil || len(taken) == 0 {
+	if err != nil {
+		return nil //nolint:nilerr // PostgreSQL decides alone
+	}
+	if len(taken) == 0 {
 		return nil
 	}
 	ids := make([]int64, len(taken))
