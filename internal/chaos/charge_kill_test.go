@@ -37,9 +37,9 @@ const (
 		WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))`
 
 	// blockLimit is how long bookings are locked, below the query timeout of the instances.
-	blockLimit = 400 * time.Millisecond
+	blockLimit = 900 * time.Millisecond
 	// chargeTries is how often the fault waits for a charge.
-	chargeTries = 10
+	chargeTries = 4
 )
 
 // strikeCharge locks bookings that are being paid, waits for a charge that was made and cannot be

@@ -122,8 +122,7 @@ func newCluster(t *testing.T, binary string, count int, settings ...string) *clu
 	return c
 }
 
-// newInstance returns an instance with a database user of its own, by which its connections can be told
-// from those of others.
+// newInstance returns an instance with a database user of its own, which identifies its connections.
 func (c *cluster) newInstance(server *toxiproxy.ApiServer, number int) *instance {
 	c.t.Helper()
 	i := &instance{cluster: c, number: number, port: freePort(c.t), role: fmt.Sprintf("instance%d", number)}

@@ -13,7 +13,7 @@ import (
 )
 
 // lockWatch polls the seat locks in Redis. The lock of a live hold must stay until the hold expires,
-// whoever releases other locks of that seat; only a loss of Redis excuses it.
+// even if other locks of that seat are released; only a loss of Redis excuses it.
 type lockWatch struct {
 	client *redis.Client
 	pool   *pgxpool.Pool

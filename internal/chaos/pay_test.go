@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// acknowledged collects the payments that clients were told had succeeded.
+// acknowledged collects the payments that were reported to clients as successful.
 type acknowledged struct {
 	mu           sync.Mutex
 	bookings     []int64

@@ -47,14 +47,14 @@ const (
 		CROSS JOIN (SELECT coalesce(sum(amount), 0) AS owed FROM bookings WHERE status = 'CONFIRMED') AS bookings
 		WHERE kept <> recorded OR kept <> owed`
 
-	// missingPayments are those that a client was told of: bookings $1 and transactions $2.
+	// missingPayments are the acknowledged ones that are missing: bookings $1 and transactions $2.
 	missingPayments = `
 		SELECT format('payment %s of booking %s was acknowledged and is missing', transaction, booking)
-		FROM unnest($1::bigint[], $2::text[]) AS told (booking, transaction)
+		FROM unnest($1::bigint[], $2::text[]) AS acknowledged (booking, transaction)
 		WHERE NOT EXISTS (
 		        SELECT FROM payments
 		        JOIN simulated_charges USING (attempt_key, transaction_id)
-		        WHERE payments.booking_id = told.booking AND transaction_id = told.transaction)
+		        WHERE payments.booking_id = acknowledged.booking AND transaction_id = acknowledged.transaction)
 		LIMIT 20`
 
 	paymentSums = `
@@ -69,7 +69,7 @@ const (
 )
 
 // judgePayments checks at rest that every charge is recorded or refunded.
-func judgePayments(t *testing.T, v *verdict, c *cluster, told *acknowledged, kills chargeKills) {
+func judgePayments(t *testing.T, v *verdict, c *cluster, paid *acknowledged, kills chargeKills) {
 	t.Helper()
 	if open := testkit.Value[int](t, c.pool, openPayments); open > 0 {
 		v.violated("%d payments are left created or refund_pending", open)
@@ -77,9 +77,9 @@ func judgePayments(t *testing.T, v *verdict, c *cluster, told *acknowledged, kil
 	for _, sql := range []string{wrongPayments, paidTwice, differingSums} {
 		v.violatedBy(t, c, sql)
 	}
-	v.violatedBy(t, c, missingPayments, told.bookings, told.transactions)
-	v.tell("payments: %s", testkit.Value[string](t, c.pool, paymentSums))
-	v.tell("kills between charge and record: %d, with %d payments charged and not recorded", kills.kills, kills.payments)
+	v.violatedBy(t, c, missingPayments, paid.bookings, paid.transactions)
+	v.note("payments: %s", testkit.Value[string](t, c.pool, paymentSums))
+	v.note("kills between charge and record: %d, with %d payments charged and not recorded", kills.kills, kills.payments)
 	if kills.kills == 0 && *duration >= longRun {
 		v.violated("no instance was killed between charge and record")
 	}

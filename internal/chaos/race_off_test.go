@@ -2,5 +2,5 @@
 
 package chaos_test
 
-// raceEnabled tells that the tests run without the race detector.
+// raceEnabled reports whether the tests run with the race detector.
 const raceEnabled = false

@@ -20,7 +20,7 @@ func (v *verdict) violated(format string, args ...any) {
 	v.violations = append(v.violations, fmt.Sprintf(format, args...))
 }
 
-func (v *verdict) tell(format string, args ...any) {
+func (v *verdict) note(format string, args ...any) {
 	v.report = append(v.report, fmt.Sprintf(format, args...))
 }
 
@@ -53,7 +53,7 @@ func judge(t *testing.T, c *cluster, l *load, f *faults, locks *lockWatch) verdi
 	var v verdict
 	atRest := time.Now()
 	rest(t, c, locks)
-	v.tell("at rest after %s", time.Since(atRest).Round(100*time.Millisecond))
+	v.note("at rest after %s", time.Since(atRest).Round(100*time.Millisecond))
 	for _, s := range l.shows {
 		if !l.clients[0].read(s) {
 			v.violated("the seats of show %d cannot be read", s.id)
@@ -78,21 +78,21 @@ func judge(t *testing.T, c *cluster, l *load, f *faults, locks *lockWatch) verdi
 			}
 		}
 	}
-	v.tellCounts(l, f)
-	v.tell("seat locks: polled %d times", locks.polls)
-	v.tell("audit: %s", strings.TrimSpace(audited))
-	v.tell("violations: %d", len(v.violations))
+	v.reportCounts(l, f)
+	v.note("seat locks: polled %d times", locks.polls)
+	v.note("audit: %s", strings.TrimSpace(audited))
+	v.note("violations: %d", len(v.violations))
 	return v
 }
 
 func judgeHistory(v *verdict, h *history) {
 	began := time.Now()
 	impossible, undecided, explain := h.check()
-	v.tell("checked %d calls for %d seats in %s", len(h.calls), shows*rowsOfShow*seatsOfRow, time.Since(began).Round(time.Millisecond))
+	v.note("checked %d calls for %d seats in %s", len(h.calls), shows*rowsOfShow*seatsOfRow, time.Since(began).Round(time.Millisecond))
 	slices.Sort(impossible)
 	for n, seat := range impossible {
 		if v.violated("no order of the calls for seat %d is possible", seat); n == 0 {
-			v.tell("\n%s", explain(seat))
+			v.note("\n%s", explain(seat))
 		}
 	}
 	for _, seat := range undecided {
@@ -100,7 +100,7 @@ func judgeHistory(v *verdict, h *history) {
 	}
 }
 
-func (v *verdict) tellCounts(l *load, f *faults) {
+func (v *verdict) reportCounts(l *load, f *faults) {
 	kinds := make([]string, 0, len(f.counts))
 	total := 0
 	for kind, n := range f.counts {
@@ -113,10 +113,10 @@ func (v *verdict) tellCounts(l *load, f *faults) {
 		outcomes[string(one.kind)+" "+string(one.outcome)]++
 	}
 	s := l.stats
-	v.tell("calls: %d operations in %d requests, %d replayed, %d of them repeats of successful ones; by seat: %v",
+	v.note("calls: %d operations in %d requests, %d replayed, %d of them repeats of successful ones; by seat: %v",
 		s.operations.Load(), s.requests.Load(), s.replays.Load(), s.repeats.Load(), outcomes)
-	v.tell("clients: %d same holds, %d refusals with held_by_you, %d refused requests retried with their key, %d declined cards, %d payments sent twice at once, %d acknowledged",
+	v.note("clients: %d same holds, %d refusals with held_by_you, %d refused requests retried with their key, %d declined cards, %d payments sent twice at once, %d acknowledged",
 		s.sameHold.Load(), s.heldByYou.Load(), s.retriedRefusals.Load(), s.declined.Load(), s.paidTwice.Load(), len(l.payments.bookings))
-	v.tell("faults: %d (%s); one clock %s ahead throughout", total, strings.Join(kinds, ", "), skew)
-	v.tell("unknown outcomes: %d requests without a response, %d operations never resolved", s.unanswered.Load(), s.unresolved.Load())
+	v.note("faults: %d (%s); one clock %s ahead throughout", total, strings.Join(kinds, ", "), skew)
+	v.note("unknown outcomes: %d requests without a response, %d operations never resolved", s.unanswered.Load(), s.unresolved.Load())
 }
