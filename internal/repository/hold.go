@@ -52,18 +52,25 @@ const (
 		  AND seat_id = ANY (ARRAY(
 		        SELECT unnest($2::bigint[])
 		        UNION
-		        SELECT seat_id FROM booking_seats WHERE booking_id IN (SELECT bookings.booking_id ` + expiredHolders + `)
+		        SELECT seat_id FROM booking_seats WHERE booking_id = ANY (ARRAY(SELECT bookings.booking_id ` + expiredHolders + `))
 		      ))
 		ORDER BY seat_id
 		FOR UPDATE`
 
+	// LIMIT keeps the planner from reading all bookings, which looks cheap in a plan made while there
+	// were few.
 	seatsForHold = `
 		SELECT seats.seat_id, seats.venue_id, seats.seat_row, seats.seat_number, ` + seatPrice + `,
-		       bookings.booking_id, bookings.user_id, bookings.status, bookings.expires_at, bookings.seat_count
+		       holder.booking_id, holder.user_id, holder.status, holder.expires_at, holder.seat_count
 		FROM show_seats
 		JOIN shows ON shows.show_id = show_seats.show_id
 		JOIN seats ON seats.seat_id = show_seats.seat_id
-		LEFT JOIN bookings ON bookings.booking_id = show_seats.booking_id
+		LEFT JOIN LATERAL (
+			SELECT booking_id, user_id, status, expires_at, seat_count
+			FROM bookings
+			WHERE bookings.booking_id = show_seats.booking_id
+			LIMIT 1
+		) AS holder ON true
 		WHERE show_seats.show_id = $1 AND show_seats.seat_id = ANY ($2::bigint[])`
 
 	userSeats = `
