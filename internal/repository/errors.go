@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"evently/internal/domain"
+	"evently/internal/service"
 )
 
 // SQLSTATE codes that have a meaning for the service.
@@ -21,6 +23,7 @@ const (
 	codeUniqueViolation     = "23505"
 	codeCheckViolation      = "23514"
 	codeExclusionViolation  = "23P01"
+	codeInvalidText         = "22P02"
 	codeSerialization       = "40001"
 	codeDeadlock            = "40P01"
 	codeIdleTransaction     = "25P03"
@@ -39,10 +42,14 @@ type acquireError struct {
 func (e *acquireError) Error() string { return "acquire a connection: " + e.cause.Error() }
 func (e *acquireError) Unwrap() error { return e.cause }
 
+func hasCode(err error, codes ...string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
+}
+
 // retryable reports a failure after which the transaction should be run again.
 func retryable(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == codeSerialization || pg.Code == codeDeadlock)
+	return hasCode(err, codeSerialization, codeDeadlock)
 }
 
 // onConstraint maps a violation of a named constraint to a domain error. The same foreign key means
@@ -85,7 +92,8 @@ func (s *Store) translate(ctx context.Context, err error) error {
 		return nil
 	}
 	var coded *domain.Error
-	if errors.As(err, &coded) {
+	var replay *service.Replay
+	if errors.As(err, &coded) || errors.As(err, &replay) {
 		return err
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {

@@ -12,15 +12,21 @@ import (
 )
 
 const (
-	// The lock lasts as long as the transaction that does the work.
-	tryLockKey = `SELECT pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0))`
+	// lockKey fails while another transaction has the key, so that no statement after it waits. The lock
+	// lasts as long as the transaction that does the work.
+	lockKey = `
+		SELECT CASE
+			WHEN pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0)) THEN 0
+			ELSE ('the idempotency key is in use by user ' || $1::bigint)::int
+		END`
 
+	// readKey follows lockKey, so that it sees what the request before has stored. It returns one row.
 	readKey = `
-		SELECT request_hash, coalesce(response_status, 0), coalesce(response_body, ''), coalesce(claimed_until > now(), false)
-		FROM idempotency_keys
-		WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_at > now() - $4::interval`
-
-	keysExhausted = `SELECT EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 OFFSET $2)`
+		SELECT k.request_hash, coalesce(k.response_status, 0), coalesce(k.response_body, ''), coalesce(k.claimed_until > now(), false),
+		       EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 OFFSET $5)
+		FROM (SELECT) AS one
+		LEFT JOIN idempotency_keys AS k
+		  ON k.user_id = $1 AND k.route = $2 AND k.idempotency_key = $3 AND k.created_at > now() - $4::interval`
 
 	storeResponse = `
 		INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, response_status, response_body)
@@ -55,69 +61,62 @@ const (
 // maxKeys is how many keys one user may have.
 const maxKeys = 20_000
 
-// storedKey is a row of idempotency_keys.
-type storedKey struct {
-	fingerprint []byte
-	response    service.Response
-	running     bool // a payment with this key is under way
-}
-
 // BeginKey implements service.BookingStore.
-func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (service.Response, error) {
-	var locked, exhausted bool
-	var stored []storedKey
-	batch := &pgx.Batch{}
-	batch.Queue(tryLockKey, key.UserID, key.Route, key.Key).QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
-	queueReadKey(batch, key, keepFor, &stored)
-	batch.Queue(keysExhausted, key.UserID, maxKeys-1).QueryRow(func(row pgx.Row) error { return row.Scan(&exhausted) })
-	if err := s.send(ctx, batch); err != nil {
-		return service.Response{}, err
-	}
-	switch {
-	case !locked:
-		return service.Response{}, domain.ErrIdempotencyInProgress
-	case len(stored) > 0:
-		return stored[0].replay(key)
-	case exhausted:
-		return service.Response{}, domain.ErrTooManyKeys
-	}
-	return service.Response{}, nil
-}
-
-// StoredResponse implements service.BookingStore.
-func (s *Store) StoredResponse(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (service.Response, error) {
-	var stored []storedKey
-	batch := &pgx.Batch{}
-	queueReadKey(batch, key, keepFor, &stored)
-	if err := s.send(ctx, batch); err != nil || len(stored) == 0 {
-		return service.Response{}, err
-	}
-	return stored[0].replay(key)
-}
-
-func queueReadKey(batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, stored *[]storedKey) {
-	batch.Queue(readKey, key.UserID, key.Route, key.Key, keepFor).Query(func(rows pgx.Rows) (err error) {
-		*stored, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (storedKey, error) {
-			var k storedKey
-			err := row.Scan(&k.fingerprint, &k.response.Status, &k.response.Body, &k.running)
-			return k, err
-		})
+func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration) {
+	queue := transactionFrom(ctx).queue
+	queue.Queue(lockKey, key.UserID, key.Route, key.Key).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(new(int))
+		if hasCode(err, codeInvalidText) {
+			return domain.ErrIdempotencyInProgress
+		}
 		return err
+	})
+	queueReadKey(queue, key, keepFor, func(stored service.Response, exhausted bool) error {
+		switch {
+		case !stored.IsZero():
+			return &service.Replay{Response: stored}
+		case exhausted:
+			return domain.ErrTooManyKeys
+		}
+		return nil
 	})
 }
 
-// replay returns the stored response, the zero Response for a claim that ran out.
-func (k storedKey) replay(key domain.RequestKey) (service.Response, error) {
-	switch {
-	case !bytes.Equal(k.fingerprint, key.Fingerprint):
-		return service.Response{}, domain.ErrIdempotencyKeyReused
-	case k.running:
-		return service.Response{}, domain.ErrIdempotencyInProgress
-	case k.response.IsZero():
-		return service.Response{}, nil
-	}
-	k.response.Replayed = true
-	return k.response, nil
+// StoredResponse implements service.BookingStore.
+func (s *Store) StoredResponse(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (response service.Response, err error) {
+	batch := &pgx.Batch{}
+	queueReadKey(batch, key, keepFor, func(stored service.Response, _ bool) error {
+		response = stored
+		return nil
+	})
+	return response, s.send(ctx, batch)
+}
+
+// queueReadKey queues a read of the key. It passes to found the response that is stored, if there is one,
+// and whether the user may have no further key.
+func queueReadKey(
+	batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, found func(stored service.Response, exhausted bool) error,
+) {
+	batch.Queue(readKey, key.UserID, key.Route, key.Key, keepFor, maxKeys-1).QueryRow(func(row pgx.Row) error {
+		var (
+			fingerprint        []byte
+			response           service.Response
+			claimed, exhausted bool
+		)
+		if err := row.Scan(&fingerprint, &response.Status, &response.Body, &claimed, &exhausted); err != nil {
+			return err
+		}
+		switch {
+		case fingerprint == nil: // a new key
+		case !bytes.Equal(fingerprint, key.Fingerprint):
+			return domain.ErrIdempotencyKeyReused
+		case claimed: // by a payment that is under way
+			return domain.ErrIdempotencyInProgress
+		default:
+			exhausted = false // the key is among those that the user has
+		}
+		return found(response, exhausted)
+	})
 }
 
 // StoreResponse implements service.BookingStore.

@@ -7,9 +7,9 @@ import (
 	"evently/internal/domain"
 )
 
-// BookingStore is what PostgreSQL does for bookings. Methods whose names begin with Load, and BeginKey,
-// lock what they return until the end of the transaction of InTx. Methods without an error are writes
-// that are queued in that transaction and fail it, if they fail, at its commit.
+// BookingStore is what PostgreSQL does for bookings. Methods whose names begin with Load lock what they
+// return until the end of the transaction of InTx. Methods without an error queue statements in that
+// transaction, and fail it with a later statement or at its commit.
 type BookingStore interface {
 	// InTx runs fn in one transaction, perhaps several times.
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
@@ -29,17 +29,18 @@ type BookingStore interface {
 	// Save writes transitions. Those that end bookings are written first.
 	Save(ctx context.Context, transitions ...domain.Transition)
 
-	// BeginKey claims the key for this transaction. It returns the stored response, or the zero Response
-	// for a key without one. It fails with domain.ErrIdempotencyInProgress while another request with
+	// BeginKey claims the key for this transaction. It queues statements, which fail the transaction with
+	// *Replay for a key that has a response, domain.ErrIdempotencyInProgress while another request with
 	// the key is running, domain.ErrIdempotencyKeyReused or domain.ErrTooManyKeys.
-	BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (Response, error)
+	BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration)
 	// StoreResponse stores the response for a key.
 	StoreResponse(ctx context.Context, key domain.RequestKey, response Response)
 	// ClaimKey keeps a key claimed for claimFor after the end of the transaction.
 	ClaimKey(ctx context.Context, key domain.RequestKey, claimFor time.Duration)
 	// ReleaseKey ends the claim of a key without a response.
 	ReleaseKey(ctx context.Context, key domain.RequestKey)
-	// StoredResponse is BeginKey without a claim.
+	// StoredResponse returns the response that is stored for a key, or the zero Response. It fails with
+	// domain.ErrIdempotencyInProgress or domain.ErrIdempotencyKeyReused.
 	StoredResponse(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (Response, error)
 	// PurgeKeys deletes up to limit keys older than age and returns their number.
 	PurgeKeys(ctx context.Context, age time.Duration, limit int) (int, error)

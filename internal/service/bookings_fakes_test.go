@@ -216,7 +216,7 @@ type store struct {
 	committing func()
 	replay     service.Response
 	replayErr  error
-	// begun is what BeginKey returns, run by run. With more than one, all runs but the last are rolled back.
+	// begun is what is stored for a key, run by run. With more than one, all runs but the last are rolled back.
 	begun     []service.Response
 	requested domain.HoldRequest
 	showReads int
@@ -226,8 +226,17 @@ type store struct {
 
 // transaction is one run of a transaction.
 type transaction struct {
-	run   int
-	saved []string
+	run    int
+	saved  []string
+	failed error // of the statements that were queued
+}
+
+// load returns the error of the next statement of the transaction.
+func (s *store) load(ctx context.Context) error {
+	if tx, _ := ctx.Value(txKey{}).(*transaction); tx != nil && tx.failed != nil {
+		return tx.failed
+	}
+	return s.loadErr
 }
 
 // txKey is the context key of the transaction.
@@ -259,7 +268,7 @@ func (s *store) Save(ctx context.Context, transitions ...domain.Transition) {
 	}
 }
 
-func (s *store) LoadHold(_ context.Context, request domain.HoldRequest) (domain.HoldState, error) {
+func (s *store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
 	s.world.called("load hold")
 	s.requested = request
 	state := s.hold
@@ -267,11 +276,11 @@ func (s *store) LoadHold(_ context.Context, request domain.HoldRequest) (domain.
 	if len(request.SeatIDs) < len(state.Seats) {
 		state.Seats = state.Seats[:len(request.SeatIDs)]
 	}
-	return state, s.loadErr
+	return state, s.load(ctx)
 }
 
-func (s *store) LoadBooking(context.Context, int64, int64, string) (service.BookingState, error) {
-	return s.booking, s.loadErr
+func (s *store) LoadBooking(ctx context.Context, _, _ int64, _ string) (service.BookingState, error) {
+	return s.booking, s.load(ctx)
 }
 
 func (s *store) LoadDueHolds(_ context.Context, limit int) ([]domain.ExpiredHold, error) {
@@ -294,11 +303,10 @@ func (s *store) BookingShow(_ context.Context, id int64) (domain.ShowDetails, er
 	return domain.ShowDetails{Show: domain.Show{ID: id}}, nil
 }
 
-func (s *store) BeginKey(ctx context.Context, _ domain.RequestKey, _ time.Duration) (service.Response, error) {
-	if tx, _ := ctx.Value(txKey{}).(*transaction); tx.run < len(s.begun) {
-		return s.begun[tx.run], nil
+func (s *store) BeginKey(ctx context.Context, _ domain.RequestKey, _ time.Duration) {
+	if tx, _ := ctx.Value(txKey{}).(*transaction); tx.run < len(s.begun) && !s.begun[tx.run].IsZero() {
+		tx.failed = &service.Replay{Response: s.begun[tx.run]}
 	}
-	return service.Response{}, nil
 }
 
 func (s *store) StoredResponse(context.Context, domain.RequestKey, time.Duration) (service.Response, error) {

@@ -142,7 +142,7 @@ func TestLock_RefusedSeatsAreReleased(t *testing.T) {
 func TestLock_SeatsThatWereNotHeldAreReleased(t *testing.T) {
 	t.Parallel()
 	own := &domain.Holder{BookingID: 42, UserID: buyer, Status: domain.BookingPending, ExpiresAt: now.Add(time.Minute), SeatCount: 2}
-	stored := service.Response{Status: 200, Replayed: true}
+	stored := service.Response{Status: 200}
 	for name, prepare := range map[string]func(*world){
 		"own hold again": func(w *world) { w.store.hold.Seats[0].Holder, w.store.hold.Seats[1].Holder = own, own },
 		"replayed":       func(w *world) { w.store.begun = []service.Response{stored} },

@@ -45,7 +45,7 @@ func TestPay_NothingIsChargedForAReplay(t *testing.T) {
 	t.Parallel()
 	w, provider := newWorld(), &teller{}
 	w.store.booking = unpaidHold()
-	w.store.begun = []service.Response{{}, {Status: 200, Replayed: true}}
+	w.store.begun = []service.Response{{}, {Status: 200}}
 	response, err := w.pay(t.Context(), aKey, provider)
 	if err != nil || !response.Replayed || provider.charges != 0 {
 		t.Errorf("%+v, %v after %d charges", response, err, provider.charges)

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"evently/internal/domain"
@@ -16,6 +17,11 @@ type Response struct {
 
 // IsZero reports whether there is no response.
 func (r Response) IsZero() bool { return r.Status == 0 }
+
+// Replay is the error that ends the transaction of a request which was answered before.
+type Replay struct{ Response Response }
+
+func (*Replay) Error() string { return "the response is stored" }
 
 // Encoder encodes the outcome of a request, inside the transaction that stores it.
 type Encoder interface {
@@ -43,15 +49,15 @@ type outcome struct {
 }
 
 // transact runs a step of a booking in one transaction: it claims the idempotency key, runs step, saves
-// its changes and stores the response. A request that was answered before gets the stored response.
+// its changes and stores the response. A request that was answered before gets the stored response. The
+// key is looked at with the first statements of step, which must load something.
 func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx context.Context) (outcome, error)) (Response, error) {
 	began := b.deps.Now()
 	var response Response
 	var done outcome
 	err := b.deps.Store.InTx(ctx, func(ctx context.Context) (err error) {
-		done = outcome{}
-		if response, err = b.beginKey(ctx, request); err != nil || !response.IsZero() {
-			return err
+		if !request.Key.IsZero() && !request.claimed {
+			b.deps.Store.BeginKey(ctx, request.Key, b.rules.KeepResponses)
 		}
 		if done, err = step(ctx); err != nil {
 			return err
@@ -60,6 +66,10 @@ func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx 
 		response, err = b.respond(ctx, request, done)
 		return err
 	})
+	if replay := (*Replay)(nil); errors.As(err, &replay) {
+		replay.Response.Replayed = true
+		return replay.Response, nil
+	}
 	if err != nil {
 		return Response{}, err
 	}
@@ -68,14 +78,6 @@ func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx 
 		return Response{}, done.refusal
 	}
 	return response, nil
-}
-
-// beginKey claims the key of a request. It returns its stored response, or the zero Response.
-func (b *Bookings) beginKey(ctx context.Context, request Request) (Response, error) {
-	if request.Key.IsZero() || request.claimed {
-		return Response{}, nil
-	}
-	return b.deps.Store.BeginKey(ctx, request.Key, b.rules.KeepResponses)
 }
 
 // respond encodes the response of a step and queues its write for the idempotency key.
@@ -114,7 +116,9 @@ func (b *Bookings) Replay(ctx context.Context, key domain.RequestKey) (Response,
 	if key.IsZero() {
 		return Response{}, nil
 	}
-	return b.deps.Store.StoredResponse(ctx, key, b.rules.KeepResponses)
+	response, err := b.deps.Store.StoredResponse(ctx, key, b.rules.KeepResponses)
+	response.Replayed = true
+	return response, err
 }
 
 // purgeBatch is how many old keys one statement deletes.
