@@ -19,55 +19,164 @@ import (
 	"evently/internal/service"
 )
 
-// newAdminCommand returns `evently admin`. open returns the service and a function that closes it.
-func newAdminCommand(open func(context.Context) (*service.Auth, func(), error)) *cobra.Command {
+// accountServices are what `evently admin` works with.
+type accountServices struct {
+	auth     *service.Auth
+	accounts *service.Accounts
+}
+
+// openAccounts opens them. The function closes their stores.
+type openAccounts func(context.Context) (accountServices, func(), error)
+
+// newAdminCommand returns `evently admin`.
+func newAdminCommand(open openAccounts) *cobra.Command {
 	admin := &cobra.Command{
-		Use:     "admin",
-		Short:   "Manage administrators",
-		Example: "  evently admin create --email admin@example.com",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	var email string
-	create := &cobra.Command{
-		Use:   "create --email ADDRESS",
-		Short: "Create an administrator",
+		Use:   "admin",
+		Short: "Manage the accounts of staff and administrators",
 		Example: "  evently admin create --email admin@example.com\n" +
-			"  pass show evently/admin | evently admin create --email admin@example.com",
-		Long: "Create an administrator. The password is read twice from a terminal, or from the first line of the\n" +
-			"standard input. It is not an argument, because other users of the machine can see those.",
+			"  evently admin revoke --email admin@example.com",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return createAdmin(cmd, open, email)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	create.Flags().StringVar(&email, "email", "", "email address of the administrator")
-	if err := create.MarkFlagRequired("email"); err != nil {
-		panic(err) // misspelled above
-	}
-	admin.AddCommand(create)
+	admin.AddCommand(
+		newAdminCreateCommand(open),
+		newAccountCommand(open, "promote", "Make a user an administrator or staff", promote),
+		newAccountCommand(open, "demote", "Make staff or an administrator a user", func(ctx context.Context, s accountServices, u domain.User, _ accountFlags) (string, error) {
+			return changed(s.accounts.Update(ctx, u.ID, domain.UserChange{Role: new(domain.RoleUser)}))
+		}),
+		newAccountCommand(open, "block", "Keep an account from signing in, and end its tokens", func(ctx context.Context, s accountServices, u domain.User, f accountFlags) (string, error) {
+			return changed(s.accounts.Update(ctx, u.ID, domain.UserChange{Blocked: new(!f.undo)}))
+		}),
+		newAccountCommand(open, "revoke", "End all access tokens of an account", func(ctx context.Context, s accountServices, u domain.User, _ accountFlags) (string, error) {
+			return "its tokens have ended", s.accounts.Logout(ctx, u.ID)
+		}),
+		newAccountCommand(open, "password", "Set the password of an account, and end its tokens", func(ctx context.Context, s accountServices, u domain.User, f accountFlags) (string, error) {
+			_, err := s.accounts.SetPassword(ctx, u.ID, f.password)
+			return "its password was changed and its tokens have ended", err
+		}),
+	)
 	return admin
 }
 
-func createAdmin(cmd *cobra.Command, open func(context.Context) (*service.Auth, func(), error), email string) error {
+// accountFlags are the flags of commands for one account.
+type accountFlags struct {
+	email, role, password string
+	undo                  bool
+}
+
+// newAccountCommand returns a command that changes the account of --email. What run returns is printed.
+func newAccountCommand(
+	open openAccounts, name, short string,
+	run func(ctx context.Context, s accountServices, user domain.User, flags accountFlags) (string, error),
+) *cobra.Command {
+	var flags accountFlags
+	cmd := &cobra.Command{
+		Use:     name + " --email ADDRESS",
+		Short:   short,
+		Long:    short + ". Instances that run know within five seconds.",
+		Example: "  evently admin " + name + " --email jo@example.com",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			ctx := cmd.Context()
+			services, closeStores, err := open(ctx)
+			if err != nil {
+				return err
+			}
+			defer closeStores()
+			user, err := services.accounts.ByEmail(ctx, flags.email)
+			if errors.Is(err, domain.ErrUserNotFound) {
+				return fmt.Errorf("%s has no account", flags.email)
+			}
+			if err == nil && name == "password" {
+				flags.password, err = readNewPassword(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
+			}
+			if err != nil {
+				return err
+			}
+			done, err := run(ctx, services, user, flags)
+			if err != nil {
+				return fmt.Errorf("%s %s: %w", name, user.Email, err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s (user_id %d): %s\n", user.Email, user.ID, done)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&flags.email, "email", "", "email address of the account")
+	switch name {
+	case "promote":
+		cmd.Flags().StringVar(&flags.role, "role", string(domain.RoleAdmin), "admin or staff")
+	case "block":
+		cmd.Flags().BoolVar(&flags.undo, "undo", false, "let the account sign in again")
+	}
+	if err := cmd.MarkFlagRequired("email"); err != nil {
+		panic(err) // misspelled above
+	}
+	return cmd
+}
+
+func promote(ctx context.Context, s accountServices, user domain.User, flags accountFlags) (string, error) {
+	role := domain.Role(flags.role)
+	if !role.Known() || role == domain.RoleUser {
+		return "", errors.New("--role must be admin or staff")
+	}
+	return changed(s.accounts.Update(ctx, user.ID, domain.UserChange{Role: &role}))
+}
+
+// changed says what an account is now.
+func changed(user domain.User, err error) (string, error) {
+	if user.Blocked {
+		return "is blocked, role " + string(user.Role), err
+	}
+	return "may sign in, role " + string(user.Role), err
+}
+
+func newAdminCreateCommand(open openAccounts) *cobra.Command {
+	var email, role string
+	create := &cobra.Command{
+		Use:   "create --email ADDRESS",
+		Short: "Create an administrator, or staff",
+		Example: "  evently admin create --email admin@example.com\n" +
+			"  pass show evently/door | evently admin create --email door@example.com --role staff",
+		Long: "Create an administrator, or staff. The password, of 12 to 72 bytes, is read twice from a terminal, or from the\n" +
+			"first line of the standard input. It is not an argument, because other users of the machine can see those.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if domain.Role(role) != domain.RoleAdmin && domain.Role(role) != domain.RoleStaff {
+				return errors.New("--role must be admin or staff")
+			}
+			if _, err := domain.ParseEmail(email); err != nil {
+				return fmt.Errorf("--email %q: %w", email, err)
+			}
+			return createAccount(cmd, open, email, domain.Role(role))
+		},
+	}
+	create.Flags().StringVar(&email, "email", "", "email address of the account")
+	create.Flags().StringVar(&role, "role", string(domain.RoleAdmin), "admin or staff")
+	if err := create.MarkFlagRequired("email"); err != nil {
+		panic(err) // misspelled above
+	}
+	return create
+}
+
+func createAccount(cmd *cobra.Command, open openAccounts, email string, role domain.Role) error {
 	ctx := cmd.Context()
 	password, err := readNewPassword(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	auth, closeStores, err := open(ctx)
+	services, closeStores, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeStores()
-	user, err := auth.CreateAdmin(ctx, email, password)
+	user, err := services.auth.Create(ctx, email, password, role)
 	if errors.Is(err, domain.ErrEmailTaken) {
-		return fmt.Errorf("%s already has an account; nothing was changed", email)
+		return fmt.Errorf("%s already has an account; nothing was changed (see `evently admin promote`)", email)
 	}
 	if err != nil {
-		return fmt.Errorf("create the admin %s: %w", email, err)
+		return fmt.Errorf("create the account of %s: %w", email, err)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created the admin %s (user_id %d)\n", user.Email, user.ID)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Created the %s %s (user_id %d)\n", user.Role, user.Email, user.ID)
 	return err
 }
 

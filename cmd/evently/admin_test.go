@@ -74,8 +74,14 @@ func TestAskTwice_ReturnsMatchingPasswords(t *testing.T) {
 	}
 }
 
-func TestAdmin_Create(t *testing.T) {
-	t.Parallel()
+// adminCommand returns a function that runs `evently admin` on a database of its own.
+func adminCommand(t *testing.T) func(stdin string, args ...string) (string, error) {
+	run, _ := adminCommandWithAuth(t)
+	return run
+}
+
+func adminCommandWithAuth(t *testing.T) (run func(stdin string, args ...string) (string, error), auth *service.Auth) {
+	t.Helper()
 	passwords, err := service.NewPasswords(service.PasswordsConfig{Cost: bcrypt.MinCost})
 	if err != nil {
 		t.Fatal(err)
@@ -84,16 +90,18 @@ func TestAdmin_Create(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth := service.NewAuth(service.AuthDeps{
-		Users:     repository.New(testkit.Pool(t), repository.Options{}),
+	store := repository.New(testkit.Pool(t), repository.Options{})
+	epochs := service.NewEpochs(store, time.Hour)
+	auth = service.NewAuth(service.AuthDeps{
+		Users:     store,
 		Tokens:    tokens,
 		Passwords: passwords,
 	})
-	run := func(stdin string, args ...string) (string, error) {
+	run = func(stdin string, args ...string) (string, error) {
 		opened, closed := 0, 0
-		command := newAdminCommand(func(context.Context) (*service.Auth, func(), error) {
+		command := newAdminCommand(func(context.Context) (accountServices, func(), error) {
 			opened++
-			return auth, func() { closed++ }, nil
+			return accountServices{auth: auth, accounts: service.NewAccounts(store, auth, epochs)}, func() { closed++ }, nil
 		})
 		var out bytes.Buffer
 		command.SetArgs(args)
@@ -106,7 +114,12 @@ func TestAdmin_Create(t *testing.T) {
 		}
 		return out.String(), err
 	}
+	return run, auth
+}
 
+func TestAdmin_Create(t *testing.T) {
+	t.Parallel()
+	run, auth := adminCommandWithAuth(t)
 	out, err := run("correct horse\n", "create", "--email", "root@example.com")
 	if err != nil || !strings.Contains(out, "Created the admin root@example.com") || strings.Contains(out, "horse") {
 		t.Fatalf("%q, %v", out, err)
@@ -121,7 +134,7 @@ func TestAdmin_Create(t *testing.T) {
 		says  string
 	}{
 		"taken":            {"another horse\n", []string{"create", "--email", "Root@example.com"}, "already has an account"},
-		"short":            {"short\n", []string{"create", "--email", "al@example.com"}, "8 to 72 bytes"},
+		"short":            {"short\n", []string{"create", "--email", "al@example.com"}, "12 to 72 bytes"},
 		"no email":         {"correct horse\n", []string{"create"}, `"email" not set`},
 		"not an email":     {"correct horse\n", []string{"create", "--email", "al"}, "must be an email address"},
 		"no password":      {"", []string{"create", "--email", "al@example.com"}, "no password"},
@@ -130,6 +143,40 @@ func TestAdmin_Create(t *testing.T) {
 	} {
 		if _, err := run(tt.stdin, tt.args...); err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v, want %q", name, err, tt.says)
+		}
+	}
+}
+
+func TestAdmin_ChangesAnAccount(t *testing.T) {
+	t.Parallel()
+	run := adminCommand(t)
+	for _, step := range []struct {
+		stdin string
+		args  []string
+		says  string
+		fails bool
+	}{
+		{"correct horse\n", []string{"create", "--email", "root@example.com"}, "Created the admin", false},
+		{"correct horse\n", []string{"create", "--email", "door@example.com", "--role", "staff"}, "Created the staff", false},
+		{"", []string{"create", "--email", "door@example.com", "--role", "user"}, "admin or staff", true},
+		{"", []string{"demote", "--email", "root@example.com"}, "last administrator", true},
+		{"", []string{"block", "--email", "root@example.com"}, "last administrator", true},
+		{"", []string{"promote", "--email", "Door@example.com"}, "role admin", false},
+		{"", []string{"promote", "--email", "door@example.com", "--role", "king"}, "admin or staff", true},
+		{"", []string{"block", "--email", "door@example.com"}, "is blocked", false},
+		{"", []string{"block", "--email", "door@example.com", "--undo"}, "may sign in", false},
+		{"", []string{"demote", "--email", "door@example.com"}, "role user", false},
+		{"", []string{"revoke", "--email", "door@example.com"}, "tokens have ended", false},
+		{"", []string{"revoke", "--email", "nobody@example.com"}, "has no account", true},
+		{"a new password\n", []string{"password", "--email", "root@example.com"}, "password was changed", false},
+		{"short\n", []string{"password", "--email", "root@example.com"}, "12 to 72 bytes", true},
+	} {
+		out, err := run(step.stdin, step.args...)
+		if err != nil {
+			out += err.Error()
+		}
+		if (err != nil) != step.fails || !strings.Contains(out, step.says) {
+			t.Errorf("%v: %q, %v; want %q", step.args, out, err, step.says)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"evently/internal/app"
 	"evently/internal/config"
 	"evently/internal/schema"
-	"evently/internal/service"
 	"evently/internal/telemetry"
 )
 
@@ -48,7 +47,7 @@ func newRootCommand(usage *bool) *cobra.Command {
 			return nil
 		},
 	}
-	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAuth), newAuditCommand(), newHealthCommand(), newVersionCommand())
+	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAccountServices), newAuditCommand(), newHealthCommand(), newVersionCommand())
 	return root
 }
 
@@ -92,15 +91,15 @@ func openPool(ctx context.Context, cfg *config.Config) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// openAuth returns the account service for `evently admin`.
-func openAuth(ctx context.Context) (*service.Auth, func(), error) {
+// openAccountServices opens what `evently admin` works with.
+func openAccountServices(ctx context.Context) (accountServices, func(), error) {
 	cfg, log, err := settings(config.NeedDatabase, io.Discard)
 	if err != nil {
-		return nil, nil, err
+		return accountServices{}, nil, err
 	}
 	services, closeStores, err := openServices(ctx, cfg, log)
 	if err != nil {
-		return nil, nil, err
+		return accountServices{}, nil, err
 	}
-	return services.Auth, closeStores, nil
+	return accountServices{auth: services.Auth, accounts: services.Accounts}, closeStores, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/config"
+	"evently/internal/domain"
 	"evently/internal/jobs"
 	"evently/internal/rediskit"
 	"evently/internal/schedule"
@@ -30,6 +31,9 @@ const (
 	paymentsSchedule = "@every 10s"
 	// refundsSchedule is when refunds are carried out whose wake-up was lost, or that failed before.
 	refundsSchedule = "@every 10s"
+	// epochsSchedule is when an instance asks which access tokens have ended: within 5 s all know.
+	epochsSchedule = "@every 2s"
+	epochsTimeout  = 2 * time.Second
 	// watchdogSchedule is when lost ticks of waiting rooms are looked for.
 	watchdogSchedule = "@every 10s"
 	watchdogTimeout  = 8 * time.Second
@@ -117,6 +121,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := a.ensureAdmin(ctx); err != nil {
 		return nil, err
 	}
+	if _, err := a.services.Epochs.Refresh(ctx); err != nil {
+		return nil, fmt.Errorf("read which access tokens have ended: %w", err)
+	}
 
 	a.rooms = newAdmissions(a.services.Rooms, o.Log)
 	a.worker = jobs.NewWorker(a.redis, a.services.Payments.Refund, o.Log)
@@ -154,8 +161,12 @@ func (a *App) ensureAdmin(ctx context.Context) error {
 	if email == "" {
 		return nil
 	}
-	if err := a.services.Auth.EnsureAdmin(ctx, email, a.cfg.Auth.AdminPassword.Reveal()); err != nil {
+	warning, err := a.services.Auth.EnsureAdmin(ctx, email, a.cfg.Auth.AdminPassword.Reveal())
+	if err != nil {
 		return fmt.Errorf("create the admin of ADMIN_EMAIL: %w", err)
+	}
+	if warning != "" {
+		a.log.WarnContext(ctx, warning)
 	}
 	return nil
 }
@@ -172,6 +183,12 @@ func (a *App) Services() *Services { return a.services }
 // jobs are the entries of the schedule.
 func (a *App) jobs() []schedule.Entry {
 	return []schedule.Entry{{
+		Name:          "token-epochs",
+		Spec:          epochsSchedule,
+		Timeout:       epochsTimeout,
+		Run:           a.services.Epochs.Refresh,
+		AlreadyLogged: func(err error) bool { return errors.Is(err, domain.ErrDatabaseUnavailable) },
+	}, {
 		Name:    "cleanup",
 		Spec:    a.cfg.Booking.CleanupSchedule,
 		Timeout: cleanupTimeout,

@@ -291,7 +291,7 @@ func (i *instance) login(t testing.TB, email, password string) string {
 func (i *instance) admin(t testing.TB) string {
 	t.Helper()
 	const email, password = "admin@example.com", "admin-password"
-	if err := i.Services().Auth.EnsureAdmin(t.Context(), email, password); err != nil {
+	if _, err := i.Services().Auth.EnsureAdmin(t.Context(), email, password); err != nil {
 		t.Fatal(err)
 	}
 	return i.login(t, email, password)

@@ -38,6 +38,8 @@ type Services struct {
 	Store      *repository.Store
 	Tokens     *service.Tokens
 	Auth       *service.Auth
+	Accounts   *service.Accounts
+	Epochs     *service.Epochs
 	Bookings   *service.Bookings
 	Payments   *service.Payments
 	MyBookings *service.MyBookings
@@ -62,7 +64,10 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: secrets, TTL: cfg.Auth.TokenTTL, Now: cfg.Now})
+	epochs := service.NewEpochs(store, cfg.Auth.TokenTTL)
+	tokens, err := service.NewTokens(service.TokensConfig{
+		Secrets: secrets, TTL: cfg.Auth.TokenTTL, StaffTTL: cfg.Auth.StaffTokenTTL, Epochs: epochs, Now: cfg.Now,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -70,6 +75,13 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client
 	if err != nil {
 		return nil, err
 	}
+	var common map[string]bool
+	if cfg.IsProduction() {
+		if common, err = service.CommonPasswords(); err != nil {
+			return nil, err
+		}
+	}
+	auth := service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords, Common: common})
 	caches := newCaches(cfg.Cache, store)
 	var waitingRooms *waitingroom.Room
 	var rooms service.Rooms
@@ -81,7 +93,9 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client
 		caches:     caches,
 		Store:      store,
 		Tokens:     tokens,
-		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		Auth:       auth,
+		Accounts:   service.NewAccounts(store, auth, epochs),
+		Epochs:     epochs,
 		MyBookings: service.NewMyBookings(store),
 		Discover:   service.NewDiscover(store),
 		Catalog:    service.NewCatalog(store, caches.seatMaps, rooms, log),
@@ -151,6 +165,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
+		Accounts:   handler.NewAccounts(s.Accounts),
 		Shows:      handler.NewShows(s.Discover, s.caches.seatMaps, s.caches.shows),
 		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
@@ -158,7 +173,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Events:     handler.NewEvents(s.Catalog),
 		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
 		Analytics:  handler.NewAnalytics(s.Analytics, s.caches.reports),
-		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
+		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, s.Tokens, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
 		Tokens:     s.Tokens,

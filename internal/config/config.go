@@ -97,6 +97,7 @@ type Redis struct {
 type Auth struct {
 	JWTSecrets        Secrets       `env:"JWT_SECRET" example:"change-me-to-the-output-of-openssl-rand-base64-48" doc:"Key of the access tokens, at least 32 bytes in production. A comma list rotates keys: the first signs, all verify. Development generates one at each start if it is empty."`
 	TokenTTL          time.Duration `env:"JWT_TTL" envDefault:"24h" min:"1m" max:"720h" doc:"How long an access token is valid."`
+	StaffTokenTTL     time.Duration `env:"JWT_TTL_STAFF" envDefault:"12h" min:"1m" max:"720h" doc:"How long an access token of staff and admins is valid, if that is shorter than JWT_TTL."`
 	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second."`
 	AdminEmail        string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator who is created at start, or whose password is set; together with ADMIN_PASSWORD."`
 	AdminPassword     Secret        `env:"ADMIN_PASSWORD" example:"" doc:"Their password, 8 to 72 bytes."`

@@ -10,6 +10,7 @@ type Role string
 // The roles.
 const (
 	RoleUser  Role = "user"
+	RoleStaff Role = "staff"
 	RoleAdmin Role = "admin"
 )
 
@@ -19,6 +20,8 @@ type User struct {
 	Email        string // as given; compared without regard to case
 	PasswordHash string // bcrypt
 	Role         Role
+	Epoch        int32 // access tokens with a smaller epoch have ended
+	Blocked      bool
 	CreatedAt    time.Time
 }
 

@@ -18,6 +18,10 @@ var (
 	ErrUnauthorized       = &Error{Kind: KindUnauthenticated, Code: "unauthorized", Message: "A valid access token is required"}
 	ErrTokenExpired       = &Error{Kind: KindUnauthenticated, Code: "token_expired", Message: "The access token has expired"}
 	ErrInvalidCredentials = &Error{Kind: KindUnauthenticated, Code: "invalid_credentials", Message: "Invalid email or password"}
+	ErrAccountBlocked     = &Error{Kind: KindForbidden, Code: "account_blocked", Message: "This account is blocked"}
+	ErrWeakPassword       = &Error{Kind: KindInvalid, Code: "weak_password", Message: "This password is among the commonest"}
+	ErrLastAdmin          = &Error{Kind: KindConflict, Code: "last_admin", Message: "This is the last administrator"}
+	ErrHasBookings        = &Error{Kind: KindConflict, Code: "has_upcoming_bookings", Message: "The account has bookings of shows to come"}
 	ErrForbidden          = &Error{Kind: KindForbidden, Code: "forbidden", Message: "You are not allowed to do this"}
 	ErrAdminRegistration  = &Error{Kind: KindForbidden, Code: "admin_registration_forbidden", Message: "Admins cannot be registered here"}
 	ErrEmailTaken         = &Error{Kind: KindConflict, Code: "email_taken", Message: "This email is already registered"}

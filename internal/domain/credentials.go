@@ -11,17 +11,22 @@ import (
 
 // Bounds of a password in bytes. bcrypt reads no more than 72 of them.
 const (
-	MinPassword = 8
-	MaxPassword = 72
+	MinPassword      = 8
+	MinStaffPassword = 12 // of staff and admins
+	MaxPassword      = 72
 )
 
 // maxEmail is the longest address that mail can be sent to, in characters (RFC 5321).
 const maxEmail = 254
 
-// CheckPassword returns an error if password may not be chosen.
-func CheckPassword(password string) error {
-	if len(password) < MinPassword || len(password) > MaxPassword {
-		return fmt.Errorf("must have %d to %d bytes", MinPassword, MaxPassword)
+// CheckPassword returns an error if a user with the role may not choose the password.
+func CheckPassword(password string, role Role) error {
+	shortest := MinPassword
+	if role != RoleUser {
+		shortest = MinStaffPassword
+	}
+	if len(password) < shortest || len(password) > MaxPassword {
+		return fmt.Errorf("must have %d to %d bytes", shortest, MaxPassword)
 	}
 	if hasNUL(password) {
 		return errors.New("must not have a NUL")

@@ -76,8 +76,17 @@ func TestCheckPassword_LengthIsInBytes(t *testing.T) {
 		"12345678\x00":          false,
 		"        ":              true,
 	} {
-		if err := domain.CheckPassword(password); (err == nil) != want {
+		if err := domain.CheckPassword(password, domain.RoleUser); (err == nil) != want {
 			t.Errorf("CheckPassword(%q): %v, want accepted: %v", password, err, want)
+		}
+	}
+}
+
+func TestCheckPassword_StaffNeedLongerOnes(t *testing.T) {
+	t.Parallel()
+	for _, role := range []domain.Role{domain.RoleStaff, domain.RoleAdmin} {
+		if domain.CheckPassword("11 bytes...", role) == nil || domain.CheckPassword("12 bytes....", role) != nil {
+			t.Errorf("%s: passwords of 11 and 12 bytes are not told apart", role)
 		}
 	}
 }

@@ -22,7 +22,7 @@ func newValidation() *validator.Validate {
 	})
 	for tag, check := range map[string]func(string) bool{
 		"email":    func(s string) bool { _, err := domain.ParseEmail(s); return err == nil },
-		"password": func(s string) bool { return domain.CheckPassword(s) == nil },
+		"password": func(s string) bool { return domain.CheckPassword(s, domain.RoleUser) == nil },
 		"role":     func(s string) bool { return domain.Role(s).Known() },
 	} {
 		check := func(f validator.FieldLevel) bool { return check(f.Field().String()) }
@@ -79,7 +79,7 @@ func message(fault validator.FieldError) string {
 		return "must be one of: " + fault.Param()
 	case "password":
 		password, _ := fault.Value().(string)
-		return fmt.Sprint(domain.CheckPassword(password))
+		return fmt.Sprint(domain.CheckPassword(password, domain.RoleUser))
 	case "role":
 		return "must be: " + string(domain.RoleUser)
 	default:

@@ -25,16 +25,23 @@ type WaitingRoomStreams interface {
 	Watch(ctx context.Context, showID, userID int64) (updates <-chan domain.RoomUpdate, stop func(), err error)
 }
 
+// TokenChecker checks access tokens that were verified before.
+type TokenChecker interface {
+	// Check returns an error if the token of an identity has expired or ended.
+	Check(identity domain.Identity) error
+}
+
 // WaitingRoom serves the waiting room's routes.
 type WaitingRoom struct {
 	rooms   WaitingRoomService
 	streams WaitingRoomStreams
+	tokens  TokenChecker
 	refresh time.Duration
 }
 
 // NewWaitingRoom returns the handlers. refresh is when users who wait are told to ask again.
-func NewWaitingRoom(rooms WaitingRoomService, streams WaitingRoomStreams, refresh time.Duration) *WaitingRoom {
-	return &WaitingRoom{rooms: rooms, streams: streams, refresh: refresh}
+func NewWaitingRoom(rooms WaitingRoomService, streams WaitingRoomStreams, tokens TokenChecker, refresh time.Duration) *WaitingRoom {
+	return &WaitingRoom{rooms: rooms, streams: streams, tokens: tokens, refresh: refresh}
 }
 
 type roomStatusDTO struct {

@@ -16,10 +16,13 @@ const (
 	streamWriteTimeout = 10 * time.Second
 	// Streams that end together, at a restart, reconnect spread over this time.
 	minRetry, retrySpread = time.Second, 4 * time.Second
+	// tokenCheck is how often a stream looks whether its token is still valid.
+	tokenCheck = time.Second
 )
 
 // Events serves GET /waiting-room/{show_id}/events: one event on connect, one for every change, and comments
-// as heartbeats between. It ends when the client disconnects, the instance drains or the show is deleted.
+// as heartbeats between. It ends when the client disconnects, the instance drains, the show is deleted, or the
+// token expires or ends.
 func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	user, showID, err := userAndShow(r)
 	if err != nil {
@@ -42,14 +45,21 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	if !send(connection, w, []byte("retry: "+strconv.FormatInt(retry.Milliseconds(), 10)+"\n\n")) {
 		return nil
 	}
-	for id := 1; ; id++ {
+	check := time.NewTicker(tokenCheck)
+	defer check.Stop()
+	for id := 1; ; {
 		select {
 		case <-r.Context().Done():
 			return nil
+		case <-check.C:
+			if h.tokens.Check(user) != nil {
+				return nil
+			}
 		case update, open := <-updates:
 			if !open || !send(connection, w, h.event(id, update)) {
 				return nil
 			}
+			id++
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,8 +31,19 @@ import (
 type roomAPI struct {
 	*waitingroom.Room
 	hub    *waitingroom.Hub
+	tokens tokens
 	server *httptest.Server
 	stop   context.CancelFunc
+}
+
+// tokens is a handler.TokenChecker that a test can make refuse everything.
+type tokens struct{ ended atomic.Bool }
+
+func (t *tokens) Check(domain.Identity) error {
+	if t.ended.Load() {
+		return domain.ErrUnauthorized
+	}
+	return nil
 }
 
 // roomStores is what instances share.
@@ -57,7 +69,7 @@ func (s roomStores) instance(t testing.TB, hubOptions waitingroom.HubOptions) *r
 		AdmitInterval: 50 * time.Millisecond, Grace: 30 * time.Second, Abandon: time.Minute, SessionTTL: time.Minute,
 	}, log)
 	a := &roomAPI{Room: room, hub: waitingroom.NewHub(room, hubOptions, log)}
-	h := handler.NewWaitingRoom(room, a.hub, 3*time.Second)
+	h := handler.NewWaitingRoom(room, a.hub, &a.tokens, 3*time.Second)
 
 	router := chi.NewRouter()
 	router.Use(func(next http.Handler) http.Handler {

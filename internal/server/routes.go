@@ -18,6 +18,7 @@ import (
 // Handlers are the handlers of all routes.
 type Handlers struct {
 	Auth       *handler.Auth
+	Accounts   *handler.Accounts
 	Shows      *handler.Shows
 	Bookings   *handler.Bookings
 	MyBookings *handler.MyBookings
@@ -85,6 +86,11 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Post(base+"/auth/register", do(h.Auth.Register))
 		r.Post(base+"/auth/login", do(h.Auth.Login))
 	})
+	r.Group(func(r chi.Router) { // these check a password
+		r.Use(signedIn(o.RateLimits.Logins)...)
+		r.Put(base+"/auth/password", do(h.Accounts.ChangePassword))
+		r.Delete(base+"/auth/me", do(h.Accounts.Close))
+	})
 	r.Group(func(r chi.Router) {
 		r.Use(o.RateLimits.Requests)
 		r.Get(base+"/shows", do(h.Shows.List))
@@ -106,6 +112,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Use(signedIn(o.RateLimits.Requests)...)
 		r.Get(base+"/bookings/{booking_id}", do(h.MyBookings.Get))
 		r.Get(base+"/user/bookings", do(h.MyBookings.List))
+		r.Get(base+"/auth/me", do(h.Accounts.Me))
+		r.Post(base+"/auth/logout", do(h.Accounts.Logout))
 		r.Post(base+"/waiting-room/{show_id}/join", do(h.Rooms.Join))
 		r.Get(base+"/waiting-room/{show_id}", do(h.Rooms.Status))
 		r.Delete(base+"/waiting-room/{show_id}", do(h.Rooms.Leave))
@@ -132,6 +140,8 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Delete(base+"/admin/shows/{id}", do(h.ShowAdmin.Delete))
 		r.Get(base+"/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
 		r.Put(base+"/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
+		r.Get(base+"/admin/users", do(h.Accounts.List))
+		r.Put(base+"/admin/users/{id}", do(h.Accounts.Update))
 		r.Get(base+"/admin/analytics", do(h.Analytics.Get))
 	})
 

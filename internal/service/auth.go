@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"evently/internal/domain"
@@ -15,10 +16,14 @@ import (
 type UserStore interface {
 	// CreateUser returns domain.ErrEmailTaken if the email has an account.
 	CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (domain.User, error)
+	// UserByID returns domain.ErrUserNotFound if there is no such account, or it was closed.
+	UserByID(ctx context.Context, userID int64) (domain.User, error)
 	// UserByEmail returns domain.ErrUserNotFound if the email has no account.
 	UserByEmail(ctx context.Context, email string) (domain.User, error)
 	// ReplacePasswordHash changes nothing and returns false if the hash is no longer old.
 	ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error)
+	// ReplacePassword is ReplacePasswordHash for another password: it ends the user's tokens.
+	ReplacePassword(ctx context.Context, userID int64, old, replacement string) (bool, error)
 }
 
 // AuthDeps are the dependencies of Auth.
@@ -26,6 +31,8 @@ type AuthDeps struct {
 	Users     UserStore
 	Tokens    *Tokens
 	Passwords *Passwords
+	// Common are passwords that may not be chosen, in lower case.
+	Common map[string]bool
 }
 
 // Auth registers users and signs them in.
@@ -33,11 +40,12 @@ type Auth struct {
 	users     UserStore
 	tokens    *Tokens
 	passwords *Passwords
+	common    map[string]bool
 }
 
 // NewAuth returns an Auth.
 func NewAuth(deps AuthDeps) *Auth {
-	return &Auth{users: deps.Users, tokens: deps.Tokens, passwords: deps.Passwords}
+	return &Auth{users: deps.Users, tokens: deps.Tokens, passwords: deps.Passwords, common: deps.Common}
 }
 
 // Session is a user who is signed in.
@@ -47,7 +55,7 @@ type Session struct {
 }
 
 // Register creates an account with the role user and signs it in. It returns
-// domain.ErrValidation, ErrEmailTaken or ErrOverloaded.
+// domain.ErrValidation, ErrWeakPassword, ErrEmailTaken or ErrOverloaded.
 func (a *Auth) Register(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.create(ctx, email, password, domain.RoleUser)
 	if err != nil {
@@ -72,70 +80,87 @@ func (a *Auth) Login(ctx context.Context, email, password string) (Session, erro
 	if !ok || unknown {
 		return Session{}, domain.ErrInvalidCredentials
 	}
+	if user.Blocked {
+		return Session{}, domain.ErrAccountBlocked
+	}
 	if err := a.renewHash(ctx, user, password); err != nil {
 		return Session{}, err
 	}
 	return a.session(user)
 }
 
-// CreateAdmin creates an account with the role admin. It returns domain.ErrValidation or
+// Create creates an account with a role. It returns domain.ErrValidation, ErrWeakPassword or
 // ErrEmailTaken; an existing account is not changed.
-func (a *Auth) CreateAdmin(ctx context.Context, email, password string) (domain.User, error) {
-	return a.create(ctx, email, password, domain.RoleAdmin)
+func (a *Auth) Create(ctx context.Context, email, password string, role domain.Role) (domain.User, error) {
+	return a.create(ctx, email, password, role)
 }
 
 // ensureAttempts is how often EnsureAdmin retries after another instance changed the account.
 const ensureAttempts = 5
 
-// EnsureAdmin creates the configured admin, or replaces the password if it differs. It returns
-// domain.ErrValidation, and ErrEmailTaken if the account is not an admin: registering the address
-// first must not make a user an admin. Instances may call it concurrently.
-func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) error {
-	email, err := checkCredentials(email, password)
+// EnsureAdmin creates the configured admin, or replaces the password if it differs. It returns a warning
+// for an account that it leaves as it is: one that is not an admin's, since registering the address first
+// must not make a user an admin, and one with a short password. It fails with domain.ErrValidation or
+// ErrWeakPassword. Instances may call it concurrently.
+func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) (warning string, err error) {
+	email, err = checkCredentials(email, password, domain.RoleUser)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for range ensureAttempts {
-		done, err := a.ensureAdmin(ctx, email, password)
+		done, warning, err := a.ensureAdmin(ctx, email, password)
 		if done || err != nil {
-			return err
+			return warning, err
 		}
 	}
-	return fmt.Errorf("the admin account %s keeps changing: do all instances have the same ADMIN_PASSWORD?", email)
+	return "", fmt.Errorf("the admin account %s keeps changing: do all instances have the same ADMIN_PASSWORD?", email)
 }
 
 // ensureAdmin is one attempt. It returns false if the account changed meanwhile.
-func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bool, err error) {
+func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bool, warning string, err error) {
 	user, err := a.account(ctx, email)
 	if errors.Is(err, domain.ErrUserNotFound) {
 		_, err = a.create(ctx, email, password, domain.RoleAdmin)
 		if errors.Is(err, domain.ErrEmailTaken) {
-			return false, nil
+			return false, "", nil
 		}
-		return err == nil, err
+		return err == nil, "", err
 	}
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
 	if user.Role != domain.RoleAdmin {
-		return false, domain.ErrEmailTaken.WithMessage(fmt.Sprintf(
-			"%s is the account of a user who is not an admin; choose another email for the admin", email))
+		return true, "the account of ADMIN_EMAIL is not an admin's and stays as it is: " +
+			"if it is yours, run `evently admin promote --email " + email + "`", nil
 	}
 	same, err := a.passwords.Verify(ctx, user.PasswordHash, password)
-	if same || err != nil {
-		return same, err
+	if err != nil {
+		return false, "", err
+	}
+	if same {
+		if domain.CheckPassword(password, user.Role) != nil {
+			warning = "the password of ADMIN_EMAIL is short: admins need " + strconv.Itoa(domain.MinStaffPassword) + " bytes"
+		}
+		return true, warning, nil
+	}
+	if err := a.checkPassword("password", password, user.Role); err != nil {
+		return false, "", err
 	}
 	hash, err := a.passwords.Hash(ctx, password)
 	if err != nil {
-		return false, err
+		return false, "", err
 	}
-	return a.users.ReplacePasswordHash(ctx, user.ID, user.PasswordHash, hash)
+	done, err = a.users.ReplacePassword(ctx, user.ID, user.PasswordHash, hash)
+	return done, "", err
 }
 
 func (a *Auth) create(ctx context.Context, email, password string, role domain.Role) (domain.User, error) {
-	email, err := checkCredentials(email, password)
+	email, err := checkCredentials(email, password, role)
 	if err != nil {
 		return domain.User{}, err
+	}
+	if a.common[strings.ToLower(password)] {
+		return domain.User{}, domain.ErrWeakPassword
 	}
 	hash, err := a.passwords.Hash(ctx, password)
 	if err != nil {
@@ -180,17 +205,30 @@ func (a *Auth) session(user domain.User) (Session, error) {
 
 // checkCredentials returns email as it is stored. It returns domain.ErrValidation with every fault
 // of the email and the password of a new account.
-func checkCredentials(email, password string) (string, error) {
+func checkCredentials(email, password string, role domain.Role) (string, error) {
 	var faults []string
 	email, err := domain.ParseEmail(email)
 	if err != nil {
 		faults = append(faults, "email: "+err.Error())
 	}
-	if err := domain.CheckPassword(password); err != nil {
+	if err := domain.CheckPassword(password, role); err != nil {
 		faults = append(faults, "password: "+err.Error())
 	}
 	if len(faults) > 0 {
 		return "", domain.ErrValidation.WithDetails(faults...).WithCause(errors.New(strings.Join(faults, ", ")))
 	}
 	return email, nil
+}
+
+// checkPassword returns domain.ErrValidation for the field, or ErrWeakPassword, if the password may not be
+// chosen.
+func (a *Auth) checkPassword(field, password string, role domain.Role) error {
+	if err := domain.CheckPassword(password, role); err != nil {
+		fault := field + ": " + err.Error()
+		return domain.ErrValidation.WithDetails(fault).WithCause(errors.New(fault))
+	}
+	if a.common[strings.ToLower(password)] {
+		return domain.ErrWeakPassword
+	}
+	return nil
 }

@@ -167,10 +167,10 @@ func TestLogin_HashOfAnotherCostIsRenewed(t *testing.T) {
 	}
 }
 
-func TestCreateAdmin_ExistingAccountIsUnchanged(t *testing.T) {
+func TestCreate_ExistingAccountIsUnchanged(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	admin, err := f.auth.CreateAdmin(t.Context(), "root@example.com", "correct horse")
+	admin, err := f.auth.Create(t.Context(), "root@example.com", "correct horse", domain.RoleAdmin)
 	if err != nil || admin.Role != domain.RoleAdmin {
 		t.Fatalf("%+v, %v", admin, err)
 	}
@@ -183,13 +183,13 @@ func TestCreateAdmin_ExistingAccountIsUnchanged(t *testing.T) {
 	}
 
 	before := f.hashOf(t, "root@example.com")
-	if _, err := f.auth.CreateAdmin(t.Context(), "ROOT@example.com", "another horse"); !errors.Is(err, domain.ErrEmailTaken) {
+	if _, err := f.auth.Create(t.Context(), "ROOT@example.com", "another horse", domain.RoleAdmin); !errors.Is(err, domain.ErrEmailTaken) {
 		t.Errorf("a second time: %v, want email_taken", err)
 	}
 	if f.hashOf(t, "root@example.com") != before {
 		t.Error("the refused call changed the password")
 	}
-	if _, err := f.auth.CreateAdmin(t.Context(), "root2@example.com", "short"); !errors.Is(err, domain.ErrValidation) {
+	if _, err := f.auth.Create(t.Context(), "root2@example.com", "11 bytes...", domain.RoleAdmin); !errors.Is(err, domain.ErrValidation) {
 		t.Errorf("a short password: %v, want validation_failed", err)
 	}
 }
@@ -197,7 +197,13 @@ func TestCreateAdmin_ExistingAccountIsUnchanged(t *testing.T) {
 func TestEnsureAdmin_CreatesTheAccountAndReplacesThePassword(t *testing.T) {
 	t.Parallel()
 	f := setupAuth(t)
-	ensure := func(email, password string) error { return f.auth.EnsureAdmin(t.Context(), email, password) }
+	ensure := func(email, password string) error {
+		warning, err := f.auth.EnsureAdmin(t.Context(), email, password)
+		if warning != "" {
+			t.Errorf("warned: %s", warning)
+		}
+		return err
+	}
 	login := func(password string) error {
 		_, err := f.auth.Login(t.Context(), "root@example.com", password)
 		return err
@@ -240,8 +246,9 @@ func TestEnsureAdmin_UserIsNotPromoted(t *testing.T) {
 	}
 	before := f.hashOf(t, "root@example.com")
 	for _, password := range []string{"password of the admin", "password of the user"} {
-		if err := f.auth.EnsureAdmin(t.Context(), "root@example.com", password); !errors.Is(err, domain.ErrEmailTaken) {
-			t.Errorf("%v, want email_taken", err)
+		warning, err := f.auth.EnsureAdmin(t.Context(), "root@example.com", password)
+		if err != nil || !strings.Contains(warning, "evently admin promote") {
+			t.Errorf("%q, %v; want the way to promote", warning, err)
 		}
 	}
 	if f.hashOf(t, "root@example.com") != before {
@@ -260,7 +267,7 @@ func TestEnsureAdmin_ConcurrentInstancesAgree(t *testing.T) {
 		for range 8 {
 			instance := f.another(t, bcrypt.MinCost)
 			starts.Go(func() {
-				if err := instance.EnsureAdmin(t.Context(), "root@example.com", password); err != nil {
+				if _, err := instance.EnsureAdmin(t.Context(), "root@example.com", password); err != nil {
 					t.Error(err)
 				}
 			})
@@ -272,5 +279,22 @@ func TestEnsureAdmin_ConcurrentInstancesAgree(t *testing.T) {
 		if _, err := f.auth.Login(t.Context(), "root@example.com", password); err != nil {
 			t.Errorf("login with the %s: %v", password, err)
 		}
+	}
+}
+
+func TestEnsureAdmin_ShortPasswordOfBeforeIsAWarning(t *testing.T) {
+	t.Parallel()
+	f := setupAuth(t)
+	user, err := f.auth.Register(t.Context(), "root@example.com", "8 bytes.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Exec(t, f.pool, `UPDATE users SET role = 'admin' WHERE user_id = $1`, user.User.ID)
+	warning, err := f.auth.EnsureAdmin(t.Context(), "root@example.com", "8 bytes.")
+	if err != nil || !strings.Contains(warning, "12 bytes") {
+		t.Errorf("%q, %v; want a warning", warning, err)
+	}
+	if _, err := f.auth.EnsureAdmin(t.Context(), "root@example.com", "9 bytes.."); !errors.Is(err, domain.ErrValidation) {
+		t.Errorf("another short password: %v, want validation_failed", err)
 	}
 }

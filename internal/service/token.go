@@ -16,6 +16,7 @@ import (
 const (
 	tokenIssuer     = "evently"
 	defaultTokenTTL = 24 * time.Hour
+	defaultStaffTTL = 12 * time.Hour
 	// maxToken is the longest token that is parsed, in bytes. One with the longest email has under 1 KiB.
 	maxToken = 4 << 10
 )
@@ -27,7 +28,11 @@ type TokensConfig struct {
 	Secrets []string
 	// TTL is how long a token is valid. 0 is 24 h.
 	TTL time.Duration
-	Now func() time.Time
+	// StaffTTL is how long a token of staff and admins is valid, if that is shorter. 0 is 12 h.
+	StaffTTL time.Duration
+	// Epochs tells which tokens have ended; nil: none has.
+	Epochs *Epochs
+	Now    func() time.Time
 }
 
 // Tokens issues and verifies access tokens: JWTs signed with HS256. It is safe for concurrent use.
@@ -35,16 +40,12 @@ type Tokens struct {
 	signing []byte
 	keys    jwt.VerificationKeySet
 	ttl     time.Duration
+	staff   time.Duration
+	epochs  *Epochs
 	now     func() time.Time
 	parser  *jwt.Parser
-	known   *lru.Cache[[sha256.Size]byte, verifiedToken]
-}
-
-// verifiedToken is the result of a verification. It is cached by the digest of the token: a client sends
-// the same token with each request.
-type verifiedToken struct {
-	identity domain.Identity
-	expires  time.Time
+	// known has verified tokens by their digest: a client sends the same token with each request.
+	known *lru.Cache[[sha256.Size]byte, domain.Identity]
 }
 
 // maxKnownTokens bounds the verified tokens that are cached: they take about 2 MB.
@@ -65,7 +66,10 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 	if config.TTL <= 0 {
 		config.TTL = defaultTokenTTL
 	}
-	known, err := lru.New[[sha256.Size]byte, verifiedToken](maxKnownTokens)
+	if config.StaffTTL <= 0 {
+		config.StaffTTL = defaultStaffTTL
+	}
+	known, err := lru.New[[sha256.Size]byte, domain.Identity](maxKnownTokens)
 	if err != nil {
 		return nil, err
 	}
@@ -73,6 +77,8 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 		signing: []byte(config.Secrets[0]),
 		keys:    jwt.VerificationKeySet{Keys: keys},
 		ttl:     config.TTL,
+		staff:   min(config.TTL, config.StaffTTL),
+		epochs:  config.Epochs,
 		now:     config.Now,
 		known:   known,
 		parser: jwt.NewParser(
@@ -90,6 +96,7 @@ type tokenClaims struct {
 	UserID int64       `json:"user_id"`
 	Email  string      `json:"email"`
 	Role   domain.Role `json:"role"`
+	Epoch  int32       `json:"epoch"`
 	jwt.RegisteredClaims
 }
 
@@ -97,27 +104,31 @@ type tokenClaims struct {
 var errNotIssued = errors.New("claims are missing or contradict each other")
 
 // Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of
-// another instance may be a little ahead.
+// another instance may be a little ahead. Our tokens have no audience: one with an audience is for others.
 func (c *tokenClaims) Validate() error {
-	if c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
+	if len(c.Audience) > 0 || c.Epoch < 0 || c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
 		c.Email == "" || !c.Role.Known() || c.IssuedAt == nil {
 		return errNotIssued
 	}
 	return nil
 }
 
-// Issue returns an access token for user that is valid for the TTL.
+// Issue returns an access token for user.
 func (t *Tokens) Issue(user domain.User) (string, error) {
-	now := t.now()
+	now, ttl := t.now(), t.ttl
+	if user.Role != domain.RoleUser {
+		ttl = t.staff
+	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, &tokenClaims{
 		UserID: user.ID,
 		Email:  user.Email,
 		Role:   user.Role,
+		Epoch:  user.Epoch,
 		RegisteredClaims: jwt.RegisteredClaims{
 			Subject:   strconv.FormatInt(user.ID, 10),
 			Issuer:    tokenIssuer,
 			IssuedAt:  jwt.NewNumericDate(now),
-			ExpiresAt: jwt.NewNumericDate(now.Add(t.ttl)),
+			ExpiresAt: jwt.NewNumericDate(now.Add(ttl)),
 		},
 	}).SignedString(t.signing)
 	if err != nil {
@@ -127,25 +138,55 @@ func (t *Tokens) Issue(user domain.User) (string, error) {
 }
 
 // Verify returns the identity of a token, without a query. It returns domain.ErrTokenExpired, or
-// ErrUnauthorized for a token that Issue has not made.
+// ErrUnauthorized for a token that has ended or that Issue has not made.
 func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 	if len(raw) > maxToken {
 		return domain.Identity{}, domain.ErrUnauthorized
 	}
 	digest := sha256.Sum256([]byte(raw))
-	if token, known := t.known.Get(digest); known && t.now().Before(token.expires) {
-		return token.identity, nil
+	identity, known := t.known.Get(digest)
+	if !known {
+		var err error
+		if identity, err = t.parse(raw); err != nil {
+			return domain.Identity{}, err
+		}
+		t.known.Add(digest, identity)
 	}
+	return identity, t.Check(identity)
+}
+
+// Check returns domain.ErrTokenExpired or ErrUnauthorized if the token of an identity is no longer valid.
+func (t *Tokens) Check(identity domain.Identity) error {
+	switch {
+	case !t.now().Before(identity.Expires):
+		return domain.ErrTokenExpired
+	case t.epochs != nil && t.epochs.Ended(identity):
+		return domain.ErrUnauthorized
+	}
+	return nil
+}
+
+func (t *Tokens) parse(raw string) (domain.Identity, error) {
 	var claims tokenClaims
-	_, err := t.parser.ParseWithClaims(raw, &claims, func(*jwt.Token) (any, error) { return t.keys, nil })
+	_, err := t.parser.ParseWithClaims(raw, &claims, t.keysFor)
 	switch {
 	case err == nil:
-		identity := domain.Identity{UserID: claims.UserID, Email: claims.Email, Role: claims.Role}
-		t.known.Add(digest, verifiedToken{identity: identity, expires: claims.ExpiresAt.Time})
-		return identity, nil
+		return domain.Identity{
+			UserID: claims.UserID, Email: claims.Email, Role: claims.Role,
+			Epoch: claims.Epoch, Expires: claims.ExpiresAt.Time,
+		}, nil
 	case errors.Is(err, jwt.ErrTokenExpired) && !errors.Is(err, errNotIssued) && !errors.Is(err, jwt.ErrTokenInvalidIssuer):
 		return domain.Identity{}, domain.ErrTokenExpired
 	default:
 		return domain.Identity{}, domain.ErrUnauthorized.WithCause(err)
 	}
+}
+
+// keysFor returns the keys of a token. It refuses extensions that must be understood (RFC 7515, 4.1.11):
+// we understand none.
+func (t *Tokens) keysFor(token *jwt.Token) (any, error) {
+	if _, found := token.Header["crit"]; found {
+		return nil, errNotIssued
+	}
+	return t.keys, nil
 }

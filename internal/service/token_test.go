@@ -51,7 +51,7 @@ func issueToken(t testing.TB, tokens *service.Tokens, user domain.User) string {
 // goodClaims are the claims of a token issued to jo at noon.
 func goodClaims() jwt.MapClaims {
 	return jwt.MapClaims{
-		"sub": "7", "user_id": 7, "email": "Jo@example.com", "role": "user", "iss": "evently",
+		"sub": "7", "user_id": 7, "email": "Jo@example.com", "role": "user", "iss": "evently", "epoch": 0.0,
 		"iat": noon.Unix(), "exp": noon.Add(24 * time.Hour).Unix(),
 	}
 }
@@ -84,7 +84,7 @@ func TestIssue_ClaimsOfTheContract(t *testing.T) {
 		t.Errorf("header (-want +got):\n%s", diff)
 	}
 	want := map[string]any{
-		"sub": "7", "user_id": 7.0, "email": "Jo@example.com", "role": "user", "iss": "evently",
+		"sub": "7", "user_id": 7.0, "email": "Jo@example.com", "role": "user", "iss": "evently", "epoch": 0.0,
 		"iat": float64(noon.Unix()), "exp": float64(noon.Unix() + 24*60*60),
 	}
 	if diff := cmp.Diff(want, claims); diff != "" {
@@ -95,12 +95,16 @@ func TestIssue_ClaimsOfTheContract(t *testing.T) {
 func TestVerify_ReturnsTheIdentity(t *testing.T) {
 	t.Parallel()
 	tokens := newTokens(t, noon, tokenSecret)
-	for _, user := range []domain.User{jo, {ID: 1<<63 - 1, Email: "root@example.com", Role: domain.RoleAdmin}} {
+	for user, ttl := range map[domain.User]time.Duration{
+		jo: 24 * time.Hour,
+		{ID: 1<<63 - 1, Email: "root@example.com", Role: domain.RoleAdmin, Epoch: 3}: 12 * time.Hour,
+		{ID: 8, Email: "door@example.com", Role: domain.RoleStaff}:                   12 * time.Hour,
+	} {
 		got, err := tokens.Verify(issueToken(t, tokens, user))
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := domain.Identity{UserID: user.ID, Email: user.Email, Role: user.Role}
+		want := domain.Identity{UserID: user.ID, Email: user.Email, Role: user.Role, Epoch: user.Epoch, Expires: noon.Add(ttl)}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("identity (-want +got):\n%s", diff)
 		}

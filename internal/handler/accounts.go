@@ -1,0 +1,168 @@
+package handler
+
+import (
+	"net/http"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+	"evently/internal/service"
+)
+
+// Accounts serves the routes of accounts that exist: one's own and, for admins, all.
+type Accounts struct {
+	accounts *service.Accounts
+}
+
+// NewAccounts returns Accounts over accounts.
+func NewAccounts(accounts *service.Accounts) *Accounts { return &Accounts{accounts: accounts} }
+
+type changePasswordRequest struct {
+	CurrentPassword string `json:"current_password" validate:"required"`
+	NewPassword     string `json:"new_password" validate:"required,password"`
+}
+
+type closeAccountRequest struct {
+	Password string `json:"password" validate:"required"`
+}
+
+type updateUserRequest struct {
+	Role    *string `json:"role" validate:"omitnil,role"`
+	Blocked *bool   `json:"blocked"`
+}
+
+type tokenResponse struct {
+	Token string `json:"token"`
+}
+
+type userResponse struct {
+	User userDTO `json:"user"`
+}
+
+type managedUserDTO struct {
+	userDTO
+	Blocked bool `json:"blocked"`
+}
+
+type managedUserResponse struct {
+	User managedUserDTO `json:"user"`
+}
+
+type usersResponse struct {
+	Users      []managedUserDTO `json:"users"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
+func toManagedUser(u domain.User) managedUserDTO {
+	return managedUserDTO{userDTO: toUser(u), Blocked: u.Blocked}
+}
+
+// Me serves GET /auth/me.
+func (h *Accounts) Me(w http.ResponseWriter, r *http.Request) error {
+	id, err := identity(r)
+	if err != nil {
+		return err
+	}
+	user, err := h.accounts.User(r.Context(), id.UserID)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, userResponse{User: toUser(user)})
+}
+
+// ChangePassword serves PUT /auth/password.
+func (h *Accounts) ChangePassword(w http.ResponseWriter, r *http.Request) error {
+	id, err := identity(r)
+	if err != nil {
+		return err
+	}
+	var in changePasswordRequest
+	if err := decode(w, r, maxBody, &in); err != nil {
+		return err
+	}
+	session, err := h.accounts.ChangePassword(r.Context(), id.UserID, in.CurrentPassword, in.NewPassword)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, tokenResponse{Token: session.Token})
+}
+
+// Logout serves POST /auth/logout.
+func (h *Accounts) Logout(w http.ResponseWriter, r *http.Request) error {
+	id, err := identity(r)
+	if err != nil {
+		return err
+	}
+	if err := h.accounts.Logout(r.Context(), id.UserID); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// Close serves DELETE /auth/me.
+func (h *Accounts) Close(w http.ResponseWriter, r *http.Request) error {
+	id, err := identity(r)
+	if err != nil {
+		return err
+	}
+	var in closeAccountRequest
+	if err := decode(w, r, maxBody, &in); err != nil {
+		return err
+	}
+	if err := h.accounts.Close(r.Context(), id.UserID, in.Password); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// List serves GET /admin/users.
+func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
+	query, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	email, err := queryText(query, "email")
+	if err != nil {
+		return err
+	}
+	list := newList("users", email)
+	after, limit, err := queryIDPage(r, list)
+	if err != nil {
+		return err
+	}
+	users, more, err := h.accounts.List(r.Context(), email, after, limit)
+	if err != nil {
+		return err
+	}
+	response := usersResponse{Users: mapSlice(users, toManagedUser)}
+	if more {
+		response.NextCursor = list.cursor(users[len(users)-1].ID)
+	}
+	return respond.JSON(w, http.StatusOK, response)
+}
+
+// Update serves PUT /admin/users/{id}.
+func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return err
+	}
+	var in updateUserRequest
+	if err := decode(w, r, maxBody, &in); err != nil {
+		return err
+	}
+	if in.Role == nil && in.Blocked == nil {
+		return errNothingToChange("role, blocked")
+	}
+	change := domain.UserChange{Blocked: in.Blocked}
+	if in.Role != nil {
+		role := domain.Role(*in.Role)
+		change.Role = &role
+	}
+	user, err := h.accounts.Update(r.Context(), id, change)
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, managedUserResponse{User: toManagedUser(user)})
+}
