@@ -163,11 +163,12 @@ func newRateLimits(cfg *config.Config, client *rediskit.Client, log *slog.Logger
 // routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s := a.services
+	bookings := handler.NewBookings(s.Bookings, s.Payments)
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
 		Accounts:   handler.NewAccounts(s.Accounts),
 		Shows:      handler.NewShows(s.Discover, s.caches.seatMaps, s.caches.shows),
-		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
+		Bookings:   bookings,
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Venues:     handler.NewVenues(s.Catalog),
 		Events:     handler.NewEvents(s.Catalog),
@@ -179,6 +180,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Tokens:     s.Tokens,
 		RateLimits: newRateLimits(a.cfg, a.redis, a.log),
 		Gate:       s.Rooms,
+		Replays:    bookings,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",
