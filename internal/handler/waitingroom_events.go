@@ -21,11 +21,11 @@ const (
 // Events serves GET /waiting-room/{show_id}/events: one event on connect, one for every change, and comments
 // as heartbeats between. It ends when the client disconnects, the instance drains or the show is deleted.
 func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	updates, stop, err := h.streams.Watch(r.Context(), showID, user.UserID)
+	updates, stop, err := h.streams.Watch(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
