@@ -37,9 +37,6 @@ func (a *admissions) start(ctx context.Context) error {
 
 // shutdown waits for running ticks and ends the hub.
 func (a *admissions) shutdown() {
-	if a.stop == nil { // never started
-		return
-	}
 	a.worker.Stop()
 	a.stop()
 	a.running.Wait()

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -23,22 +25,9 @@ import (
 )
 
 const (
-	// purgeSchedule is when idempotency keys are deleted that are too old to be replayed.
-	purgeSchedule = "@every 10m"
-	// releaseSchedule is when seat locks are released whose first release failed.
-	releaseSchedule = "@every 2s"
-	// paymentsSchedule is when the provider is asked about payments that were left open.
-	paymentsSchedule = "@every 10s"
-	// refundsSchedule is when refunds are carried out whose wake-up was lost, or that failed before.
-	refundsSchedule = "@every 10s"
-	// epochsSchedule is when an instance asks which access tokens have ended: within 5 s all know.
-	epochsSchedule = "@every 2s"
-	epochsTimeout  = 2 * time.Second
-	// watchdogSchedule is when lost ticks of waiting rooms are looked for.
-	watchdogSchedule = "@every 10s"
-	watchdogTimeout  = 8 * time.Second
 	// cleanupTimeout bounds one run of a job.
-	cleanupTimeout = time.Minute
+	cleanupTimeout  = time.Minute
+	watchdogTimeout = 8 * time.Second
 	// closeGrace is the time to close a store, also after SHUTDOWN_TIMEOUT.
 	closeGrace = 2 * time.Second
 )
@@ -71,6 +60,7 @@ type App struct {
 	tracing  *telemetry.Tracing // nil when nothing is traced
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
+	measuring     sync.WaitGroup // while metricsServer serves
 }
 
 // New listens, connects to the database, migrates it and builds the App. It fails, and leaves nothing open, if
@@ -80,7 +70,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{cfg: o.Config, log: o.Log}
 	listener := o.Listener
 	if listener == nil {
-		if listener, err = server.Listen(ctx, o.Config.HTTP.Port); err != nil {
+		if listener, err = server.Listen(ctx, fmt.Sprintf(":%d", o.Config.HTTP.Port)); err != nil {
 			return nil, err
 		}
 	}
@@ -101,11 +91,14 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.pool, err = OpenPostgres(ctx, o.Config.Database, a.tracing.Queries()); err != nil {
 		return nil, err
 	}
-	a.metrics = newMetrics(o)
+	a.metrics = telemetry.NewMetrics(telemetry.Build{
+		Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version(),
+	})
 	if a.redis, err = openRedis(o, a.metrics); err != nil {
 		return nil, err
 	}
-	a.watchStores()
+	a.metrics.WatchPostgres(a.pool.Stat)
+	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
 	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
 	}
@@ -140,19 +133,20 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.handler, err = a.routes(o.Version); err != nil {
 		return nil, err
 	}
-	a.server = server.New(listener, a.handler, a.limits(), o.Log)
+	a.server = a.newServer(listener, a.handler)
 	return a, nil
 }
 
-// limits returns the limits of the HTTP server.
-func (a *App) limits() server.Limits {
-	return server.Limits{
+// newServer returns a server of routes within the configured limits.
+func (a *App) newServer(listener net.Listener, routes http.Handler) *server.Server {
+	return server.New(listener, &http.Server{
+		Handler:           routes,
 		ReadHeaderTimeout: a.cfg.HTTP.ReadHeaderTimeout,
 		ReadTimeout:       a.cfg.HTTP.ReadTimeout,
 		WriteTimeout:      a.cfg.HTTP.WriteTimeout,
 		IdleTimeout:       a.cfg.HTTP.IdleTimeout,
 		MaxHeaderBytes:    a.cfg.HTTP.MaxHeaderBytes,
-	}
+	}, a.log)
 }
 
 // ensureAdmin creates the configured administrator, if any.
@@ -184,8 +178,8 @@ func (a *App) Services() *Services { return a.services }
 func (a *App) jobs() []schedule.Entry {
 	return []schedule.Entry{{
 		Name:          "token-epochs",
-		Spec:          epochsSchedule,
-		Timeout:       epochsTimeout,
+		Spec:          "@every 2s", // so that all know within 5 s which tokens have ended
+		Timeout:       2 * time.Second,
 		Run:           a.services.Epochs.Refresh,
 		AlreadyLogged: func(err error) bool { return errors.Is(err, domain.ErrDatabaseUnavailable) },
 	}, {
@@ -195,28 +189,28 @@ func (a *App) jobs() []schedule.Entry {
 		Run:     a.services.Bookings.ExpireDue,
 	}, {
 		Name:          "seat-lock-release",
-		Spec:          releaseSchedule,
+		Spec:          "@every 2s",
 		Timeout:       cleanupTimeout,
 		Run:           a.services.Bookings.RetryReleases,
 		AlreadyLogged: isRedisOutage,
 	}, {
 		Name:    "idempotency-purge",
-		Spec:    purgeSchedule,
+		Spec:    "@every 10m",
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.PurgeKeys,
 	}, {
 		Name:    "payments",
-		Spec:    paymentsSchedule,
+		Spec:    "@every 10s",
 		Timeout: cleanupTimeout,
 		Run:     a.services.Payments.SettleOpen,
 	}, {
 		Name:    "refunds",
-		Spec:    refundsSchedule,
+		Spec:    "@every 10s",
 		Timeout: cleanupTimeout,
 		Run:     a.services.Payments.Refund,
 	}, {
 		Name:          "waiting-room-watchdog",
-		Spec:          watchdogSchedule,
+		Spec:          "@every 10s",
 		Timeout:       watchdogTimeout,
 		Run:           a.services.Rooms.Watchdog,
 		AlreadyLogged: isRedisOutage,
@@ -243,7 +237,7 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(err, a.shutdown(ctx, cron))
 	}
 
-	measured := a.serveMetrics(ctx)
+	a.serveMetrics(ctx)
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve() }()
 	a.health.SetReady()
@@ -261,7 +255,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), cron), stopProfiles(ctx))
-	<-measured
+	a.measuring.Wait()
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }

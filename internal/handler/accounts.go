@@ -30,21 +30,9 @@ type updateUserRequest struct {
 	Blocked *bool   `json:"blocked"`
 }
 
-type tokenResponse struct {
-	Token string `json:"token"`
-}
-
-type userResponse struct {
-	User userDTO `json:"user"`
-}
-
 type managedUserDTO struct {
 	userDTO
 	Blocked bool `json:"blocked"`
-}
-
-type managedUserResponse struct {
-	User managedUserDTO `json:"user"`
 }
 
 type usersResponse struct {
@@ -58,20 +46,20 @@ func toManagedUser(u domain.User) managedUserDTO {
 
 // Me serves GET /auth/me.
 func (h *Accounts) Me(w http.ResponseWriter, r *http.Request) error {
-	id, err := identity(r)
+	id, err := signedIn(r)
 	if err != nil {
 		return err
 	}
-	user, err := h.accounts.User(r.Context(), id.UserID)
+	user, err := h.accounts.User(r.Context(), id)
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, userResponse{User: toUser(user)})
+	return respond.JSON(w, http.StatusOK, envelope{"user": toUser(user)})
 }
 
 // ChangePassword serves PUT /auth/password.
 func (h *Accounts) ChangePassword(w http.ResponseWriter, r *http.Request) error {
-	id, err := identity(r)
+	id, err := signedIn(r)
 	if err != nil {
 		return err
 	}
@@ -79,20 +67,20 @@ func (h *Accounts) ChangePassword(w http.ResponseWriter, r *http.Request) error 
 	if err := decode(w, r, maxBody, &in); err != nil {
 		return err
 	}
-	session, err := h.accounts.ChangePassword(r.Context(), id.UserID, in.CurrentPassword, in.NewPassword)
+	session, err := h.accounts.ChangePassword(r.Context(), id, in.CurrentPassword, in.NewPassword)
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, tokenResponse{Token: session.Token})
+	return respond.JSON(w, http.StatusOK, envelope{"token": session.Token})
 }
 
 // Logout serves POST /auth/logout.
 func (h *Accounts) Logout(w http.ResponseWriter, r *http.Request) error {
-	id, err := identity(r)
+	id, err := signedIn(r)
 	if err != nil {
 		return err
 	}
-	if err := h.accounts.Logout(r.Context(), id.UserID); err != nil {
+	if err := h.accounts.Logout(r.Context(), id); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -101,7 +89,7 @@ func (h *Accounts) Logout(w http.ResponseWriter, r *http.Request) error {
 
 // Close serves DELETE /auth/me.
 func (h *Accounts) Close(w http.ResponseWriter, r *http.Request) error {
-	id, err := identity(r)
+	id, err := signedIn(r)
 	if err != nil {
 		return err
 	}
@@ -109,7 +97,7 @@ func (h *Accounts) Close(w http.ResponseWriter, r *http.Request) error {
 	if err := decode(w, r, maxBody, &in); err != nil {
 		return err
 	}
-	if err := h.accounts.Close(r.Context(), id.UserID, in.Password); err != nil {
+	if err := h.accounts.Close(r.Context(), id, in.Password); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -118,18 +106,12 @@ func (h *Accounts) Close(w http.ResponseWriter, r *http.Request) error {
 
 // List serves GET /admin/users.
 func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	email, err := queryText(query, "email")
-	if err != nil {
-		return err
-	}
+	q := readQuery(r)
+	email := q.text("email")
 	list := newList("users", email)
-	after, limit, err := queryIDPage(r, list)
-	if err != nil {
-		return err
+	limit, after := q.limit(), q.afterID(list)
+	if q.err != nil {
+		return q.err
 	}
 	users, more, err := h.accounts.List(r.Context(), email, after, limit)
 	if err != nil {
@@ -144,12 +126,9 @@ func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
 
 // Update serves PUT /admin/users/{id}.
 func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
 	var in updateUserRequest
-	if err := decode(w, r, maxBody, &in); err != nil {
+	id, err := idAndBody(w, r, maxBody, &in)
+	if err != nil {
 		return err
 	}
 	if in.Role == nil && in.Blocked == nil {
@@ -164,5 +143,5 @@ func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, managedUserResponse{User: toManagedUser(user)})
+	return respond.JSON(w, http.StatusOK, envelope{"user": toManagedUser(user)})
 }

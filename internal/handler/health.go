@@ -58,10 +58,6 @@ func toHealthCheck(c service.HealthCheck) healthCheckDTO {
 	return healthCheckDTO{Status: c.Status, LatencyMS: float64(c.Latency.Microseconds()) / 1000}
 }
 
-type statusDTO struct {
-	Status service.HealthStatus `json:"status"`
-}
-
 type schemaHealthDTO struct {
 	Status             service.HealthStatus `json:"status"`
 	ExpectedVersion    int64                `json:"expected_version"`
@@ -81,7 +77,7 @@ func (h *Health) Report(w http.ResponseWriter, r *http.Request) error {
 	}
 	return writeHealth(w, report.Status != service.HealthDown, healthDTO{
 		Status:        report.Status,
-		Timestamp:     utc(report.Time),
+		Timestamp:     report.Time.UTC(),
 		Version:       report.Version,
 		UptimeSeconds: float64(report.Uptime.Milliseconds()) / 1000,
 		Checks: healthChecksDTO{
@@ -95,13 +91,13 @@ func (h *Health) Report(w http.ResponseWriter, r *http.Request) error {
 
 // Live serves GET /health/live. It checks no store: a restart would not bring one back.
 func (h *Health) Live(w http.ResponseWriter, _ *http.Request) error {
-	return writeHealth(w, true, statusDTO{Status: service.HealthOK})
+	return writeHealth(w, true, envelope{"status": service.HealthOK})
 }
 
 // Ready serves GET /health/ready.
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) error {
 	status := h.health.Ready(r.Context())
-	return writeHealth(w, status == service.HealthOK, statusDTO{Status: status})
+	return writeHealth(w, status == service.HealthOK, envelope{"status": status})
 }
 
 // Schema serves GET /health/schema.

@@ -1,9 +1,7 @@
 package handler
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -46,19 +44,6 @@ func requestKey(r *http.Request, userID int64, body []byte) (domain.RequestKey, 
 	}, nil
 }
 
-// requestKeyOfBody is requestKey for a request that is told apart by its body, which it leaves to be read.
-func requestKeyOfBody(w http.ResponseWriter, r *http.Request, userID int64) (domain.RequestKey, error) {
-	if len(r.Header.Values(idempotencyKeyHeader)) == 0 {
-		return domain.RequestKey{}, nil
-	}
-	body, err := readBody(w, r, maxBody)
-	if err != nil {
-		return domain.RequestKey{}, err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return requestKey(r, userID, body)
-}
-
 // bookingEncoder is a service.Encoder: it makes a body of what dto returns.
 type bookingEncoder struct {
 	request *http.Request
@@ -88,11 +73,11 @@ func writeResponse(w http.ResponseWriter, response service.Response) {
 // Replay writes the stored response of a request that is about to be refused for its turn, and reports
 // whether there was one. It serves the waiting room in front of Lock.
 func (h *Bookings) Replay(w http.ResponseWriter, r *http.Request, body []byte) (bool, error) {
-	user, err := identity(r)
+	userID, err := signedIn(r)
 	if err != nil {
 		return false, err
 	}
-	key, err := requestKey(r, user.UserID, body)
+	key, err := requestKey(r, userID, body)
 	if err != nil {
 		return false, err
 	}

@@ -68,21 +68,21 @@ func (h *WaitingRoom) toStatus(s domain.RoomStatus) roomStatusDTO {
 			dto.EstimatedWaitSeconds = new(int64(s.EstimatedWait / time.Second))
 		}
 	case domain.RoomAdmitted:
-		dto.AdmittedUntil = new(utc(s.AdmittedUntil))
+		dto.AdmittedUntil = new(s.AdmittedUntil.UTC())
 	}
 	return dto
 }
 
 // Join serves POST /waiting-room/{show_id}/join.
 func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	if err := decodeOptional(w, r, maxBody, &struct{}{}); err != nil {
 		return err
 	}
-	status, err := h.rooms.Enter(r.Context(), showID, user.UserID)
+	status, err := h.rooms.Enter(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
@@ -91,11 +91,11 @@ func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
 
 // Status serves GET /waiting-room/{show_id}.
 func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	status, err := h.rooms.Status(r.Context(), showID, user.UserID)
+	status, err := h.rooms.Status(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
@@ -105,11 +105,11 @@ func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
 
 // Leave serves DELETE /waiting-room/{show_id}.
 func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	if err := h.rooms.Leave(r.Context(), showID, user.UserID); err != nil {
+	if err := h.rooms.Leave(r.Context(), showID, userID); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -217,13 +217,4 @@ func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return respond.JSON(w, http.StatusOK, toRoomView(view))
-}
-
-func userAndShow(r *http.Request) (domain.Identity, int64, error) {
-	user, err := identity(r)
-	if err != nil {
-		return domain.Identity{}, 0, err
-	}
-	showID, err := pathID(r, "show_id")
-	return user, showID, err
 }

@@ -24,11 +24,12 @@ const (
 // as heartbeats between. It ends when the client disconnects, the instance drains, the show is deleted, or the
 // token expires or ends.
 func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	updates, stop, err := h.streams.Watch(r.Context(), showID, user.UserID)
+	identity, _ := domain.IdentityFrom(r.Context())
+	updates, stop, err := h.streams.Watch(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 		case <-r.Context().Done():
 			return nil
 		case <-check.C:
-			if h.tokens.Check(user) != nil {
+			if h.tokens.Check(identity) != nil {
 				return nil
 			}
 		case update, open := <-updates:

@@ -120,11 +120,8 @@ const ipv6Client = 64
 
 // clientSubject returns the subject of an address. Clients with an unknown address share one.
 func clientSubject(addr netip.Addr) string {
-	if addr.Is6() {
-		network, err := addr.Prefix(ipv6Client)
-		if err == nil {
-			return "client:" + network.String()
-		}
+	if network, err := addr.Prefix(ipv6Client); addr.Is6() && err == nil {
+		return "client:" + network.String()
 	}
 	return "client:" + addr.String()
 }
@@ -135,17 +132,12 @@ func emailSubject(email string) string {
 	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// peekEmail returns the email in the JSON body of r, or "" if the body has none or cannot be parsed. The handler rejects
-// every body that peekEmail cannot parse.
+// peekEmail returns the email in the JSON body of r, or "" if it cannot be parsed, which the handler refuses.
 func peekEmail(r *http.Request) string {
-	body, ok := peekBody(r)
-	if !ok {
-		return ""
-	}
 	var in struct {
 		Email string `json:"email"`
 	}
-	if json.Unmarshal(body, &in) != nil {
+	if json.Unmarshal(peekBody(r), &in) != nil {
 		return ""
 	}
 	return in.Email

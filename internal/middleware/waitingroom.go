@@ -48,7 +48,7 @@ func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log
 			if !known {
 				return domain.ErrUnauthorized
 			}
-			body, _ := peekBody(r)
+			body := peekBody(r)
 			showID := showOf(body)
 			if showID <= 0 {
 				next.ServeHTTP(w, r)

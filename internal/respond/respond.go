@@ -28,19 +28,10 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 
 // Raw writes an encoded JSON body.
 func Raw(w http.ResponseWriter, status int, body []byte) {
-	Parts(w, status, len(body), [][]byte{body})
-}
-
-// Parts writes an encoded JSON body that consists of several parts, of length bytes in total.
-func Parts(w http.ResponseWriter, status, length int, parts [][]byte) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	for _, part := range parts {
-		if _, err := w.Write(part); err != nil {
-			return // the client has gone
-		}
-	}
+	_, _ = w.Write(body) // an error is a client that has gone
 }
 
 // statuses maps kinds of error to HTTP. There is no other place that does.
