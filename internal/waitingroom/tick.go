@@ -19,13 +19,9 @@ const (
 	queueName = "waitingroom"
 	taskType  = "waitingroom:admit"
 
-	// tickBudget bounds how many entries one run of the tick script touches, so that it takes Redis a few
-	// milliseconds.
-	tickBudget = 2000
-	// tickTimeout bounds one task: many runs of the script.
-	tickTimeout = 30 * time.Second
-	// roomsTTL is the time to live of roomsKey after the last tick.
-	roomsTTL = 24 * time.Hour
+	tickBudget  = 2000             // entries that one script touches: a few milliseconds of Redis
+	tickTimeout = 30 * time.Second // of one task: many scripts
+	roomsTTL    = 24 * time.Hour   // of roomsKey after the last tick
 )
 
 // Tick is the outcome of one tick.
@@ -39,25 +35,15 @@ type Tick struct {
 // up. It may be called at any time from any instance. In the room of a deleted show nobody waits.
 func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	var total Tick
-	var overrides *domain.RoomOverrides
 	for {
-		result, err := r.eval(ctx, r.scripts.tick, showID, overrides, tickBudget)
+		result, err := r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
+			return r.eval(ctx, r.scripts.tick, showID, overrides, tickBudget)
+		})
+		if errors.Is(err, domain.ErrShowNotFound) {
+			return Tick{}, nil
+		}
 		if err != nil {
 			return total, err
-		}
-		switch result.code {
-		case codeGone:
-			return Tick{}, nil
-		case codeMissing:
-			loaded, err := r.load(ctx, showID)
-			if errors.Is(err, domain.ErrShowNotFound) {
-				return Tick{}, nil
-			}
-			if err != nil {
-				return total, err
-			}
-			overrides = &loaded
-			continue
 		}
 		admitted := int(result.rest[0])
 		r.options.Metrics.RoomAdmitted(admitted)
@@ -89,8 +75,7 @@ func (r *Room) Watchdog(ctx context.Context) (int, error) {
 	return lost, errors.Join(append(faults, rooms.Err())...)
 }
 
-// check schedules the tick of one room if it is overdue, and reports whether it was. A room in which nobody
-// waits is removed from the list.
+// check schedules the tick of one room if it is overdue. It removes a room in which nobody waits.
 func (r *Room) check(ctx context.Context, showID int64) (armed bool, err error) {
 	result, err := r.run(ctx, r.scripts.status, showID)
 	if err == nil && result.holders > 0 {
@@ -115,8 +100,7 @@ func (r *Room) nextTick(now time.Time) time.Time {
 	return time.UnixMilli((now.UnixMilli()/interval + 1) * interval)
 }
 
-// arm schedules the tick of the interval that follows now, by the clock of Redis. The task's id makes it
-// unique.
+// arm schedules the tick of the interval that follows now, by the clock of Redis, once.
 func (r *Room) arm(ctx context.Context, showID int64, now time.Time) error {
 	due := r.nextTick(now)
 	payload := strconv.FormatInt(showID, 10) + ":" + strconv.FormatInt(due.UnixMilli(), 10)
@@ -142,8 +126,7 @@ func (r *Room) list(ctx context.Context, showID int64) error {
 	return err
 }
 
-// armBestEffort is arm for a request, which does not fail with it: a later caller schedules a tick that is
-// missing.
+// armBestEffort is arm for a request, which does not fail: a later caller schedules a missing tick.
 func (r *Room) armBestEffort(ctx context.Context, showID int64, now time.Time) {
 	ctx = context.WithoutCancel(ctx)
 	if err := r.arm(ctx, showID, now); err != nil {
@@ -157,4 +140,25 @@ func levelOf(err error) slog.Level {
 		return slog.LevelDebug
 	}
 	return slog.LevelWarn
+}
+
+// maxTotals bounds how many rooms Totals queries.
+const maxTotals = 200
+
+// Totals returns how many users wait and how many are admitted, over the rooms that need ticks.
+func (r *Room) Totals(ctx context.Context) (waiting, admitted int64, err error) {
+	rooms := r.client.SScan(ctx, roomsKey, 0, "", maxTotals).Iterator()
+	for n := 0; n < maxTotals && rooms.Next(ctx); n++ {
+		showID, err := strconv.ParseInt(rooms.Val(), 10, 64)
+		if err != nil {
+			continue // the watchdog removes it
+		}
+		room, err := r.View(ctx, showID)
+		if err != nil && !errors.Is(err, domain.ErrShowNotFound) {
+			return 0, 0, err
+		}
+		waiting += room.Waiting
+		admitted += room.Admitted
+	}
+	return waiting, admitted, rooms.Err()
 }

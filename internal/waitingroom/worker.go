@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/rediskit"
 )
@@ -21,8 +25,7 @@ type Worker struct {
 	log       *slog.Logger
 }
 
-// tickConcurrency is how many shows one instance ticks at a time.
-const tickConcurrency = 16
+const tickConcurrency = 16 // shows that one instance ticks at a time
 
 // NewWorker returns a Worker of room.
 func NewWorker(room *Room, log *slog.Logger) *Worker {
@@ -53,7 +56,7 @@ func (w *Worker) Start() error {
 // Stop waits a few seconds for running ticks. One that was not completed stays queued.
 func (w *Worker) Stop() { w.server.Shutdown() }
 
-// admit handles one task: it ticks, and schedules the next tick while users wait.
+// admit ticks, and schedules the next tick while users wait.
 func (w *Worker) admit(ctx context.Context, task *asynq.Task) error {
 	showID, due, err := parsePayload(task.Payload())
 	if err != nil {
@@ -67,20 +70,15 @@ func (w *Worker) admit(ctx context.Context, task *asynq.Task) error {
 			tick, err = w.room.Tick(ctx, showID)
 		}
 	}
+	if err == nil && tick.Waiting > 0 {
+		err = w.room.arm(ctx, showID, tick.At)
+	}
 	if err != nil {
-		return revoke(err)
-	}
-	if tick.Waiting == 0 {
-		return nil
-	}
-	if err := w.room.arm(ctx, showID, tick.At); err != nil {
-		return revoke(err)
+		// Kept out of asynq's archive: the next caller or the watchdog schedules a new task.
+		return fmt.Errorf("%w: %w", err, asynq.RevokeTask)
 	}
 	return nil
 }
-
-// revoke keeps a failed task out of asynq's archive: the next caller or the watchdog schedules a new one.
-func revoke(err error) error { return fmt.Errorf("%w: %w", err, asynq.RevokeTask) }
 
 func parsePayload(payload []byte) (showID int64, due time.Time, err error) {
 	show, at, ok := strings.Cut(string(payload), ":")
@@ -101,4 +99,39 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// Queue returns the state of the queue of ticks.
+func (w *Worker) Queue() (*asynq.QueueInfo, error) {
+	// asynq has no error for a queue that does not exist yet.
+	queues, err := w.inspector.Queues()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(queues, queueName) {
+		return &asynq.QueueInfo{Queue: queueName}, nil
+	}
+	return w.inspector.GetQueueInfo(queueName)
+}
+
+func traceHeaders(ctx context.Context) map[string]string {
+	headers := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, headers)
+	return headers
+}
+
+// traced runs a task in a trace of its own, which links to the one that scheduled it.
+func (r *Room) traced(ctx context.Context, task *asynq.Task, run func(context.Context, *asynq.Task) error) error {
+	if r.options.Tracer == nil {
+		return run(ctx, task)
+	}
+	from := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(task.Headers())))
+	ctx, span := r.options.Tracer.Tracer("evently").Start(ctx, task.Type(),
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: from}))
+	defer span.End()
+	err := run(ctx, task)
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
 }
