@@ -32,6 +32,9 @@ func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeo
 // keepResponses is how long a response with an idempotency key can be replayed.
 const keepResponses = 24 * time.Hour
 
+// maxFailures is how many wrong passwords an account may have in an hour.
+const maxFailures = 100
+
 // firstLockTTL is the time to live of seat locks until their hold is committed.
 const firstLockTTL = 10 * time.Second
 
@@ -170,6 +173,10 @@ func (s *Services) newBookings(
 func (a *App) routes(version string) (http.Handler, error) {
 	s, limits := a.services, a.cfg.Limits
 	bookings := handler.NewBookings(s.Bookings, s.Payments)
+	failures := ratelimit.Limit{Requests: maxFailures, Per: time.Hour}
+	if limits.Logins == 0 {
+		failures = ratelimit.Limit{}
+	}
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
@@ -185,8 +192,11 @@ func (a *App) routes(version string) (http.Handler, error) {
 		Tokens: s.Tokens,
 		RateLimits: middleware.NewRateLimits(ratelimit.New(a.redis, ratelimit.Options{}), middleware.RateRules{
 			All:      perMinute(limits.Requests),
+			Network:  perMinute(limits.OfNetwork()),
 			Bookings: perMinute(limits.Bookings),
+			Searches: perMinute(limits.OfSearches()),
 			Logins:   perMinute(limits.Logins),
+			Failures: failures,
 		}, a.log),
 		Gate:    s.Rooms,
 		Replays: bookings,
@@ -196,11 +206,13 @@ func (a *App) routes(version string) (http.Handler, error) {
 			StatusPath:      "/api/v1/waiting-room/",
 		},
 		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
-		TrustedProxies: a.cfg.HTTP.TrustedProxies,
-		Recorder:       a.metrics,
-		Tracer:         a.tracing.Provider(),
-		Version:        version,
-		Log:            a.log,
-		LogSampling:    middleware.LogSampling{Ratio: a.cfg.Service.LogRatio, SlowAfter: a.cfg.Service.LogSlowAfter},
+		Clients: middleware.Clients{
+			Proxies: a.cfg.HTTP.TrustedProxies, Header: a.cfg.HTTP.ClientIPHeader, Log: a.log,
+		},
+		Recorder:    a.metrics,
+		Tracer:      a.tracing.Provider(),
+		Version:     version,
+		Log:         a.log,
+		LogSampling: middleware.LogSampling{Ratio: a.cfg.Service.LogRatio, SlowAfter: a.cfg.Service.LogSlowAfter},
 	})
 }

@@ -55,6 +55,7 @@ type HTTP struct {
 	IdleTimeout       time.Duration `env:"HTTP_IDLE_TIMEOUT" envDefault:"90s" min:"100ms" max:"1h" doc:"How long a connection without a request stays open. Keep it above that of the proxy in front."`
 	MaxHeaderBytes    int           `env:"HTTP_MAX_HEADER_BYTES" envDefault:"65536" min:"4096" max:"1048576" doc:"Largest request line and headers, in bytes."`
 	AllowedOrigins    Origins       `env:"CORS_ALLOWED_ORIGINS" example:"https://app.example.com,https://*.example.com" doc:"Comma list of origins whose pages may call the API: scheme://host[:port] without a trailing slash, a leading *. for every subdomain, or * alone for all origins. Empty: no CORS."`
+	ClientIPHeader    string        `env:"CLIENT_IP_HEADER" example:"CF-Connecting-IP" doc:"Header in which TRUSTED_PROXIES send the client's address, such as that of a content delivery network in front of the load balancer. Empty: X-Forwarded-For, read from the right past all trusted addresses."`
 	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is trusted. Empty: none. Without the load balancer in it, all clients share one rate limit."`
 }
 
@@ -149,7 +150,31 @@ type Cache struct {
 type Limits struct {
 	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests to /api/v1 a minute: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
 	Bookings int `env:"BOOKING_RATE_LIMIT_PER_MINUTE" envDefault:"30" min:"0" max:"1000000" doc:"Locks, payments, confirmations and cancellations a minute of each user, taken together; they count as requests, too. 0 is no limit of their own."`
-	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations and logins a minute, taken together: of each client address, and with each email from anywhere. 0 is no limit of their own."`
+	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations, logins and other requests with a password a minute of each client address. 0 is no limit of their own, and none of 100 wrong passwords an hour for each account: addresses from which the account has signed in have 100 of their own."`
+	Network  int `env:"NETWORK_RATE_LIMIT_PER_MINUTE" envDefault:"-1" min:"-1" max:"20000000" doc:"Requests a minute of each client network, of all users in it: an IPv4 address, an IPv6 /64, and four and sixteen times as many of a /56 and a /48. -1 is 20 times RATE_LIMIT_PER_MINUTE, 0 is no limit; off too when RATE_LIMIT_PER_MINUTE is 0."`
+	Searches int `env:"SEARCH_RATE_LIMIT_PER_MINUTE" envDefault:"60" min:"0" max:"1000000" doc:"Searches of shows a minute of each client address. 0 is no limit of their own; off too when RATE_LIMIT_PER_MINUTE is 0."`
+}
+
+// networkTimes is how many times the limit of a user the network of a client has by default.
+const networkTimes = 20
+
+// OfNetwork returns the limit of a client's network, 0 for none.
+func (l Limits) OfNetwork() int {
+	switch {
+	case l.Requests == 0:
+		return 0
+	case l.Network < 0:
+		return networkTimes * l.Requests
+	}
+	return l.Network
+}
+
+// OfSearches returns the limit of searches, 0 for none.
+func (l Limits) OfSearches() int {
+	if l.Requests == 0 {
+		return 0
+	}
+	return l.Searches
 }
 
 // Metrics is where metrics are served.

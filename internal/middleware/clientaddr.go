@@ -1,25 +1,42 @@
 package middleware
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
 )
 
-// clientAddr returns the address of the client of r, which is invalid if the peer has none, as on a Unix socket. Clients can
-// forge X-Forwarded-For, so it is read from the right, up to the first address that is not one of the proxies.
-func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
-	client := parseAddr(r.RemoteAddr)
+// Clients says how the address of a client is found.
+type Clients struct {
+	// Proxies are the peers that are believed.
+	Proxies []netip.Prefix
+	// Header is the header in which they send the client's address; empty: X-Forwarded-For.
+	Header string
+	// Log receives a warning when nearly all clients seem to be one proxy.
+	Log *slog.Logger
+}
+
+// clientAddr returns the address of the client of r, which is invalid if the peer has none, as on a Unix socket. next is
+// what X-Forwarded-For says stands behind the client, if anything: a client may have made it up. The header is read
+// from the right, up to the first address that is not one of the proxies.
+func (c Clients) clientAddr(r *http.Request) (client, next netip.Addr) {
+	client = parseAddr(r.RemoteAddr)
+	if c.Header != "" && isProxy(client, c.Proxies) {
+		if named := parseAddr(strings.TrimSpace(strings.Join(r.Header.Values(c.Header), ","))); named.IsValid() {
+			return named, next
+		}
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && isProxy(client, proxies); i-- {
+	for i := len(hops) - 1; i >= 0; i-- {
 		hop := parseAddr(strings.TrimSpace(hops[i]))
-		if !hop.IsValid() {
-			return client
+		if !isProxy(client, c.Proxies) || !hop.IsValid() {
+			return client, hop
 		}
 		client = hop
 	}
-	return client
+	return client, next
 }
 
 func isProxy(addr netip.Addr, proxies []netip.Prefix) bool {

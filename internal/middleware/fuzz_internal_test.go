@@ -24,7 +24,8 @@ func FuzzHeaders(f *testing.F) {
 		r.Header = http.Header{
 			"X-Forwarded-For": {forwarded}, "X-Request-Id": {id}, "Authorization": {authorization},
 		}
-		client, direct := clientAddr(r, proxies), parseAddr(peer)
+		client, _ := Clients{Proxies: proxies}.clientAddr(r)
+		direct := parseAddr(peer)
 		if !isProxy(direct, proxies) && client != direct {
 			t.Errorf("%q is trusted from %q, which is no proxy: %v", forwarded, peer, client)
 		}
@@ -52,7 +53,7 @@ func FuzzPeek(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
-		email := peekEmail(r)
+		email := emailOf(r)
 		if left, err := io.ReadAll(r.Body); err != nil || !bytes.Equal(left, body) {
 			t.Errorf("of %q the handler reads %q, %v", body, left, err)
 		}

@@ -25,7 +25,7 @@ func chain(h http.HandlerFunc) (http.Handler, *bytes.Buffer) {
 	log := slog.New(slog.NewJSONHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	router := chi.NewRouter()
 	router.Use(
-		middleware.Identify([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}),
+		middleware.Identify(middleware.Clients{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)}),
 		middleware.Observe(&counts{}, log, middleware.LogSampling{Ratio: 1}),
 		middleware.Recover(log),
 		middleware.Headers(nil),

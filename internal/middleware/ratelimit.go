@@ -1,14 +1,10 @@
 package middleware
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strconv"
 	"time"
 
@@ -27,8 +23,11 @@ const (
 // RateRules are the limits. A zero limit is off.
 type RateRules struct {
 	All      ratelimit.Limit // requests
+	Network  ratelimit.Limit // requests of a client's network, of all users in it
 	Bookings ratelimit.Limit // changes of bookings, which also count as requests
+	Searches ratelimit.Limit // searches, which also count as requests
 	Logins   ratelimit.Limit // registrations and logins, which also count as requests
+	Failures ratelimit.Limit // wrong passwords for an account
 }
 
 // RateLimits responds with 429 to too many requests, and sends the remaining budget as headers. Its middlewares are
@@ -44,55 +43,44 @@ func NewRateLimits(limiter *ratelimit.Limiter, rules RateRules, log *slog.Logger
 	return &RateLimits{limiter: limiter, rules: rules, log: log}
 }
 
-// Requests limits requests per user or, without an identity, per client address. It must run after Authenticate, if the
-// route has that, and before Require, so that requests with a bad token are limited.
+// Requests limits requests per user or, without an identity, per client address, and per network. It must run after
+// Authenticate, if the route has that, and before Require, so that requests with a bad token are limited.
 func (l *RateLimits) Requests(next http.Handler) http.Handler {
-	return l.limit(next, []ratelimit.Limit{l.rules.All}, func(r *http.Request) []ratelimit.Budget {
-		return []ratelimit.Budget{l.requests(subjectOf(r))}
-	})
+	return l.limit(next, nil)
 }
 
 // Bookings limits changes of bookings in the same place. Requests without an identity change nothing, and count as requests.
 func (l *RateLimits) Bookings(next http.Handler) http.Handler {
-	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Bookings}, func(r *http.Request) []ratelimit.Budget {
-		subject := subjectOf(r)
-		budgets := []ratelimit.Budget{l.requests(subject)}
-		if _, known := domain.IdentityFrom(r.Context()); known {
-			budgets = append(budgets, ratelimit.Budget{Subject: subject, Name: "bookings", Limit: l.rules.Bookings})
+	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
+		if _, known := domain.IdentityFrom(r.Context()); !known {
+			return nil
 		}
-		return budgets
+		return []ratelimit.Budget{{Subject: subjectOf(r), Name: "bookings", Limit: l.rules.Bookings}}
 	})
 }
 
-// Logins limits registrations and logins per client address and per email in the body: one address cannot try many accounts,
-// and many addresses cannot try one. Emails without an account count too, and the budget of an email is not sent.
+// Searches limits searches in the same place.
+func (l *RateLimits) Searches(next http.Handler) http.Handler {
+	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
+		return []ratelimit.Budget{{Subject: subjectOf(r), Name: "searches", Limit: l.rules.Searches}}
+	})
+}
+
+// Logins limits registrations, logins and what else checks a password, per client address.
 func (l *RateLimits) Logins(next http.Handler) http.Handler {
-	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Logins}, func(r *http.Request) []ratelimit.Budget {
-		client := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
-		budgets := []ratelimit.Budget{l.requests(client), {Subject: client, Name: "logins", Limit: l.rules.Logins}}
-		if l.rules.Logins.Off() {
-			return budgets
-		}
-		if email := peekEmail(r); email != "" {
-			budgets = append(budgets, ratelimit.Budget{
-				Subject: emailSubject(email), Name: "logins", Limit: l.rules.Logins, Hidden: true,
-			})
-		}
-		return budgets
+	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
+		return []ratelimit.Budget{{Subject: clientOf(r), Name: "logins", Limit: l.rules.Logins}}
 	})
 }
 
-func (l *RateLimits) requests(subject string) ratelimit.Budget {
-	return ratelimit.Budget{Subject: subject, Name: "requests", Limit: l.rules.All}
-}
-
-// limit takes the budgets of each request, unless all the limits are off.
-func (l *RateLimits) limit(next http.Handler, limits []ratelimit.Limit, budgets func(*http.Request) []ratelimit.Budget) http.Handler {
-	if !slices.ContainsFunc(limits, func(one ratelimit.Limit) bool { return !one.Off() }) {
-		return next
-	}
+// limit takes from the budgets of each request: those that all requests have, and what further returns.
+func (l *RateLimits) limit(next http.Handler, further func(*http.Request) []ratelimit.Budget) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		result := l.limiter.Take(r.Context(), budgets(r)...)
+		budgets := []ratelimit.Budget{{Subject: subjectOf(r), Name: "requests", Limit: l.rules.All}}
+		if further != nil {
+			budgets = append(budgets, further(r)...)
+		}
+		result := l.limiter.Take(r.Context(), append(budgets, l.networks(r)...)...)
 		if result.Limit > 0 {
 			w.Header().Set(rateLimitHeader, strconv.Itoa(result.Limit))
 			w.Header().Set(rateLimitRemainingHeader, strconv.Itoa(result.Remaining))
@@ -115,6 +103,35 @@ func subjectOf(r *http.Request) string {
 	return clientSubject(request.ClientAddr)
 }
 
+// clientOf returns the subject of a request's client address.
+func clientOf(r *http.Request) string {
+	return clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
+}
+
+// ipv6Networks are the prefix lengths by which IPv6 clients are counted, and how many times the limit of a network
+// each may have: a customer has a /64 to a /56, and a provider's site a /48.
+var ipv6Networks = []struct{ bits, times int }{{64, 1}, {56, 4}, {48, 16}}
+
+// networks returns the budgets of the networks of a request's client. What is left of them is caused by others, too. An
+// IPv4 client without a token is its network, and has a smaller budget already.
+func (l *RateLimits) networks(r *http.Request) []ratelimit.Budget {
+	request := domain.RequestFrom(r.Context())
+	addr := request.ClientAddr
+	switch {
+	case l.rules.Network.Off() || !addr.IsValid() || addr.Is4() && request.Identity == nil:
+		return nil
+	case addr.Is4():
+		return []ratelimit.Budget{{Subject: "network:" + addr.String(), Name: "requests", Limit: l.rules.Network, Hidden: true}}
+	}
+	budgets := make([]ratelimit.Budget, len(ipv6Networks))
+	for i, network := range ipv6Networks {
+		prefix, _ := addr.Prefix(network.bits) // of an IPv6 address it cannot fail
+		limit := ratelimit.Limit{Requests: l.rules.Network.Requests * network.times, Per: l.rules.Network.Per}
+		budgets[i] = ratelimit.Budget{Subject: "network:" + prefix.String(), Name: "requests", Limit: limit, Hidden: true}
+	}
+	return budgets
+}
+
 // ipv6Client is the prefix length of an IPv6 client: one customer has at least a /64.
 const ipv6Client = 64
 
@@ -124,21 +141,4 @@ func clientSubject(addr netip.Addr) string {
 		return "client:" + network.String()
 	}
 	return "client:" + addr.String()
-}
-
-// emailSubject hashes the email, in the form in which accounts compare it, so that Redis stores none.
-func emailSubject(email string) string {
-	sum := sha256.Sum256([]byte(domain.EmailKey(email)))
-	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
-}
-
-// peekEmail returns the email in the JSON body of r, or "" if it cannot be parsed, which the handler refuses.
-func peekEmail(r *http.Request) string {
-	var in struct {
-		Email string `json:"email"`
-	}
-	if json.Unmarshal(peekBody(r), &in) != nil {
-		return ""
-	}
-	return in.Email
 }

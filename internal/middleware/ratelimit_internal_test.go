@@ -10,7 +10,7 @@ import (
 	"testing/iotest"
 )
 
-func TestPeekEmail_LeavesTheBodyUnchanged(t *testing.T) {
+func TestEmailOf_LeavesTheBodyUnchanged(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client went away")
 	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxPeek) + `"}`
@@ -35,7 +35,7 @@ func TestPeekEmail_LeavesTheBodyUnchanged(t *testing.T) {
 			body = io.MultiReader(body, iotest.ErrReader(tt.err))
 		}
 		r := httptest.NewRequest(http.MethodPost, "/api/v1/auth/login", body)
-		if got := peekEmail(r); got != tt.want {
+		if got := emailOf(r); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 		after, err := io.ReadAll(r.Body)

@@ -3,7 +3,6 @@ package middleware
 import (
 	"crypto/rand"
 	"net/http"
-	"net/netip"
 	"regexp"
 	"strings"
 
@@ -18,8 +17,9 @@ var acceptedRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
 // Identify puts a domain.Request with an id and the client's address into the context. The id is the client's
 // X-Request-ID if it is acceptable, else a new one, and is a header of the response. The address is the peer's, unless the
-// peer is one of the proxies: these send it in X-Forwarded-For.
-func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
+// peer is one of the proxies, which send it in a header.
+func Identify(clients Clients) func(http.Handler) http.Handler {
+	proxies := &proxyCheck{log: clients.Log}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := r.Header.Get(respond.RequestIDHeader)
@@ -27,7 +27,11 @@ func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
 				id = rand.Text()
 			}
 			w.Header().Set(respond.RequestIDHeader, id)
-			request := &domain.Request{ID: id, ClientAddr: clientAddr(r, proxies)}
+			client, behind := clients.clientAddr(r)
+			if behind.IsValid() {
+				proxies.observe(client, behind)
+			}
+			request := &domain.Request{ID: id, ClientAddr: client}
 			next.ServeHTTP(w, r.WithContext(domain.WithRequest(r.Context(), request)))
 		})
 	}

@@ -15,6 +15,7 @@ type local struct {
 
 	mu      sync.Mutex // checking several budgets and taking from them is one step
 	buckets *simplelru.LRU[string, *rate.Limiter]
+	seen    *simplelru.LRU[string, bool]
 }
 
 func newLocal(size int, now func() time.Time) *local {
@@ -22,7 +23,11 @@ func newLocal(size int, now func() time.Time) *local {
 	if err != nil {
 		panic(err) // only for a size below 1, which New does not pass
 	}
-	return &local{now: now, buckets: buckets}
+	seen, err := simplelru.NewLRU[string, bool](size, nil)
+	if err != nil {
+		panic(err)
+	}
+	return &local{now: now, buckets: buckets, seen: seen}
 }
 
 // take takes one request from every budget, or from none.
@@ -48,6 +53,25 @@ func (l *local) take(budgets []Budget) []state {
 		}
 	}
 	return states
+}
+
+// give gives a request back.
+func (l *local) give(b Budget) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.bucket(b).AllowN(l.now(), -1)
+}
+
+func (l *local) remember(key string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen.Add(key, true)
+}
+
+func (l *local) remembers(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.seen.Contains(key)
 }
 
 func (l *local) bucket(b Budget) *rate.Limiter {

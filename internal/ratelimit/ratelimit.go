@@ -6,9 +6,11 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 
 	"evently/internal/rediskit"
 )
@@ -85,8 +87,8 @@ func New(client *rediskit.Client, options Options) *Limiter {
 	return &Limiter{client: client, local: newLocal(options.LocalBudgets, options.Now)}
 }
 
-// Take takes one request from every budget that has a limit. It is allowed if it fits into all of them. A
-// refusal takes from none of the budgets of its subject; those of other subjects may have been taken from.
+// Take takes one request from every budget that has a limit, or from none. It is allowed if it fits into all
+// of them.
 func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
 	limited := make([]Budget, 0, len(budgets))
 	for _, b := range budgets {
@@ -104,32 +106,60 @@ func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
 	return sum(limited, states)
 }
 
-// takeShared takes from budgets in Redis, one script for each subject.
+// takeShared takes from budgets in Redis, by one script for each subject, in one round trip.
 func (l *Limiter) takeShared(ctx context.Context, budgets []Budget) ([]state, error) {
+	subjects := bySubject(budgets)
 	states := make([]state, len(budgets))
-	for _, places := range bySubject(budgets) {
-		keys, args := make([]string, len(places)), make([]any, 0, 2*len(places))
-		for i, place := range places {
-			b := budgets[place]
-			keys[i] = b.key()
-			args = append(args, b.Limit.Requests, b.Limit.Per.Microseconds())
-		}
-		numbers, err := takeScript.Run(ctx, l.client, keys, args...).Int64Slice()
-		if err != nil {
-			return nil, err
-		}
-		if len(numbers) != 3*len(places) {
-			return nil, fmt.Errorf("rate limit script returned %d numbers for %d budgets", len(numbers), len(places))
-		}
-		for i, place := range places {
-			states[place] = state{
-				left: int(numbers[3*i]),
-				full: time.Duration(numbers[3*i+1]) * time.Microsecond,
-				wait: time.Duration(numbers[3*i+2]) * time.Microsecond,
-			}
+	group, groupCtx := errgroup.WithContext(ctx)
+	for _, places := range subjects {
+		group.Go(func() error { return l.takeOf(groupCtx, budgets, places, states) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if refused := func(s state) bool { return s.wait > 0 }; slices.ContainsFunc(states, refused) {
+		for _, places := range subjects {
+			l.giveBack(ctx, budgets, places, states)
 		}
 	}
 	return states, nil
+}
+
+// takeOf takes from the budgets of one subject, which are in places, and writes their states.
+func (l *Limiter) takeOf(ctx context.Context, budgets []Budget, places []int, states []state) error {
+	keys, args := make([]string, len(places)), make([]any, 0, 2*len(places))
+	for i, place := range places {
+		b := budgets[place]
+		keys[i] = b.key()
+		args = append(args, b.Limit.Requests, b.Limit.Per.Microseconds())
+	}
+	numbers, err := takeScript.Run(ctx, l.client, keys, args...).Int64Slice()
+	if err != nil {
+		return err
+	}
+	if len(numbers) != 3*len(places) {
+		return fmt.Errorf("rate limit script returned %d numbers for %d budgets", len(numbers), len(places))
+	}
+	for i, place := range places {
+		states[place] = state{
+			left: int(numbers[3*i]),
+			full: time.Duration(numbers[3*i+1]) * time.Microsecond,
+			wait: time.Duration(numbers[3*i+2]) * time.Microsecond,
+		}
+	}
+	return nil
+}
+
+// giveBack gives back what was taken from the budgets of one subject: all, or nothing if one refused.
+func (l *Limiter) giveBack(ctx context.Context, budgets []Budget, places []int, states []state) {
+	for _, place := range places {
+		if states[place].wait > 0 {
+			return
+		}
+	}
+	for _, place := range places {
+		l.Give(ctx, budgets[place])
+	}
 }
 
 // bySubject returns the places of the budgets of each subject, in the order of their first.

@@ -335,3 +335,59 @@ func TestTake_UnknownScriptIsLoaded(t *testing.T) {
 		t.Errorf("%d budgets in Redis, want 1", n)
 	}
 }
+
+func TestGive_ReturnsWhatWasTaken(t *testing.T) {
+	t.Parallel()
+	_, shared := setup(t)
+	away, _, _ := withoutRedis(t, 0)
+	for name, limiter := range map[string]*ratelimit.Limiter{"in Redis": shared, "in memory": away} {
+		budget := ratelimit.Budget{Subject: "email:x", Name: "failures", Limit: ratelimit.Limit{Requests: 2, Per: time.Hour}}
+		for range 5 {
+			if !limiter.Take(t.Context(), budget).Allowed {
+				t.Fatalf("%s: refused although all were given back", name)
+			}
+			limiter.Give(t.Context(), budget)
+		}
+		limiter.Give(t.Context(), budget) // a full budget stays full
+		for n, want := range []bool{true, true, false} {
+			if got := limiter.Take(t.Context(), budget).Allowed; got != want {
+				t.Errorf("%s: take %d: %t, want %t", name, n+1, got, want)
+			}
+		}
+	}
+}
+
+func TestTake_RefusalOfOneSubjectTakesFromNoOther(t *testing.T) {
+	t.Parallel()
+	_, limiter := setup(t)
+	limit := ratelimit.Limit{Requests: 1, Per: time.Hour}
+	user := ratelimit.Budget{Subject: "user:1", Name: "requests", Limit: limit}
+	network := ratelimit.Budget{Subject: "network:x", Name: "requests", Limit: limit}
+	if !limiter.Take(t.Context(), user).Allowed {
+		t.Fatal("the first was refused")
+	}
+	for range 3 {
+		if limiter.Take(t.Context(), user, network).Allowed {
+			t.Fatal("the user's budget is not used up")
+		}
+	}
+	if !limiter.Take(t.Context(), network).Allowed {
+		t.Error("refusals have taken from the network")
+	}
+}
+
+func TestRemember_PairsOfSubjectAndPlace(t *testing.T) {
+	t.Parallel()
+	_, shared := setup(t)
+	away, _, _ := withoutRedis(t, 0)
+	for name, limiter := range map[string]*ratelimit.Limiter{"in Redis": shared, "in memory": away} {
+		limiter.Remember(t.Context(), "email:a", "client:1")
+		for pair, want := range map[[2]string]bool{
+			{"email:a", "client:1"}: true, {"email:a", "client:2"}: false, {"email:b", "client:1"}: false,
+		} {
+			if got := limiter.Remembers(t.Context(), pair[0], pair[1]); got != want {
+				t.Errorf("%s: %v: %t, want %t", name, pair, got, want)
+			}
+		}
+	}
+}

@@ -28,7 +28,7 @@ import (
 func docsServer(t *testing.T) (*httptest.Server, chi.Router) {
 	t.Helper()
 	router := chi.NewRouter()
-	router.Use(middleware.Identify(nil), chimiddleware.GetHead)
+	router.Use(middleware.Identify(middleware.Clients{}), chimiddleware.GetHead)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(slog.New(slog.DiscardHandler), h) }
 	if err := mountDocs(router, do); err != nil {
 		t.Fatalf("mountDocs: %v", err)

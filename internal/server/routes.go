@@ -3,7 +3,6 @@ package server
 import (
 	"log/slog"
 	"net/http"
-	"net/netip"
 
 	"github.com/go-chi/chi/v5"
 	chimiddleware "github.com/go-chi/chi/v5/middleware"
@@ -35,8 +34,8 @@ type Options struct {
 	Gate           middleware.RoomGate
 	Replays        middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom    middleware.WaitingRoomOptions
-	AllowedOrigins []string       // of CORS; empty: no CORS
-	TrustedProxies []netip.Prefix // proxies whose X-Forwarded-For is trusted
+	AllowedOrigins []string // of CORS; empty: no CORS
+	Clients        middleware.Clients
 	Recorder       middleware.RequestRecorder
 	Tracer         trace.TracerProvider // nil: no tracing
 	Version        string
@@ -51,7 +50,7 @@ const base = "/api/v1"
 func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r := chi.NewRouter()
 	r.Use(
-		middleware.Identify(o.TrustedProxies),
+		middleware.Identify(o.Clients),
 		middleware.Trace(o.Tracer),
 		middleware.Observe(o.Recorder, o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
@@ -82,17 +81,18 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r.Group(func(r chi.Router) {
 		r.Use(o.RateLimits.Logins)
 		r.Post(base+"/auth/register", do(h.Auth.Register))
-		r.Post(base+"/auth/login", do(h.Auth.Login))
+		r.With(o.RateLimits.Failures).Post(base+"/auth/login", do(h.Auth.Login))
 	})
 	r.Group(func(r chi.Router) { // these check a password
 		r.Use(signedIn(o.RateLimits.Logins)...)
+		r.Use(o.RateLimits.Failures)
 		r.Put(base+"/auth/password", do(h.Accounts.ChangePassword))
 		r.Delete(base+"/auth/me", do(h.Accounts.Close))
 	})
+	r.With(o.RateLimits.Searches).Get(base+"/shows/search", do(h.Shows.Search))
 	r.Group(func(r chi.Router) {
 		r.Use(o.RateLimits.Requests)
 		r.Get(base+"/shows", do(h.Shows.List))
-		r.Get(base+"/shows/search", do(h.Shows.Search))
 		r.Get(base+"/shows/{show_id}", do(h.Shows.Get))
 		r.Get(base+"/shows/{show_id}/seats", do(h.Shows.Seats))
 	})
