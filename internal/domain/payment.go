@@ -25,6 +25,7 @@ type Payment struct {
 
 	TransactionID     string // the provider's; empty until the charge succeeded
 	CreatedAt         time.Time
+	AttemptedAt       time.Time // when the provider was last asked to charge
 	PaidAt            *time.Time
 	RefundRequestedAt *time.Time
 	RefundedAt        *time.Time

@@ -12,6 +12,7 @@ const (
 	EventCancelled       BookingEvent = "cancelled"
 	EventExpired         BookingEvent = "expired"
 	EventPaymentCreated  BookingEvent = "payment_created"
+	EventPaymentResumed  BookingEvent = "payment_resumed"
 	EventPaymentSettled  BookingEvent = "payment_settled"
 	EventPaymentRefunded BookingEvent = "payment_refunded"
 )

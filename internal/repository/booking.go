@@ -9,18 +9,20 @@ import (
 	"evently/internal/service"
 )
 
-// LoadBooking locks and reads in one round trip: show, booking; what depends on the booking is read after
-// that. The seats are locked by the statement that changes them.
+// LoadBooking locks and reads in one round trip: user, show, booking; what depends on the booking is read
+// after that. The seats are locked by the statement that changes them.
 const (
-	lockShowOfBooking = `
-		SELECT show_id
-		FROM shows
-		WHERE show_id = (SELECT show_id FROM bookings WHERE booking_id = $1 AND user_id = $2)
-		FOR SHARE`
+	lockUserAndShowOfBooking = `
+		SELECT pg_advisory_xact_lock(hashtextextended('user ' || user_id, 0)),
+		       pg_advisory_xact_lock_shared(hashtextextended('show ' || show_id, 0))
+		FROM bookings
+		WHERE booking_id = $1 AND user_id = $2`
 
+	// The time is that after the locks were waited for: another request of the user may have counted this
+	// hold as expired.
 	lockBooking = `
 		SELECT booking_id, user_id, show_id, status, coalesce(cancel_reason, ''), amount, lock_token,
-		       created_at, expires_at, now(),
+		       created_at, expires_at, clock_timestamp(),
 		       (SELECT start_time FROM shows WHERE shows.show_id = bookings.show_id)
 		FROM bookings
 		WHERE booking_id = $1 AND user_id = $2
@@ -46,7 +48,7 @@ const (
 func (s *Store) LoadBooking(ctx context.Context, userID, bookingID int64, attemptKey string) (service.BookingState, error) {
 	var state service.BookingState
 	batch := &pgx.Batch{}
-	batch.Queue(lockShowOfBooking, bookingID, userID)
+	batch.Queue(lockUserAndShowOfBooking, bookingID, userID)
 	batch.Queue(lockBooking, bookingID, userID).QueryRow(func(row pgx.Row) error {
 		b := &state.Booking
 		err := row.Scan(&b.ID, &b.UserID, &b.ShowID, &b.Status, &b.CancelReason, (*numeric)(&b.Amount), &b.LockToken,
@@ -163,6 +165,8 @@ func (s *Store) Save(ctx context.Context, transitions ...domain.Transition) {
 			enqueueHold(ctx, t.Booking, t.Seats)
 		case domain.EventConfirmed:
 			enqueue(ctx, confirmBooking, t.Booking.ID, t.Booking.ShowID, domain.SeatIDs(t.Seats))
+		case domain.EventPaymentResumed:
+			enqueue(ctx, resumePayment, t.Payment.AttemptKey)
 		case domain.EventPaymentCreated:
 			enqueue(ctx, insertPayment, t.Payment.BookingID, t.Payment.AttemptKey, numeric(t.Payment.Amount))
 		case domain.EventPaymentSettled, domain.EventPaymentRefunded:

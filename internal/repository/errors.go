@@ -27,6 +27,7 @@ const (
 	codeSerialization       = "40001"
 	codeDeadlock            = "40P01"
 	codeIdleTransaction     = "25P03"
+	codeReadOnly            = "25006"
 
 	classConnection         = "08"
 	classResources          = "53"
@@ -116,6 +117,7 @@ func unavailable(err error) bool {
 	if errors.As(err, &pg) {
 		switch {
 		case pg.Code == codeIdleTransaction, // this instance hung, and the server ended its session
+			pg.Code == codeReadOnly, // a primary that another has replaced
 			strings.HasPrefix(pg.Code, classConnection),
 			strings.HasPrefix(pg.Code, classResources),
 			strings.HasPrefix(pg.Code, classOperatorIntervened):

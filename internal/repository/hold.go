@@ -14,15 +14,16 @@ import (
 // seats. A statement sees what was committed before it began, so what is decided on is read by
 // statements that follow those which lock it.
 const (
-	// One user's transitions run one after the other, so that each counts the seats of those before it.
-	lockUser = `SELECT pg_advisory_xact_lock(hashtextextended('user ' || $1::bigint, 0))`
+	// One user's transitions run one after the other, so that each counts the seats of those before it. The
+	// show keeps its price and its start until the transaction ends; see lockShowAlone.
+	lockUserAndShow = `
+		SELECT pg_advisory_xact_lock(hashtextextended('user ' || $1::bigint, 0)),
+		       pg_advisory_xact_lock_shared(hashtextextended('show ' || $2::bigint, 0))`
 
-	// FOR SHARE keeps the price and the start until the hold is committed.
-	lockShowForHold = `
+	showForHold = `
 		SELECT now(), nextval('bookings_booking_id_seq'), start_time
 		FROM shows
-		WHERE show_id = $1 AND deleted_at IS NULL
-		FOR SHARE`
+		WHERE show_id = $1 AND deleted_at IS NULL`
 
 	expiredColumns = `
 		bookings.booking_id, bookings.user_id, bookings.show_id, bookings.amount, bookings.lock_token,
@@ -83,8 +84,8 @@ const (
 func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
 	var state domain.HoldState
 	batch := &pgx.Batch{}
-	batch.Queue(lockUser, request.UserID)
-	batch.Queue(lockShowForHold, request.ShowID).Query(func(rows pgx.Rows) error {
+	batch.Queue(lockUserAndShow, request.UserID, request.ShowID)
+	batch.Queue(showForHold, request.ShowID).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			state.Found = true
 			if err := rows.Scan(&state.Now, &state.NextBookingID, &state.ShowStart); err != nil {

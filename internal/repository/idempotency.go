@@ -13,12 +13,13 @@ import (
 
 const (
 	// lockKey fails while another transaction has the key, so that no statement after it waits. The lock
-	// lasts as long as the transaction that does the work.
+	// lasts as long as the transaction that does the work. The cast is outside the CASE: inside, it could
+	// be evaluated when the statement is planned.
 	lockKey = `
-		SELECT CASE
-			WHEN pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0)) THEN 0
-			ELSE ('the idempotency key is in use by user ' || $1::bigint)::int
-		END`
+		SELECT (CASE
+			WHEN pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0)) THEN '0'
+			ELSE 'the idempotency key is in use by user ' || $1::bigint
+		END)::int`
 
 	// readKey follows lockKey, so that it sees what the request before has stored. It returns one row.
 	readKey = `

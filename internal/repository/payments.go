@@ -12,7 +12,7 @@ import (
 const (
 	paymentColumns = `
 		payment_id, booking_id, attempt_key, amount, status, coalesce(transaction_id, ''),
-		created_at, paid_at, refund_requested_at, refunded_at`
+		created_at, attempted_at, paid_at, refund_requested_at, refunded_at`
 
 	// A booking has at most one payment that is created or succeeded; those that failed may be many, and
 	// only the attempt $2 is read of them.
@@ -26,6 +26,11 @@ const (
 	insertPayment = `
 		INSERT INTO payments (booking_id, attempt_key, amount, status)
 		VALUES ($1, $2, $3, 'created')`
+
+	resumePayment = `
+		UPDATE payments
+		SET attempted_at = now(), next_check_at = now(), checks = 0
+		WHERE attempt_key = $1`
 
 	updatePayment = `
 		UPDATE payments
@@ -94,6 +99,6 @@ func scanPayment(row pgx.CollectableRow) (domain.Payment, error) {
 func paymentTargets(p *domain.Payment) []any {
 	return []any{
 		&p.ID, &p.BookingID, &p.AttemptKey, (*numeric)(&p.Amount), &p.Status, &p.TransactionID,
-		&p.CreatedAt, &p.PaidAt, &p.RefundRequestedAt, &p.RefundedAt,
+		&p.CreatedAt, &p.AttemptedAt, &p.PaidAt, &p.RefundRequestedAt, &p.RefundedAt,
 	}
 }

@@ -47,10 +47,16 @@ func (s *Store) ShowVenue(ctx context.Context, id int64) (venueID int64, err err
 	return venueID, err
 }
 
-// LockShow returns a show, or ErrShowNotFound, and locks it until the transaction ends. Bookings take
-// a shared lock on the show: it waits for those under way, and later ones wait for it.
+// lockShowAlone waits for the transitions of bookings of a show that are under way, and later ones wait for
+// it. Row locks would let them pass, and never get a turn while people book.
+const lockShowAlone = `SELECT pg_advisory_xact_lock(hashtextextended('show ' || $1::bigint, 0))`
+
+// LockShow returns a show, or ErrShowNotFound, and locks it until the transaction ends.
 func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		if _, err := q.Exec(ctx, lockShowAlone, id); err != nil {
+			return err
+		}
 		err := q.QueryRow(ctx, `
 			SELECT show_id, event_id, venue_id, start_time, end_time, price, created_at
 			FROM shows

@@ -88,7 +88,11 @@ func (s *Store) once(ctx context.Context, timeout time.Duration, fn func(context
 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return fn(ctx, conn)
+	err = fn(ctx, conn)
+	if hasCode(err, codeReadOnly) {
+		_ = conn.Conn().Close(ctx) // the next connection may be to the new primary
+	}
+	return err
 }
 
 // acquire waits for a connection, for a bounded time and in a bounded queue, so that load beyond the

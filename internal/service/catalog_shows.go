@@ -106,9 +106,11 @@ func (c *Catalog) requireUnbooked(ctx context.Context, showID int64) error {
 	if err != nil {
 		return err
 	}
-	for _, hold := range holds {
-		c.store.Save(ctx, hold.End())
+	ends := make([]domain.Transition, len(holds))
+	for i, hold := range holds {
+		ends[i] = hold.End()
 	}
+	c.store.Save(ctx, ends...)
 	booked, err := c.store.ShowHasLiveBookings(ctx, showID)
 	if err != nil {
 		return err

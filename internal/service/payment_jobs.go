@@ -21,7 +21,8 @@ const (
 
 // SettleOpen asks the provider about attempts that were left open, by a crash say, and records the results:
 // the payment succeeded if the hold is alive and is to be refunded if it is not. It returns how many
-// attempts it looked at. An attempt that the provider does not know fails after 20 charge timeouts.
+// attempts it looked at. An attempt that the provider does not know fails 20 charge timeouts after it was last
+// made.
 func (p *Payments) SettleOpen(ctx context.Context) (int, error) {
 	age := 2 * p.bookings.rules.ChargeTimeout
 	return p.inBatches(ctx, p.settleOpen, func(ctx context.Context) ([]domain.DuePayment, error) {
@@ -35,14 +36,34 @@ func (p *Payments) settleOpen(ctx context.Context, open domain.DuePayment) error
 		return err
 	}
 	if charge.State == domain.ChargeUnknown {
-		if p.bookings.deps.Now().Sub(open.CreatedAt) < giveUpAfter*p.bookings.rules.ChargeTimeout {
-			return nil
-		}
-		charge.State = domain.ChargeDeclined
+		return p.giveUp(ctx, open)
 	}
-	_, err = p.bookings.transact(ctx, Request{Encoder: noResponse{}}, func(ctx context.Context) (outcome, error) {
+	return p.settleByJob(ctx, func(ctx context.Context) (outcome, error) {
 		return p.settle(ctx, open.UserID, open.Payment, charge)
 	})
+}
+
+// giveUp lets an attempt fail that the provider does not know, if it has not been tried for long.
+func (p *Payments) giveUp(ctx context.Context, open domain.DuePayment) error {
+	return p.settleByJob(ctx, func(ctx context.Context) (outcome, error) {
+		state, err := p.bookings.deps.Store.LoadBooking(ctx, open.UserID, open.BookingID, open.AttemptKey)
+		if err != nil {
+			return outcome{}, err
+		}
+		attempt, err := state.attempt(open.AttemptKey)
+		if err != nil || state.Now.Sub(attempt.AttemptedAt) < giveUpAfter*p.bookings.rules.ChargeTimeout {
+			return outcome{goesOn: true}, err
+		}
+		failed := attempt.Declined()
+		return outcome{goesOn: true, changes: []domain.Transition{{
+			Event: domain.EventPaymentSettled, Booking: state.Booking, Payment: &failed,
+		}}}, nil
+	})
+}
+
+// settleByJob runs a step that responds to nobody.
+func (p *Payments) settleByJob(ctx context.Context, step func(context.Context) (outcome, error)) error {
+	_, err := p.bookings.transact(ctx, Request{Encoder: noResponse{}}, step)
 	if errors.Is(err, domain.ErrPaymentDeclined) {
 		return nil
 	}

@@ -90,7 +90,9 @@ func (p *Payments) begin(ctx context.Context, pay Pay, request Request) (attempt
 		for _, open := range state.Payments {
 			if open.Status == domain.PaymentCreated {
 				attempt = open
-				return outcome{goesOn: true}, nil
+				return outcome{goesOn: true, changes: []domain.Transition{{
+					Event: domain.EventPaymentResumed, Booking: booking, Payment: &open,
+				}}}, nil
 			}
 		}
 		attempt = domain.Payment{

@@ -148,7 +148,7 @@ func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, b
 		}
 		switch t.Event {
 		case domain.EventHeld:
-			b.extend(ctx, t.Lock())
+			b.extend(ctx, t.Lock(), began)
 			b.feed(t, domain.SeatLocked, began)
 		case domain.EventConfirmed:
 			released = append(released, t.Lock())
@@ -203,10 +203,12 @@ func (b *Bookings) afterCommit(ctx context.Context) (context.Context, context.Ca
 	return context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 }
 
-func (b *Bookings) extend(ctx context.Context, lock domain.SeatLock) {
+// extend extends the locks to the end of their hold, which was made after began.
+func (b *Bookings) extend(ctx context.Context, lock domain.SeatLock, began time.Time) {
 	ctx, cancel := b.afterCommit(ctx)
 	defer cancel()
-	if err := b.deps.Locks.Extend(ctx, lock, b.rules.HoldFor); err != nil {
+	left := max(b.rules.HoldFor-b.deps.Now().Sub(began), time.Millisecond)
+	if err := b.deps.Locks.Extend(ctx, lock, left); err != nil {
 		b.deps.Log.DebugContext(ctx, "seat locks not extended", "show_id", lock.ShowID, "error", err)
 	}
 }
