@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// guideAddress is the address of the service in the documents.
 const guideAddress = "http://localhost:3000"
 
 // guide returns the code blocks of a language in a document, for the service at url.
