@@ -13,8 +13,7 @@ import (
 
 const failuresToOpen = 3 // in a row
 
-// breaker is a redis.Hook that bounds the time of commands, fails them while Redis is down, and makes
-// ErrUnavailable of the errors of an outage.
+// breaker is a redis.Hook that bounds the time of commands and fails them while Redis is down.
 type breaker struct {
 	circuit *gobreaker.CircuitBreaker[struct{}]
 	options Options

@@ -1,5 +1,4 @@
-// Package rediskit owns the connection to Redis: one client, one circuit breaker, and one log line when it
-// opens and one when it closes.
+// Package rediskit owns the connection to Redis: one client behind one circuit breaker.
 package rediskit
 
 import (
@@ -37,8 +36,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Client is a Redis client behind a circuit breaker. Scripts that run concurrently share round trips. It is
-// safe for concurrent use.
+// Client is a Redis client behind a circuit breaker. Scripts that run concurrently share round trips.
 type Client struct {
 	redis.UniversalClient
 	scripts *redis.AutoPipeliner
@@ -46,8 +44,7 @@ type Client struct {
 }
 
 const (
-	batches = 2 // of scripts in flight at once: with one, a connection that hangs would stall all
-	// maxRetryBackoff bounds the pause before the one retry of a command.
+	batches         = 2 // of scripts in flight at once: with one, a connection that hangs would stall all
 	maxRetryBackoff = 20 * time.Millisecond
 )
 
