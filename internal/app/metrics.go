@@ -22,16 +22,16 @@ func (a *App) watchStores() {
 
 // watchRooms adds the waiting rooms and their task queue to the metrics.
 func (a *App) watchRooms() {
-	a.metrics.WatchRooms(func(ctx context.Context) (telemetry.Rooms, error) {
-		waiting, admitted, err := a.services.Rooms.Totals(ctx)
-		return telemetry.Rooms{Waiting: waiting, Admitted: admitted}, err
-	})
+	a.metrics.WatchRooms(a.services.Rooms.Totals)
 	a.metrics.WatchQueue(func() (telemetry.Queue, error) {
 		q, err := a.rooms.worker.Queue()
+		if err != nil {
+			return telemetry.Queue{}, err
+		}
 		return telemetry.Queue{
-			Name: q.Name, Pending: q.Pending, Active: q.Active, Scheduled: q.Scheduled, Retry: q.Retry, Archived: q.Archived,
-			ProcessedTotal: q.Processed, FailedTotal: q.Failed, Latency: q.Latency,
-		}, err
+			Name: q.Queue, Pending: q.Pending, Active: q.Active, Scheduled: q.Scheduled, Retry: q.Retry, Archived: q.Archived,
+			ProcessedTotal: q.ProcessedTotal, FailedTotal: q.FailedTotal, Latency: q.Latency,
+		}, nil
 	})
 }
 

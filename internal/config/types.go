@@ -10,7 +10,6 @@ import (
 	"time"
 )
 
-// redacted replaces a secret.
 const redacted = "[redacted]"
 
 // Secret is text that is redacted when it is printed, logged or encoded.
@@ -36,7 +35,7 @@ func (s Secret) Reveal() string { return string(s) }
 // Secrets is a comma list of secrets.
 type Secrets []Secret
 
-// UnmarshalText reads the list. An empty item is an error: it would be a key without a secret.
+// UnmarshalText fails on an empty item: it would be a key without a secret.
 func (s *Secrets) UnmarshalText(text []byte) error {
 	*s = nil
 	for item := range strings.SplitSeq(string(text), ",") {

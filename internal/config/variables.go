@@ -55,15 +55,6 @@ func (v Variable) Bounds() string {
 	return strings.ReplaceAll(v.tag.Get("oneof"), ",", ", ")
 }
 
-// Redacted returns every variable as a line NAME=value, without secrets.
-func (c *Config) Redacted() string {
-	var b strings.Builder
-	for _, v := range Variables(c) {
-		fmt.Fprintf(&b, "%s=%v\n", v.Name, v.value.Interface())
-	}
-	return b.String()
-}
-
 // LogValue returns every variable, without secrets.
 func (c *Config) LogValue() slog.Value {
 	variables := Variables(c)

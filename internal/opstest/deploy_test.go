@@ -30,7 +30,7 @@ func metricNames(t *testing.T) map[string]bool {
 	m := telemetry.NewMetrics(telemetry.Build{})
 	m.WatchPostgres(testkit.Pool(t).Stat)
 	m.WatchRedis(func() *redis.PoolStats { return &redis.PoolStats{} }, func(context.Context) error { return nil })
-	m.WatchRooms(func(context.Context) (telemetry.Rooms, error) { return telemetry.Rooms{}, nil })
+	m.WatchRooms(func(context.Context) (int64, int64, error) { return 0, 0, nil })
 	m.WatchQueue(func() (telemetry.Queue, error) { return telemetry.Queue{}, nil })
 	// A metric with labels is there from its first event on.
 	m.RequestBegan()

@@ -8,8 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// local keeps a bounded number of budgets in memory. A token bucket admits what GCRA admits: the whole
-// budget at once, and then as it is refilled.
+// local keeps a bounded number of budgets in memory. A token bucket admits what the GCRA of take.lua admits.
 type local struct {
 	now func() time.Time
 
@@ -61,7 +60,6 @@ func (l *local) bucket(b Budget) *rate.Limiter {
 	return bucket
 }
 
-// refill returns the time in which so many requests are refilled.
 func refill(l Limit, requests float64) time.Duration {
 	return time.Duration(requests / float64(l.Requests) * float64(l.Per))
 }

@@ -3,9 +3,11 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,12 +32,11 @@ func (l Limit) Off() bool { return l.Requests <= 0 }
 
 // Budget is a limit for one subject.
 type Budget struct {
-	// Subject is whose requests are counted: a user, an address. It is the hash tag of the key, so that
-	// the budgets of a subject share a slot of a cluster. It must not contain braces.
+	// Subject is whose requests are counted: a user, an address. It must not contain braces: it is the hash
+	// tag of the key, so that the budgets of a subject share a slot of a cluster.
 	Subject string
-	// Name identifies the budget among those of its subject.
-	Name  string
-	Limit Limit
+	Name    string // of the budget among those of its subject
+	Limit   Limit
 	// Hidden budgets show only in refusals: what is left of them is caused by the requests of others.
 	Hidden bool
 }
@@ -46,19 +47,15 @@ func (b Budget) key() string { return "rate_limit:{" + b.Subject + "}:" + b.Name
 // the visible budget with the least left.
 type Result struct {
 	Allowed   bool
-	Limit     int // requests; 0 if there is no visible budget
-	Remaining int // requests that would pass right now
-	// Reset is the time until the budget is full; in a refusal, until the next request passes.
-	Reset time.Duration
+	Limit     int           // requests; 0 if there is no visible budget
+	Remaining int           // requests that would pass right now
+	Reset     time.Duration // until the budget is full; in a refusal, until the next request passes
 }
 
 // Options configure a Limiter. The zero value of each field is its default.
 type Options struct {
-	// LocalBudgets bounds the budgets that are kept in memory while Redis is unavailable; the least
-	// recently used is dropped first. The default is 50,000, about 10 MB.
-	LocalBudgets int
-	// Now is the clock of the budgets in memory. The default is time.Now.
-	Now func() time.Time
+	LocalBudgets int              // most budgets in memory; default 50,000, about 10 MB
+	Now          func() time.Time // the clock of the budgets in memory; default time.Now
 }
 
 // Limiter keeps budgets. It is safe for concurrent use.
@@ -76,24 +73,16 @@ type state struct {
 
 // New returns a Limiter over client, which the caller closes.
 func New(client *rediskit.Client, options Options) *Limiter {
-	if options.LocalBudgets <= 0 {
-		options.LocalBudgets = 50_000
-	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Limiter{client: client, local: newLocal(options.LocalBudgets, options.Now)}
+	return &Limiter{client: client, local: newLocal(cmp.Or(options.LocalBudgets, 50_000), options.Now)}
 }
 
 // Take takes one request from every budget that has a limit. It is allowed if it fits into all of them. A
 // refusal takes from none of the budgets of its subject; those of other subjects may have been taken from.
 func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
-	limited := make([]Budget, 0, len(budgets))
-	for _, b := range budgets {
-		if !b.Limit.Off() {
-			limited = append(limited, b)
-		}
-	}
+	limited := slices.DeleteFunc(slices.Clone(budgets), func(b Budget) bool { return b.Limit.Off() })
 	if len(limited) == 0 {
 		return Result{Allowed: true}
 	}
@@ -106,8 +95,12 @@ func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
 
 // takeShared takes from budgets in Redis, one script for each subject.
 func (l *Limiter) takeShared(ctx context.Context, budgets []Budget) ([]state, error) {
+	bySubject := map[string][]int{}
+	for place, b := range budgets {
+		bySubject[b.Subject] = append(bySubject[b.Subject], place)
+	}
 	states := make([]state, len(budgets))
-	for _, places := range bySubject(budgets) {
+	for _, places := range bySubject {
 		keys, args := make([]string, len(places)), make([]any, 0, 2*len(places))
 		for i, place := range places {
 			b := budgets[place]
@@ -132,23 +125,6 @@ func (l *Limiter) takeShared(ctx context.Context, budgets []Budget) ([]state, er
 	return states, nil
 }
 
-// bySubject returns the places of the budgets of each subject, in the order of their first.
-func bySubject(budgets []Budget) [][]int {
-	var groups [][]int
-	known := make(map[string]int, 2)
-	for place, b := range budgets {
-		group, ok := known[b.Subject]
-		if !ok {
-			group = len(groups)
-			known[b.Subject] = group
-			groups = append(groups, nil)
-		}
-		groups[group] = append(groups[group], place)
-	}
-	return groups
-}
-
-// sum returns the Result of all budgets.
 func sum(budgets []Budget, states []state) Result {
 	result := Result{Allowed: true}
 	visible := false

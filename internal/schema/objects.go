@@ -4,14 +4,14 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// expectedObjects lists what the migrations create, a line "kind name" each. A test compares it
-// with a migrated database, and writes it with -update.
+// expectedObjects lists what the migrations create, a line "kind name" each. A test writes it with -update.
 //
 //go:embed objects.txt
 var expectedObjects string
@@ -24,21 +24,17 @@ type Missing struct {
 	Constraints []string // as table.constraint; absent or not validated
 }
 
-// FindMissing compares the objects of the database with those of the migrations: versions alone do
-// not show that an index was dropped.
+// FindMissing compares the objects of the database with those of the migrations: versions alone do not show
+// that an index was dropped.
 func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
 	present, err := objects(ctx, pool)
 	if err != nil {
 		return Missing{}, err
 	}
-	has := make(map[string]bool, len(present))
-	for _, object := range present {
-		has[object] = true
-	}
 	var missing Missing
 	for object := range strings.Lines(expectedObjects) {
 		object = strings.TrimSpace(object)
-		if has[object] {
+		if slices.Contains(present, object) {
 			continue
 		}
 		switch kind, name, _ := strings.Cut(object, " "); kind {
@@ -57,7 +53,7 @@ func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
 
 // objects lists what the database has, in the form of expectedObjects, without the version table.
 func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
-	rows, err := pool.Query(ctx, `
+	return names(ctx, pool, `
 		WITH ours AS (
 			SELECT c.oid, c.relname
 			FROM pg_class c
@@ -83,10 +79,11 @@ func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		-- Without NOT NULL, which has rows here since PostgreSQL 18 only.
 		WHERE c.contype IN ('c', 'f', 'p', 'u', 'x')
 		ORDER BY 1`)
-	if err != nil {
-		return nil, fmt.Errorf("schema: list the objects: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func names(ctx context.Context, db querier, sql string, args ...any) ([]string, error) {
+	rows, _ := db.Query(ctx, sql, args...)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string]) // fails with the error of Query, too
 	if err != nil {
 		return nil, fmt.Errorf("schema: list the objects: %w", err)
 	}

@@ -14,8 +14,7 @@ import (
 	"evently/migrations"
 )
 
-// undefinedTable is the SQLSTATE of a table that does not exist.
-const undefinedTable = "42P01"
+const undefinedTable = "42P01" // SQLSTATE
 
 var (
 	// ErrDatabaseBehind means that the newest migrations of this binary are not applied.
@@ -29,7 +28,7 @@ var (
 // Expected returns the version of the newest migration of this binary.
 func Expected() int64 { return slices.Max(versions()) }
 
-// versions returns the versions of all migrations of this binary, ascending.
+// versions returns the versions of this binary, ascending.
 func versions() []int64 {
 	var list []int64
 	files, _ := migrations.FS.ReadDir(".") // reading an embedded directory does not fail
@@ -58,9 +57,8 @@ func Applied(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	return slices.Max(applied), nil
 }
 
-// Verify compares the applied migrations with those of this binary, one by one. It returns an
-// error that wraps ErrDatabaseBehind, ErrDatabaseAhead or ErrMigrationMissing if they differ, and
-// another error if the database cannot be asked.
+// Verify compares the applied migrations with those of this binary. It returns an error that wraps
+// ErrDatabaseBehind, ErrDatabaseAhead or ErrMigrationMissing if they differ.
 func Verify(ctx context.Context, pool *pgxpool.Pool) error {
 	applied, err := appliedVersions(ctx, pool)
 	if err != nil {
@@ -82,15 +80,12 @@ func Verify(ctx context.Context, pool *pgxpool.Pool) error {
 
 // appliedVersions returns the versions that are applied to the database, ascending.
 func appliedVersions(ctx context.Context, db querier) ([]int64, error) {
-	rows, err := db.Query(ctx, `
+	rows, _ := db.Query(ctx, `
 		SELECT DISTINCT version_id
 		FROM `+versionTable+`
 		WHERE is_applied AND version_id > 0
 		ORDER BY version_id`)
-	var list []int64
-	if err == nil {
-		list, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[int64]) // fails with the error of Query, too
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == undefinedTable {
 		return nil, nil
@@ -108,11 +103,5 @@ type querier interface {
 
 // without returns the elements of list that are not in other.
 func without(list, other []int64) []int64 {
-	var rest []int64
-	for _, v := range list {
-		if !slices.Contains(other, v) {
-			rest = append(rest, v)
-		}
-	}
-	return rest
+	return slices.DeleteFunc(slices.Clone(list), func(v int64) bool { return slices.Contains(other, v) })
 }

@@ -16,8 +16,8 @@ import (
 	"evently/internal/domain"
 )
 
-// NewLogger returns the logger of the process. It writes JSON or text lines to w. Lines that are logged with the context
-// of a request carry its request id, and its trace id if it is traced. Repeated warnings are limited, see warningLimit.
+// NewLogger returns the logger of the process. Lines that are logged with the context of a request carry its
+// request id, and its trace id if it is traced. Repeated warnings are limited.
 func NewLogger(cfg *config.Config, w io.Writer) *slog.Logger {
 	return slog.New(logHandler{Handler: newLineHandler(cfg, w), warnings: &sync.Map{}})
 }
@@ -35,17 +35,15 @@ func newLineHandler(cfg *config.Config, w io.Writer) slog.Handler {
 	})
 }
 
-// warningLimit is how many warnings with the same message are logged per second, and at once. During an outage every
-// request logs one; the access log and the metrics count them all.
+// warningLimit is how many warnings with the same message are logged per second, and at once: during an
+// outage every request logs one.
 const warningLimit = 10
 
-// logHandler adds request and trace ids and limits warnings.
 type logHandler struct {
 	slog.Handler
 	warnings *sync.Map // message to *rate.Limiter; shared with derived handlers
 }
 
-// Handle implements slog.Handler.
 func (h logHandler) Handle(ctx context.Context, record slog.Record) error {
 	if record.Level == slog.LevelWarn && !h.allows(record) {
 		return nil
@@ -66,12 +64,10 @@ func (h logHandler) allows(record slog.Record) bool {
 	return limiter.(*rate.Limiter).AllowN(record.Time, 1) //nolint:errcheck,forcetypeassert // nothing else is stored
 }
 
-// WithAttrs implements slog.Handler.
 func (h logHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return logHandler{h.Handler.WithAttrs(attrs), h.warnings}
 }
 
-// WithGroup implements slog.Handler.
 func (h logHandler) WithGroup(name string) slog.Handler {
 	return logHandler{h.Handler.WithGroup(name), h.warnings}
 }

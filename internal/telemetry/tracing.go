@@ -20,8 +20,7 @@ type Tracing struct {
 	provider *sdktrace.TracerProvider
 }
 
-// StartTracing returns a Tracing that sends to the endpoint of cfg, or nil if cfg has none. It does not connect: an
-// unreachable collector costs spans, not requests.
+// StartTracing returns a Tracing that sends to the endpoint of cfg, or nil if cfg has none. It does not connect.
 func StartTracing(ctx context.Context, cfg config.Tracing, version string) (*Tracing, error) {
 	if cfg.Endpoint == "" {
 		return nil, nil //nolint:nilnil // a nil Tracing is valid

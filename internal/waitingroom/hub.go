@@ -1,9 +1,12 @@
 package waitingroom
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,22 +19,18 @@ import (
 
 // HubOptions configure a Hub. The zero value of each field is its default.
 type HubOptions struct {
-	// MaxStreams bounds the streams of the instance. The default is 20,000.
-	MaxStreams int
-	// MaxStreamsPerUser bounds the streams of one user on one show. The default is 5.
-	MaxStreamsPerUser int
-	// Heartbeat is the time between two heartbeats of a stream, in whole seconds. The default is 15 s.
-	Heartbeat time.Duration
+	MaxStreams        int           // of the instance; default 20,000
+	MaxStreamsPerUser int           // of one user on one show; default 5
+	Heartbeat         time.Duration // of a stream, in whole seconds; default 15 s
 }
 
-// Hub sends the statuses of users to their streams. An instance has one: one subscription and one loop
-// serve all streams, and each stream is a channel that holds the latest update alone.
+// Hub sends the statuses of users to the streams of an instance, by one subscription and one loop.
 type Hub struct {
 	room    *Room
 	options HubOptions
 	log     *slog.Logger
 
-	wake chan struct{} // something is stale
+	wake chan struct{} // wakes the loop
 
 	mu       sync.Mutex
 	shows    map[int64]*watchers
@@ -43,11 +42,15 @@ type Hub struct {
 // watchers are the streams of one show.
 type watchers struct {
 	users map[int64][]*stream
-	all   bool // all statuses are stale
-	stale map[int64]struct{}
+	stale map[int64]struct{} // users whose statuses are to be read
 }
 
-// stream is one open stream of one user.
+func (w *watchers) markAll() {
+	for userID := range w.users {
+		w.stale[userID] = struct{}{}
+	}
+}
+
 type stream struct {
 	updates chan domain.RoomUpdate // capacity 1: a newer status replaces one that was not read
 	last    domain.RoomStatus
@@ -56,24 +59,16 @@ type stream struct {
 }
 
 const (
-	// statusBatch is how many users one script returns the status of.
-	statusBatch = 200
-	// sweepsPerGrace is how often within the grace period the statuses of all streams are read, which is
-	// their users' sign of life: one lost round trip makes nobody absent.
+	statusBatch = 200 // users of one script
+	// sweepsPerGrace is how often in a grace period all statuses are read: a lost sweep makes nobody absent.
 	sweepsPerGrace = 3
 )
 
 // NewHub returns a Hub of room. Run must be called.
 func NewHub(room *Room, options HubOptions, log *slog.Logger) *Hub {
-	if options.MaxStreams <= 0 {
-		options.MaxStreams = 20_000
-	}
-	if options.MaxStreamsPerUser <= 0 {
-		options.MaxStreamsPerUser = 5
-	}
-	if options.Heartbeat < time.Second {
-		options.Heartbeat = 15 * time.Second
-	}
+	options.MaxStreams = cmp.Or(options.MaxStreams, 20_000)
+	options.MaxStreamsPerUser = cmp.Or(options.MaxStreamsPerUser, 5)
+	options.Heartbeat = cmp.Or(options.Heartbeat, 15*time.Second)
 	return &Hub{
 		room: room, options: options, log: log,
 		wake:  make(chan struct{}, 1),
@@ -110,20 +105,19 @@ func (h *Hub) Watch(ctx context.Context, showID, userID int64) (updates <-chan d
 	return s.updates, func() { h.remove(showID, userID, s) }, nil
 }
 
-// Drain ends all streams and refuses new ones. Their clients reconnect to another instance and keep their
-// places.
+// Drain ends all streams and refuses new ones. Clients reconnect to another instance and keep their places.
 func (h *Hub) Drain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.draining = true
-	for showID := range h.shows {
-		h.end(showID)
+	for showID, w := range h.shows {
+		h.end(showID, w)
 	}
 }
 
 // end closes the streams of a show. The caller holds the mutex.
-func (h *Hub) end(showID int64) {
-	for _, streams := range h.shows[showID].users {
+func (h *Hub) end(showID int64, w *watchers) {
+	for _, streams := range w.users {
 		for _, s := range streams {
 			close(s.updates)
 			h.streams--
@@ -132,8 +126,7 @@ func (h *Hub) end(showID int64) {
 	delete(h.shows, showID)
 }
 
-// Run serves the streams until ctx ends, and then drains. In an outage of Redis streams stay open, and get
-// what has changed when it is over.
+// Run serves the streams until ctx ends, and then drains. Streams stay open during an outage of Redis.
 func (h *Hub) Run(ctx context.Context) {
 	var listening sync.WaitGroup
 	listening.Go(func() { h.listen(ctx) })
@@ -158,8 +151,7 @@ func (h *Hub) Run(ctx context.Context) {
 	}
 }
 
-// listen marks the statuses that messages of the channel are about as stale. It does nothing else, so that
-// no message has to wait.
+// listen only marks what messages are about as stale, so that no message waits.
 func (h *Hub) listen(ctx context.Context) {
 	subscription := h.room.client.Subscribe(ctx, channel)
 	defer func() { _ = subscription.Close() }()
@@ -182,49 +174,34 @@ func (h *Hub) listen(ctx context.Context) {
 	}
 }
 
+// handle takes a message "SHOW" or "SHOW:USER".
 func (h *Hub) handle(payload string) {
 	show, user, one := strings.Cut(payload, ":")
-	showID, err := strconv.ParseInt(show, 10, 64)
-	if err != nil {
+	showID, _ := strconv.ParseInt(show, 10, 64)
+	userID, _ := strconv.ParseInt(user, 10, 64)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.shows[showID]
+	switch {
+	case w == nil:
 		return
+	case !one:
+		w.markAll()
+	case w.users[userID] != nil:
+		w.stale[userID] = struct{}{}
 	}
-	if !one {
-		h.markShow(showID)
-		return
-	}
-	if userID, err := strconv.ParseInt(user, 10, 64); err == nil {
-		h.markUser(showID, userID)
-	}
+	h.poke()
 }
 
 func (h *Hub) markAll() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, w := range h.shows {
-		w.all = true
+		w.markAll()
 	}
 	h.poke()
 }
 
-func (h *Hub) markShow(showID int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if w := h.shows[showID]; w != nil {
-		w.all = true
-		h.poke()
-	}
-}
-
-func (h *Hub) markUser(showID, userID int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if w := h.shows[showID]; w != nil && w.users[userID] != nil {
-		w.stale[userID] = struct{}{}
-		h.poke()
-	}
-}
-
-// poke wakes the loop.
 func (h *Hub) poke() {
 	select {
 	case h.wake <- struct{}{}:
@@ -232,19 +209,16 @@ func (h *Hub) poke() {
 	}
 }
 
-// slots is the number of groups of streams. Each second one of them gets its heartbeat.
+// slots is the number of groups of streams, one of which gets its heartbeat each second.
 func (h *Hub) slots() int { return int(h.options.Heartbeat / time.Second) }
 
-// everySecond sends heartbeats to one group, marks the statuses of users whose admission has expired, which
-// nothing publishes while nobody waits, and wakes the loop for what has failed.
+// everySecond sends heartbeats to one group, marks users whose admission has expired, which nothing
+// publishes while nobody waits, and wakes the loop, which retries what has failed.
 func (h *Hub) everySecond(now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.beat = (h.beat + 1) % h.slots()
 	for _, w := range h.shows {
-		if w.all {
-			h.poke()
-		}
 		for userID, streams := range w.users {
 			for _, s := range streams {
 				if s.slot == h.beat {
@@ -255,26 +229,19 @@ func (h *Hub) everySecond(now time.Time) {
 				}
 				if s.last.State == domain.RoomAdmitted && now.After(s.last.AdmittedUntil) {
 					w.stale[userID] = struct{}{}
-					h.poke()
 				}
 			}
 		}
 	}
+	h.poke()
 }
 
-// refresh reads the statuses of all stale streams and sends those that have changed.
 func (h *Hub) refresh(ctx context.Context) {
 	for showID, users := range h.takeStale() {
-		for start := 0; start < len(users); start += statusBatch {
-			batch := users[start:min(start+statusBatch, len(users))]
+		for batch := range slices.Chunk(users, statusBatch) {
 			statuses, err := h.room.statuses(ctx, showID, batch)
-			if errors.Is(err, domain.ErrShowNotFound) {
-				h.endDeleted(showID)
-				break
-			}
 			if err != nil {
-				h.log.DebugContext(ctx, "read statuses for streams", "show_id", showID, "error", err)
-				h.putBack(showID)
+				h.failed(ctx, showID, err)
 				break
 			}
 			h.send(showID, batch, statuses)
@@ -282,48 +249,36 @@ func (h *Hub) refresh(ctx context.Context) {
 	}
 }
 
-// endDeleted ends the streams of a show that was deleted.
-func (h *Hub) endDeleted(showID int64) {
+// failed ends the streams of a deleted show. After another error all streams of the show are stale again.
+func (h *Hub) failed(ctx context.Context, showID int64, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.shows[showID] != nil {
-		h.end(showID)
+	w := h.shows[showID]
+	switch {
+	case w == nil:
+	case errors.Is(err, domain.ErrShowNotFound):
+		h.end(showID, w)
+	default:
+		h.log.DebugContext(ctx, "read statuses for streams", "show_id", showID, "error", err)
+		w.markAll() // without a poke: everySecond retries
 	}
 }
 
-// takeStale returns the users with stale statuses, by show, and marks them as fresh.
+// takeStale returns the stale users by show, and marks them as fresh.
 func (h *Hub) takeStale() map[int64][]int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	taken := map[int64][]int64{}
 	for showID, w := range h.shows {
-		switch {
-		case w.all:
-			for userID := range w.users {
-				taken[showID] = append(taken[showID], userID)
-			}
-		case len(w.stale) > 0:
-			for userID := range w.stale {
-				taken[showID] = append(taken[showID], userID)
-			}
+		if len(w.stale) > 0 {
+			taken[showID] = slices.Collect(maps.Keys(w.stale))
+			clear(w.stale)
 		}
-		w.all = false
-		clear(w.stale)
 	}
 	return taken
 }
 
-// putBack marks a show as stale again. The loop tries again in a second.
-func (h *Hub) putBack(showID int64) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if w := h.shows[showID]; w != nil {
-		w.all = true
-	}
-}
-
-// send sends the statuses that differ from the last ones of their streams. A stream gets no event when only
-// the estimate counts down.
+// send sends the statuses that differ from the last ones of their streams, by more than the estimate.
 func (h *Hub) send(showID int64, users []int64, statuses []domain.RoomStatus) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -337,18 +292,12 @@ func (h *Hub) send(showID int64, users []int64, statuses []domain.RoomStatus) {
 				continue
 			}
 			s.last, s.sent = statuses[i], true
-			update := domain.RoomUpdate{Status: statuses[i]}
+			// Only holders of the mutex send, so there is room once an unread update is taken out.
 			select {
-			case s.updates <- update:
+			case <-s.updates:
 			default:
-				// The reader is slow: replace the update that it has not read. Only holders of the mutex
-				// send, so there is room after one was taken out, by the reader or here.
-				select {
-				case <-s.updates:
-				default:
-				}
-				s.updates <- update
 			}
+			s.updates <- domain.RoomUpdate{Status: statuses[i]}
 		}
 	}
 }
@@ -360,19 +309,17 @@ func (h *Hub) remove(showID, userID int64, gone *stream) {
 	if w == nil {
 		return
 	}
-	for i, s := range w.users[userID] {
-		if s != gone {
-			continue
-		}
-		h.streams--
-		w.users[userID] = append(w.users[userID][:i], w.users[userID][i+1:]...)
-		if len(w.users[userID]) == 0 {
-			delete(w.users, userID)
-			delete(w.stale, userID)
-		}
-		if len(w.users) == 0 {
-			delete(h.shows, showID)
-		}
+	i := slices.Index(w.users[userID], gone)
+	if i < 0 {
 		return
+	}
+	h.streams--
+	w.users[userID] = slices.Delete(w.users[userID], i, i+1)
+	if len(w.users[userID]) == 0 {
+		delete(w.users, userID)
+		delete(w.stale, userID)
+	}
+	if len(w.users) == 0 {
+		delete(h.shows, showID)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"evently/internal/domain"
 )
 
-// Codes in the replies of the scripts.
 const (
 	codeGone     = -2 // the show was deleted
 	codeMissing  = -1 // Redis does not have the settings
@@ -17,7 +16,7 @@ const (
 	codeAdmitted = 2
 )
 
-// The header of a reply.
+// The places of the header of a reply.
 const (
 	atCode = iota
 	atNow
@@ -29,10 +28,8 @@ const (
 	headerSize
 )
 
-// statusSize is how many numbers follow the header for each user.
-const statusSize = 3
+const statusSize = 3 // numbers that follow the header for each user
 
-// reply is the result of a script.
 type reply struct {
 	code    int64
 	now     time.Time // by the clock of Redis
@@ -67,7 +64,6 @@ func parse(raw []any) reply {
 	return r
 }
 
-// status returns the status of a user from their numbers.
 func (r reply) status(showID, userID int64, numbers []int64) domain.RoomStatus {
 	s := domain.RoomStatus{ShowID: showID, State: domain.RoomNone}
 	switch numbers[0] {

@@ -1,11 +1,9 @@
-// Package waitingroom admits users to the booking of a show: first come, first served, in batches, and
-// never more than a maximum at once over all instances.
-//
-// Its state is in Redis, where each decision is one script. It may be lost: then all users queue again.
-// Room queries and changes it, Worker admits users with asynq, Hub serves event streams.
+// Package waitingroom admits users to the booking of a show: first come, first served, in batches, and never
+// more than a maximum at once over all instances. Its state in Redis may be lost: then all users queue again.
 package waitingroom
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -23,51 +21,39 @@ import (
 	"evently/internal/rediskit"
 )
 
-// Store is what PostgreSQL keeps for waiting rooms.
+// Store keeps what admins set for the room of a show. It fails with domain.ErrShowNotFound.
 type Store interface {
-	// RoomOverrides returns what an admin set for a show. It fails with domain.ErrShowNotFound.
 	RoomOverrides(ctx context.Context, showID int64) (domain.RoomOverrides, error)
-	// ChangeRoomOverrides applies a change and returns the result. It fails with domain.ErrShowNotFound.
 	ChangeRoomOverrides(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomOverrides, error)
 }
 
-// Metrics counts events. Its methods return at once.
+// Metrics counts events.
 type Metrics interface {
-	// RoomUnavailable counts a call that failed because of Redis.
-	RoomUnavailable()
-	// RoomAdmitted counts users admitted out of a queue.
-	RoomAdmitted(n int)
+	RoomUnavailable()   // a call failed because of Redis
+	RoomAdmitted(n int) // n users were admitted out of a queue
 }
 
 // Options configure a Room. All are required unless they say otherwise.
 type Options struct {
-	Defaults domain.RoomSettings
-	// AdmitInterval is the time between two batches.
-	AdmitInterval time.Duration
-	// Grace is how long a user counts as present after a sign of life.
-	Grace time.Duration
-	// Abandon is how long a place is kept after a sign of life. At least Grace.
-	Abandon time.Duration
-	// SessionTTL is how long an admission lasts.
-	SessionTTL time.Duration
+	Defaults      domain.RoomSettings
+	AdmitInterval time.Duration // between two batches
+	Grace         time.Duration // how long a user counts as present after a sign of life
+	Abandon       time.Duration // how long a place is kept after a sign of life; at least Grace
+	SessionTTL    time.Duration // how long an admission lasts
+	SettingsTTL   time.Duration // how long Redis keeps the settings of a show; default a minute
 
-	// SettingsTTL is how long Redis keeps the settings of a show before they are read from PostgreSQL
-	// again. The default is a minute.
-	SettingsTTL time.Duration
-	// Tracer makes spans of ticks. May be nil.
-	Tracer trace.TracerProvider
-	// Metrics may be nil.
-	Metrics Metrics
-	// Now replaces the clock of Redis in tests.
-	Now func() time.Time
+	Tracer  trace.TracerProvider // makes spans of ticks; may be nil
+	Metrics Metrics              // may be nil
+	Now     func() time.Time     // replaces the clock of Redis in tests
 }
 
-// idleTTL is the time to live of the keys of a room after its last use. Nothing in them is valid for longer.
+// idleTTL is the time to live of the keys of a room after its last use.
 func (o Options) idleTTL() time.Duration {
 	return 2*max(o.Abandon, o.SessionTTL, 3*time.Minute) + time.Minute
 }
 
-// Room is the waiting rooms of all shows. It is safe for concurrent use.
+// Room is the waiting rooms of all shows. It is safe for concurrent use. Its methods fail with
+// domain.ErrShowNotFound or domain.ErrWaitingRoomUnavailable.
 type Room struct {
 	client  *rediskit.Client
 	queue   *asynq.Client
@@ -80,9 +66,7 @@ type Room struct {
 
 // New returns a Room over client, which the caller closes.
 func New(client *rediskit.Client, store Store, options Options, log *slog.Logger) *Room {
-	if options.SettingsTTL <= 0 {
-		options.SettingsTTL = time.Minute
-	}
+	options.SettingsTTL = cmp.Or(options.SettingsTTL, time.Minute)
 	if options.Metrics == nil {
 		options.Metrics = noMetrics{}
 	}
@@ -96,9 +80,7 @@ func New(client *rediskit.Client, store Store, options Options, log *slog.Logger
 	}
 }
 
-// Enter admits the user if nobody waits and there is room, or gives them a place in the queue, which they
-// keep. It is a sign of life. It fails with domain.ErrShowNotFound, without a trace in Redis, or
-// domain.ErrWaitingRoomUnavailable.
+// Enter admits the user if nobody waits and there is room, or else queues them. It is a sign of life.
 func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
 	reply, err := r.run(ctx, r.scripts.enter, showID, userID, rand.Text())
 	if err != nil {
@@ -107,8 +89,7 @@ func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStat
 	return reply.status(showID, userID, reply.rest), nil
 }
 
-// Status returns the user's state. It is a sign of life. It fails with domain.ErrShowNotFound or
-// domain.ErrWaitingRoomUnavailable.
+// Status returns the user's state. It is a sign of life.
 func (r *Room) Status(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
 	statuses, err := r.statuses(ctx, showID, []int64{userID})
 	if err != nil {
@@ -117,7 +98,6 @@ func (r *Room) Status(ctx context.Context, showID, userID int64) (domain.RoomSta
 	return statuses[0], nil
 }
 
-// statuses is Status for many users of one show, in their order.
 func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]domain.RoomStatus, error) {
 	args := make([]any, len(userIDs))
 	for i, id := range userIDs {
@@ -134,19 +114,16 @@ func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]d
 	return list, nil
 }
 
-// Leave ends the user's place in the queue or their admission. It fails with domain.ErrShowNotFound or
-// domain.ErrWaitingRoomUnavailable.
+// Leave ends the user's place in the queue or their admission.
 func (r *Room) Leave(ctx context.Context, showID, userID int64) error {
 	_, err := r.run(ctx, r.scripts.leave, showID, userID)
 	return err
 }
 
-// clockSkew is how far the clocks of PostgreSQL and Redis may be apart.
-const clockSkew = 5 * time.Second
+const clockSkew = 5 * time.Second // between PostgreSQL and Redis
 
-// End ends the user's admission to the show of a booking that is confirmed, or cancelled after its payment.
-// An admission that began after booked, the creation of the booking, is another one and stays. So does a
-// place in the queue. It fails with domain.ErrWaitingRoomUnavailable.
+// End ends the user's admission to the show of a booking. One that began after booked, the creation of the
+// booking, is another admission and stays.
 func (r *Room) End(ctx context.Context, showID, userID int64, booked time.Time) error {
 	_, err := r.run(ctx, r.scripts.end, showID, userID, booked.Add(clockSkew).UnixMilli())
 	if errors.Is(err, domain.ErrShowNotFound) {
@@ -155,18 +132,16 @@ func (r *Room) End(ctx context.Context, showID, userID int64, booked time.Time) 
 	return err
 }
 
-// Close deletes the room of a show that was deleted, and ends its streams on all instances. If it fails,
-// with domain.ErrWaitingRoomUnavailable, the room ends within SettingsTTL.
+// Close ends the room of a deleted show on all instances. If it fails the room ends within SettingsTTL.
 func (r *Room) Close(ctx context.Context, showID int64) error {
-	_, err := r.once(ctx, r.scripts.close, showID, nil)
+	_, err := r.run(ctx, r.scripts.close, showID)
 	if errors.Is(err, domain.ErrShowNotFound) {
 		return nil // closed before
 	}
 	return err
 }
 
-// View returns the state of the room of a show. It fails with domain.ErrShowNotFound or
-// domain.ErrWaitingRoomUnavailable.
+// View returns the state of the room of a show.
 func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) {
 	reply, err := r.run(ctx, r.scripts.view, showID)
 	if err != nil {
@@ -175,9 +150,8 @@ func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) 
 	return reply.view(showID), nil
 }
 
-// Configure changes the settings of one show, at once and on all instances. It fails with
-// domain.ErrShowNotFound. If it fails with domain.ErrWaitingRoomUnavailable, the change is stored and takes
-// effect within SettingsTTL after Redis is back; it may be repeated.
+// Configure changes the settings of one show, at once and on all instances. If it fails with
+// domain.ErrWaitingRoomUnavailable, the change takes effect within SettingsTTL after Redis is back.
 func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomView, error) {
 	overrides, err := r.store.ChangeRoomOverrides(ctx, showID, change)
 	if err != nil {
@@ -190,9 +164,17 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 	return reply.view(showID), nil
 }
 
-// run runs a script, with the settings of the show if Redis does not have them.
 func (r *Room) run(ctx context.Context, script *redis.Script, showID int64, args ...any) (reply, error) {
-	result, err := r.once(ctx, script, showID, nil, args...)
+	return r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
+		return r.once(ctx, script, showID, overrides, args...)
+	})
+}
+
+// withSettings calls run, and again with the settings of the show if Redis does not have them.
+func (r *Room) withSettings(
+	ctx context.Context, showID int64, run func(*domain.RoomOverrides) (reply, error),
+) (reply, error) {
+	result, err := run(nil)
 	if err != nil || result.code != codeMissing {
 		return result, err
 	}
@@ -200,30 +182,31 @@ func (r *Room) run(ctx context.Context, script *redis.Script, showID int64, args
 	if err != nil {
 		return reply{}, err
 	}
-	return r.once(ctx, script, showID, &overrides, args...)
+	return run(&overrides)
 }
 
-// once runs a script, and schedules a tick if the reply says so.
-func (r *Room) once(ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any) (reply, error) {
+func (r *Room) once(
+	ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any,
+) (reply, error) {
 	result, err := r.eval(ctx, script, showID, overrides, args...)
-	if err != nil {
-		if ctx.Err() != nil {
-			return reply{}, context.Cause(ctx)
-		}
+	switch {
+	case errors.Is(err, domain.ErrShowNotFound):
+		return reply{}, err
+	case err != nil && ctx.Err() != nil:
+		return reply{}, context.Cause(ctx)
+	case err != nil:
 		r.options.Metrics.RoomUnavailable()
 		return reply{}, domain.ErrWaitingRoomUnavailable.WithCause(err)
-	}
-	if result.code == codeGone {
-		return reply{}, domain.ErrShowNotFound
-	}
-	if result.arm {
+	case result.arm:
 		r.armBestEffort(ctx, showID, result.now)
 	}
 	return result, nil
 }
 
-// eval runs a script with the arguments that all scripts have.
-func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any) (reply, error) {
+// eval runs a script. Its errors are domain.ErrShowNotFound and those of Redis.
+func (r *Room) eval(
+	ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any,
+) (reply, error) {
 	now := int64(0)
 	if r.options.Now != nil {
 		now = r.options.Now().UnixMilli()
@@ -238,13 +221,16 @@ func (r *Room) eval(ctx context.Context, script *redis.Script, showID int64, ove
 	if err != nil {
 		return reply{}, err
 	}
-	return parse(raw), nil
+	result := parse(raw)
+	if result.code == codeGone {
+		return reply{}, domain.ErrShowNotFound
+	}
+	return result, nil
 }
 
 // load reads the overrides of a show. Concurrent calls share one query.
 func (r *Room) load(ctx context.Context, showID int64) (domain.RoomOverrides, error) {
-	// The query must not end with the request that happens to be first.
-	shared := context.WithoutCancel(ctx)
+	shared := context.WithoutCancel(ctx) // the query must not end with the request that happens to be first
 	done := r.loads.DoChan(strconv.FormatInt(showID, 10), func() (any, error) {
 		return r.store.RoomOverrides(shared, showID)
 	})

@@ -1,7 +1,7 @@
 package waitingroom
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
 	"strings"
 	"time"
@@ -9,26 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-var (
-	//go:embed lua/prelude.lua
-	prelude string
-	//go:embed lua/enter.lua
-	enterSource string
-	//go:embed lua/status.lua
-	statusSource string
-	//go:embed lua/leave.lua
-	leaveSource string
-	//go:embed lua/end.lua
-	endSource string
-	//go:embed lua/close.lua
-	closeSource string
-	//go:embed lua/tick.lua
-	tickSource string
-	//go:embed lua/view.lua
-	viewSource string
-)
+//go:embed lua/*.lua
+var sources embed.FS
 
-// scripts are the scripts of a room. The options are constants in them.
+// scripts have the options of a room as constants.
 type scripts struct {
 	enter, status, leave, end, close, tick, view *redis.Script
 }
@@ -45,24 +29,31 @@ func newScripts(o Options) scripts {
 	constant("idle", o.idleTTL())
 	constant("settings_ttl", o.SettingsTTL)
 	fmt.Fprintf(&constants, "local channel = '%s'\n", channel)
-	script := func(source string) *redis.Script { return redis.NewScript(constants.String() + prelude + source) }
+	script := func(name string) *redis.Script {
+		return redis.NewScript(constants.String() + source("prelude") + source(name))
+	}
 	return scripts{
-		enter:  script(enterSource),
-		status: script(statusSource),
-		leave:  script(leaveSource),
-		end:    script(endSource),
-		close:  script(closeSource),
-		tick:   script(tickSource),
-		view:   script(viewSource),
+		enter:  script("enter"),
+		status: script("status"),
+		leave:  script("leave"),
+		end:    script("end"),
+		close:  script("close"),
+		tick:   script("tick"),
+		view:   script("view"),
 	}
 }
 
+func source(name string) string {
+	text, err := sources.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err) // only for a name that is not embedded
+	}
+	return string(text)
+}
+
 const (
-	// channel carries "SHOW" when places of a show moved or its room was closed, and "SHOW:USER" when one
-	// user's status changed.
-	channel = "wr:changes"
-	// roomsKey is the set of shows whose queues need ticks, for the watchdog.
-	roomsKey = "wr:rooms"
+	channel  = "wr:changes" // carries "SHOW" when places moved, and "SHOW:USER" when one user's status changed
+	roomsKey = "wr:rooms"   // set of shows whose queues need ticks
 )
 
 // keyNames are the keys of a show, in the order of KEYS in the scripts.

@@ -19,13 +19,10 @@ const (
 	queueName = "waitingroom"
 	taskType  = "waitingroom:admit"
 
-	// tickBudget bounds how many entries one run of the tick script touches, so that it takes Redis a few
-	// milliseconds.
-	tickBudget = 2000
-	// tickTimeout bounds one task: many runs of the script.
-	tickTimeout = 30 * time.Second
-	// roomsTTL is the time to live of roomsKey after the last tick.
-	roomsTTL = 24 * time.Hour
+	tickBudget  = 2000             // entries that one script touches: a few milliseconds of Redis
+	tickTimeout = 30 * time.Second // of one task: many scripts
+	roomsTTL    = 24 * time.Hour   // of roomsKey after the last tick
+	maxTotals   = 200              // rooms that Totals reads
 )
 
 // Tick is the outcome of one tick.
@@ -35,29 +32,19 @@ type Tick struct {
 	At       time.Time // by the clock of Redis
 }
 
-// Tick admits the next batch of a show, as far as the cap allows and the batch of this interval is not used
-// up. It may be called at any time from any instance. In the room of a deleted show nobody waits.
+// Tick admits what is left of the batch of this interval, as far as the cap allows. It may be called at any
+// time from any instance.
 func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	var total Tick
-	var overrides *domain.RoomOverrides
 	for {
-		result, err := r.eval(ctx, r.scripts.tick, showID, overrides, tickBudget)
+		result, err := r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
+			return r.eval(ctx, r.scripts.tick, showID, overrides, tickBudget)
+		})
+		if errors.Is(err, domain.ErrShowNotFound) {
+			return Tick{}, nil
+		}
 		if err != nil {
 			return total, err
-		}
-		switch result.code {
-		case codeGone:
-			return Tick{}, nil
-		case codeMissing:
-			loaded, err := r.load(ctx, showID)
-			if errors.Is(err, domain.ErrShowNotFound) {
-				return Tick{}, nil
-			}
-			if err != nil {
-				return total, err
-			}
-			overrides = &loaded
-			continue
 		}
 		admitted := int(result.rest[0])
 		r.options.Metrics.RoomAdmitted(admitted)
@@ -69,7 +56,7 @@ func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	}
 }
 
-// Watchdog schedules the ticks that were lost, and returns how many. Any number of instances may run it.
+// Watchdog schedules the ticks that were lost, and returns how many.
 func (r *Room) Watchdog(ctx context.Context) (int, error) {
 	var faults []error
 	lost := 0
@@ -89,8 +76,7 @@ func (r *Room) Watchdog(ctx context.Context) (int, error) {
 	return lost, errors.Join(append(faults, rooms.Err())...)
 }
 
-// check schedules the tick of one room if it is overdue, and reports whether it was. A room in which nobody
-// waits is removed from the list.
+// check schedules the tick of one room if it is overdue. It removes a room in which nobody waits.
 func (r *Room) check(ctx context.Context, showID int64) (armed bool, err error) {
 	result, err := r.run(ctx, r.scripts.status, showID)
 	if err == nil && result.holders > 0 {
@@ -109,14 +95,13 @@ func (r *Room) check(ctx context.Context, showID int64) (armed bool, err error) 
 	return false, nil
 }
 
-// nextTick returns the beginning of the interval after now. All instances count intervals from 1970.
+// nextTick returns the beginning of the interval after now. Intervals are counted from 1970.
 func (r *Room) nextTick(now time.Time) time.Time {
 	interval := r.options.AdmitInterval.Milliseconds()
 	return time.UnixMilli((now.UnixMilli()/interval + 1) * interval)
 }
 
-// arm schedules the tick of the interval that follows now, by the clock of Redis. The task's id makes it
-// unique.
+// arm schedules the tick of the interval that follows now, by the clock of Redis, once.
 func (r *Room) arm(ctx context.Context, showID int64, now time.Time) error {
 	due := r.nextTick(now)
 	payload := strconv.FormatInt(showID, 10) + ":" + strconv.FormatInt(due.UnixMilli(), 10)
@@ -132,7 +117,6 @@ func (r *Room) arm(ctx context.Context, showID int64, now time.Time) error {
 	return r.list(ctx, showID)
 }
 
-// list adds a room to those of the watchdog.
 func (r *Room) list(ctx context.Context, showID int64) error {
 	_, err := r.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, roomsKey, showID)
@@ -142,8 +126,7 @@ func (r *Room) list(ctx context.Context, showID int64) error {
 	return err
 }
 
-// armBestEffort is arm for a request, which does not fail with it: a later caller schedules a tick that is
-// missing.
+// armBestEffort is arm for a request, which does not fail: a later caller schedules a missing tick.
 func (r *Room) armBestEffort(ctx context.Context, showID int64, now time.Time) {
 	ctx = context.WithoutCancel(ctx)
 	if err := r.arm(ctx, showID, now); err != nil {
@@ -157,4 +140,22 @@ func levelOf(err error) slog.Level {
 		return slog.LevelDebug
 	}
 	return slog.LevelWarn
+}
+
+// Totals returns how many users wait and how many are admitted, over the rooms that need ticks.
+func (r *Room) Totals(ctx context.Context) (waiting, admitted int64, err error) {
+	rooms := r.client.SScan(ctx, roomsKey, 0, "", maxTotals).Iterator()
+	for n := 0; n < maxTotals && rooms.Next(ctx); n++ {
+		showID, err := strconv.ParseInt(rooms.Val(), 10, 64)
+		if err != nil {
+			continue // the watchdog removes it
+		}
+		room, err := r.View(ctx, showID)
+		if err != nil && !errors.Is(err, domain.ErrShowNotFound) {
+			return 0, 0, err
+		}
+		waiting += room.Waiting
+		admitted += room.Admitted
+	}
+	return waiting, admitted, rooms.Err()
 }

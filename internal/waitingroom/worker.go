@@ -4,16 +4,20 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"evently/internal/rediskit"
 )
 
-// Worker runs the ticks of all rooms: an asynq server of the queue "waitingroom". Each instance has one.
+// Worker runs the ticks of all rooms with asynq. Each instance has one.
 type Worker struct {
 	room      *Room
 	server    *asynq.Server
@@ -21,8 +25,7 @@ type Worker struct {
 	log       *slog.Logger
 }
 
-// tickConcurrency is how many shows one instance ticks at a time.
-const tickConcurrency = 16
+const tickConcurrency = 16 // shows that one instance ticks at a time
 
 // NewWorker returns a Worker of room.
 func NewWorker(room *Room, log *slog.Logger) *Worker {
@@ -43,7 +46,7 @@ func NewWorker(room *Room, log *slog.Logger) *Worker {
 	return w
 }
 
-// Start starts to work in goroutines of its own. It continues through an outage of Redis.
+// Start starts to work, and continues through an outage of Redis.
 func (w *Worker) Start() error {
 	return w.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		return w.room.traced(ctx, task, w.admit)
@@ -53,34 +56,27 @@ func (w *Worker) Start() error {
 // Stop waits a few seconds for running ticks. One that was not completed stays queued.
 func (w *Worker) Stop() { w.server.Shutdown() }
 
-// admit handles one task: it ticks, and schedules the next tick while users wait.
 func (w *Worker) admit(ctx context.Context, task *asynq.Task) error {
 	showID, due, err := parsePayload(task.Payload())
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
 	tick, err := w.room.Tick(ctx, showID)
-	// asynq rounds to seconds, and clocks differ. A task that runs early has used the rest of the interval
-	// before; the next tick would be itself, whose id is in use while it runs.
+	// A task may run early: asynq rounds to seconds. It waits, as the id of the next tick is its own.
 	for err == nil && tick.Waiting > 0 && w.room.nextTick(tick.At).Equal(due) {
 		if err = sleep(ctx, due.Sub(tick.At)); err == nil {
 			tick, err = w.room.Tick(ctx, showID)
 		}
 	}
+	if err == nil && tick.Waiting > 0 {
+		err = w.room.arm(ctx, showID, tick.At)
+	}
 	if err != nil {
-		return revoke(err)
-	}
-	if tick.Waiting == 0 {
-		return nil
-	}
-	if err := w.room.arm(ctx, showID, tick.At); err != nil {
-		return revoke(err)
+		// Kept out of asynq's archive: the next caller or the watchdog schedules a new task.
+		return fmt.Errorf("%w: %w", err, asynq.RevokeTask)
 	}
 	return nil
 }
-
-// revoke keeps a failed task out of asynq's archive: the next caller or the watchdog schedules a new one.
-func revoke(err error) error { return fmt.Errorf("%w: %w", err, asynq.RevokeTask) }
 
 func parsePayload(payload []byte) (showID int64, due time.Time, err error) {
 	show, at, ok := strings.Cut(string(payload), ":")
@@ -101,4 +97,38 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
+}
+
+// Queue returns the state of the queue of ticks.
+func (w *Worker) Queue() (*asynq.QueueInfo, error) {
+	queues, err := w.inspector.Queues() // asynq has no error for a queue that does not exist yet
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(queues, queueName) {
+		return &asynq.QueueInfo{Queue: queueName}, nil
+	}
+	return w.inspector.GetQueueInfo(queueName)
+}
+
+func traceHeaders(ctx context.Context) map[string]string {
+	headers := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, headers)
+	return headers
+}
+
+// traced runs a task in a trace of its own, which links to the one that scheduled it.
+func (r *Room) traced(ctx context.Context, task *asynq.Task, run func(context.Context, *asynq.Task) error) error {
+	if r.options.Tracer == nil {
+		return run(ctx, task)
+	}
+	from := trace.SpanContextFromContext(propagation.TraceContext{}.Extract(ctx, propagation.MapCarrier(task.Headers())))
+	ctx, span := r.options.Tracer.Tracer("evently").Start(ctx, task.Type(),
+		trace.WithNewRoot(), trace.WithSpanKind(trace.SpanKindConsumer), trace.WithLinks(trace.Link{SpanContext: from}))
+	defer span.End()
+	err := run(ctx, task)
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
 }
