@@ -25,15 +25,13 @@ import (
 	"evently/internal/waitingroom"
 )
 
-// recordTimeout bounds work that must be recorded although its client has gone: what the database
-// may take for two operations, since what cannot be recorded in the usual way is in another one.
+// recordTimeout bounds what must be recorded although its client has gone: at most two operations of the database.
 func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeout + c.QueryTimeout) }
 
-// keepResponses is how long a response with an idempotency key can be replayed.
-const keepResponses = 24 * time.Hour
-
-// firstLockTTL is the time to live of seat locks until their hold is committed.
-const firstLockTTL = 10 * time.Second
+const (
+	keepResponses = 24 * time.Hour   // for repeats with the same idempotency key
+	firstLockTTL  = 10 * time.Second // of seat locks, until their hold is committed
+)
 
 // Services are the use cases, put together.
 type Services struct {
@@ -54,8 +52,7 @@ type Services struct {
 	reports  *respcache.Cache
 }
 
-// NewServices puts the use cases together over stores that the caller keeps and closes. Without a
-// Redis client and metrics, for commands that book nothing, there are no Bookings.
+// NewServices builds the use cases over stores that the caller closes. Without a Redis client there are no Bookings.
 func NewServices(
 	cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client,
 	m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger,
@@ -152,7 +149,6 @@ func (s *Services) newBookings(
 	})
 }
 
-// routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s, limits := a.services, a.cfg.Limits
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }

@@ -56,10 +56,8 @@ type dayBookingsDTO struct {
 	AverageBookingValue moneyOutput `json:"average_booking_value"`
 }
 
-// percentOutput is hundredths of a percent, encoded as a JSON number with at most two decimals.
 type percentOutput int64
 
-// MarshalJSON writes the shortest exact decimal, as for an amount.
 func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).MarshalJSON() }
 
 // Get serves GET /admin/analytics, by default of the last 30 days.

@@ -9,33 +9,30 @@ import (
 	"evently/internal/service"
 )
 
-// BookingService is the use cases behind the booking routes.
-type BookingService interface {
+type bookingService interface {
 	Lock(ctx context.Context, lock service.LockSeats, request service.Request) (service.Response, error)
 	Confirm(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
 	Cancel(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
 	Replay(ctx context.Context, key domain.RequestKey) (service.Response, error)
 }
 
-// PaymentService is the use case behind the payment route.
-type PaymentService interface {
+type paymentService interface {
 	Pay(ctx context.Context, pay service.Pay, request service.Request) (service.Response, error)
 }
 
 // Bookings serves the routes that lock, pay, confirm and cancel.
 type Bookings struct {
-	bookings BookingService
-	payments PaymentService
+	bookings bookingService
+	payments paymentService
 }
 
 // NewBookings returns the booking handlers.
-func NewBookings(bookings BookingService, payments PaymentService) *Bookings {
+func NewBookings(bookings bookingService, payments paymentService) *Bookings {
 	return &Bookings{bookings: bookings, payments: payments}
 }
 
 type lockRequest struct {
-	ShowID int64 `json:"show_id" validate:"required,gt=0"`
-	// MAX_SEATS_PER_BOOKING is checked by the service; it is at most this.
+	ShowID  int64   `json:"show_id" validate:"required,gt=0"`
 	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=100,dive,gt=0"`
 }
 
@@ -182,8 +179,7 @@ func toCancelResponse(b domain.BookingDetails) any {
 	return response
 }
 
-// confirmOrCancel serves a route that takes step with the booking in its path. A body is optional; a booking that it
-// names must be that one.
+// confirmOrCancel takes step with the booking in the path. A body is optional and may only name that booking.
 func confirmOrCancel(w http.ResponseWriter, r *http.Request,
 	step func(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error),
 	dto func(domain.BookingDetails) any,
@@ -227,7 +223,6 @@ func decodeKeyed(w http.ResponseWriter, r *http.Request, dst any) (userID int64,
 	return userID, key, unmarshal(r, body, dst)
 }
 
-// signedIn returns the id of the user of a request.
 func signedIn(r *http.Request) (userID int64, err error) {
 	user, ok := domain.IdentityFrom(r.Context())
 	if !ok {
@@ -236,7 +231,6 @@ func signedIn(r *http.Request) (userID int64, err error) {
 	return user.UserID, nil
 }
 
-// userAndID returns the id of the user of a request and the id in its path.
 func userAndID(r *http.Request, name string) (userID, id int64, err error) {
 	if userID, err = signedIn(r); err != nil {
 		return 0, 0, err

@@ -17,7 +17,7 @@ type Catalog struct {
 // NewCatalog returns the handlers over catalog.
 func NewCatalog(catalog *service.Catalog) *Catalog { return &Catalog{catalog: catalog} }
 
-// idAndBody reads the id in the path and decodes the body, of at most limit bytes, into dst.
+// idAndBody reads the id in the path and decodes a body of at most limit bytes into dst.
 func idAndBody(w http.ResponseWriter, r *http.Request, limit int64, dst any) (id int64, err error) {
 	if id, err = pathID(r, "id"); err != nil {
 		return 0, err
@@ -29,7 +29,10 @@ func errNothingToChange(fields string) error {
 	return domain.ErrValidation.WithDetails("body: must have at least one field of " + fields)
 }
 
-func deleteByID(w http.ResponseWriter, r *http.Request, remove func(context.Context, int64) error, message string) error {
+func deleteByID(
+	w http.ResponseWriter, r *http.Request,
+	remove func(ctx context.Context, id int64) error, message string,
+) error {
 	id, err := pathID(r, "id")
 	if err != nil {
 		return err

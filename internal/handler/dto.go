@@ -10,7 +10,6 @@ import (
 // moneyOutput is encoded as a JSON number with at most two decimals.
 type moneyOutput domain.Money
 
-// MarshalJSON implements json.Marshaler.
 func (m moneyOutput) MarshalJSON() ([]byte, error) { return []byte(domain.Money(m).String()), nil }
 
 // envelope is a response of one field.
@@ -106,7 +105,7 @@ func toShowDetails(s domain.ShowDetails) showDetailsDTO {
 	}
 }
 
-// mapSlice applies f to each item. The result is never nil, so that an empty list is encoded as [].
+// mapSlice applies f to each item. It never returns nil, which would be encoded as null.
 func mapSlice[A, B any](items []A, f func(A) B) []B {
 	out := make([]B, len(items))
 	for i, item := range items {

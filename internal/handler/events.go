@@ -10,7 +10,6 @@ type createEventRequest struct {
 	Title lineInput `json:"title" validate:"required,max=255"`
 }
 
-// updateEventRequest has any of the fields, of which there is one. Null leaves it out.
 type updateEventRequest struct {
 	Title *lineInput `json:"title" validate:"omitempty,min=1,max=255"`
 }

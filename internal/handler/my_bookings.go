@@ -70,10 +70,14 @@ type paymentDTO struct {
 	RefundedAt    *time.Time           `json:"refunded_at"`
 }
 
-// toPayment shows a payment as refunded from the moment its refund is certain, whenever the provider
-// carries it out.
+// toPayment shows a payment as refunded from the moment its refund is certain.
 func toPayment(p domain.Payment) *paymentDTO {
-	dto := &paymentDTO{TransactionID: p.TransactionID, Status: p.Status, Amount: moneyOutput(p.Amount), PaidAt: utcOrNil(p.PaidAt)}
+	dto := &paymentDTO{
+		TransactionID: p.TransactionID,
+		Status:        p.Status,
+		Amount:        moneyOutput(p.Amount),
+		PaidAt:        utcOrNil(p.PaidAt),
+	}
 	if p.GivenBack() {
 		dto.Status, dto.RefundedAt = domain.PaymentRefunded, utcOrNil(p.RefundRequestedAt)
 	}
@@ -129,7 +133,6 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, response)
 }
 
-// bookingStatus reads `status`; nil is any.
 func (q *query) bookingStatus() *domain.BookingStatus {
 	word := q.oneOf("status",
 		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
@@ -139,7 +142,6 @@ func (q *query) bookingStatus() *domain.BookingStatus {
 	return new(domain.BookingStatus(word))
 }
 
-// bookingsList identifies the list of a user's bookings with this status.
 func bookingsList(userID int64, status *domain.BookingStatus) listID {
 	filter := ""
 	if status != nil {

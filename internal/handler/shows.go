@@ -13,8 +13,7 @@ import (
 	"evently/internal/service"
 )
 
-// Shows serves the public routes for finding a show and a seat. Responses do not depend on the caller,
-// so they are cached.
+// Shows serves the public routes for finding a show and a seat. Responses are the same for all callers and cached.
 type Shows struct {
 	discover *service.Discover
 	seats    *seatmap.Cache
@@ -75,8 +74,9 @@ func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// serve writes the cached response for key, or what load returns.
-func (h *Shows) serve(w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error)) error {
+func (h *Shows) serve(
+	w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error),
+) error {
 	body, err := h.cache.Get(r.Context(), key, load)
 	if err != nil {
 		return err
@@ -85,7 +85,6 @@ func (h *Shows) serve(w http.ResponseWriter, r *http.Request, key string, load f
 	return nil
 }
 
-// pageKey returns the cache key of a page of a list.
 func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	if after == nil {
 		return fmt.Sprintf("%s %d", list, limit)
@@ -93,7 +92,6 @@ func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
 }
 
-// searchKey identifies the filters of a search.
 func searchKey(filter domain.ShowFilter) string {
 	timestamp := func(t *time.Time) string {
 		if t == nil {
@@ -119,14 +117,14 @@ func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// afterShow reads `cursor` of a list of shows by start and id. It returns nil at the head of the list.
+// afterShow returns the start and the id in `cursor`, or nil at the head of the list.
 func (q *query) afterShow(l listID) *domain.ShowPosition {
 	key := q.cursor(l, 2)
 	if key == nil {
 		return nil
 	}
 	position := domain.ShowPosition{StartTime: time.UnixMicro(key[0]).UTC(), ShowID: key[1]}
-	// PostgreSQL may not be able to represent a time that no show can have.
+	// PostgreSQL may not be able to represent other times.
 	if year := position.StartTime.Year(); year < 0 || year > 9999 || position.ShowID < 1 {
 		q.fail(domain.ErrInvalidCursor)
 	}

@@ -16,7 +16,6 @@ type createShowRequest struct {
 	Price     priceInput `json:"price" validate:"required"`
 }
 
-// updateShowRequest has any of the fields. Null leaves a field out.
 type updateShowRequest struct {
 	EventID   *int64      `json:"event_id" validate:"omitempty,gt=0"`
 	VenueID   *int64      `json:"venue_id" validate:"omitempty,gt=0"`

@@ -6,7 +6,6 @@ import (
 	"time"
 )
 
-// timeRange reads `time_range`. Without it there are no bounds.
 func (q *query) timeRange() (from, until *time.Time) {
 	text := q.values.Get("time_range")
 	if text == "" {
@@ -26,8 +25,7 @@ var (
 	errTimeRangeOrder = errors.New("START must not be after END")
 )
 
-// parseTimeRange reads START,END, both inclusive. Each is an RFC 3339 time, a date, which is the whole day in UTC, or
-// empty, which is no bound (nil).
+// parseTimeRange reads START,END, both inclusive: RFC 3339 times, dates, which are whole days in UTC, or empty.
 func parseTimeRange(text string) (from, until *time.Time, err error) {
 	start, end, found := strings.Cut(text, ",")
 	if !found {
@@ -57,8 +55,7 @@ func parseTimeRange(text string) (from, until *time.Time, err error) {
 	return from, until, nil
 }
 
-// parseTime reads an RFC 3339 time, which is both first and last, or a date, of which it returns the first and the
-// last microsecond in UTC.
+// parseTime reads a time, which is both first and last, or the first and the last microsecond of a date.
 func parseTime(text string) (first, last time.Time, ok bool) {
 	if day, err := time.Parse(time.DateOnly, text); err == nil {
 		return day, day.AddDate(0, 0, 1).Add(-time.Microsecond), true

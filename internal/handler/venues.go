@@ -13,7 +13,6 @@ type createVenueRequest struct {
 	Address   linesInput `json:"address" validate:"required,max=1000"`
 }
 
-// updateVenueRequest has any of the fields. Null leaves a field out.
 type updateVenueRequest struct {
 	VenueName *lineInput  `json:"venue_name" validate:"omitempty,min=1,max=255"`
 	Address   *linesInput `json:"address" validate:"omitempty,min=1,max=1000"`
@@ -23,7 +22,6 @@ type seatsRequest struct {
 	Seats []seatPlaceRequest `json:"seats" validate:"required,min=1,max=10000,dive"`
 }
 
-// places returns the seats by row and number. The case of rows counts.
 func (r seatsRequest) places() []domain.SeatPlace {
 	return mapSlice(r.Seats, func(s seatPlaceRequest) domain.SeatPlace {
 		return domain.SeatPlace{Row: string(s.SeatRow), Number: s.SeatNumber}
@@ -111,7 +109,8 @@ func (h *Catalog) UpdateVenue(w http.ResponseWriter, r *http.Request) error {
 	if body == (updateVenueRequest{}) {
 		return errNothingToChange("venue_name, address")
 	}
-	venue, err := h.catalog.UpdateVenue(r.Context(), id, domain.VenueChange{Name: (*string)(body.VenueName), Address: (*string)(body.Address)})
+	change := domain.VenueChange{Name: (*string)(body.VenueName), Address: (*string)(body.Address)}
+	venue, err := h.catalog.UpdateVenue(r.Context(), id, change)
 	if err != nil {
 		return err
 	}

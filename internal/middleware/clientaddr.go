@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// clientAddr returns the address of the client of r, which is invalid if the peer has none, as on a Unix socket. Clients can
-// forge X-Forwarded-For, so it is read from the right, up to the first address that is not one of the proxies.
+// clientAddr reads X-Forwarded-For from the right, up to the first address that is no proxy: the rest can be forged.
 func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	client := parseAddr(r.RemoteAddr)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
@@ -26,7 +25,6 @@ func isProxy(addr netip.Addr, proxies []netip.Prefix) bool {
 	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// parseAddr parses an address with or without a port.
 func parseAddr(s string) netip.Addr {
 	if addrPort, err := netip.ParseAddrPort(s); err == nil {
 		return addrPort.Addr().Unmap().WithZone("")
