@@ -53,7 +53,7 @@ func newDevCommand() *cobra.Command {
 // port is in use.
 func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (err error) {
 	// Loopback only: the passwords are public.
-	listener, err := server.ListenOn(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.HTTP.Port)))
+	listener, err := server.Listen(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.HTTP.Port)))
 	if err != nil {
 		return fmt.Errorf("listen on port %d: %w", cfg.HTTP.Port, err)
 	}

@@ -130,7 +130,7 @@ func (u *untilReady) Write(p []byte) (int, error) {
 }
 
 func TestDev_StartsNothingIfThePortIsInUse(t *testing.T) {
-	taken, err := server.Listen(t.Context(), 0)
+	taken, err := server.Listen(t.Context(), ":0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,33 +24,20 @@ import (
 )
 
 const (
-	// purgeSchedule is when idempotency keys are deleted that are too old to be replayed.
-	purgeSchedule = "@every 10m"
-	// releaseSchedule is when seat locks are released whose first release failed.
-	releaseSchedule = "@every 2s"
-	// paymentsSchedule is when the provider is asked about payments that were left open.
-	paymentsSchedule = "@every 10s"
-	// refundsSchedule is when refunds are carried out whose wake-up was lost, or that failed before.
-	refundsSchedule = "@every 10s"
-	// watchdogSchedule is when lost ticks of waiting rooms are looked for.
-	watchdogSchedule = "@every 10s"
-	watchdogTimeout  = 8 * time.Second
-	// cleanupTimeout bounds one run of a job.
-	cleanupTimeout = time.Minute
+	cleanupTimeout  = time.Minute
+	watchdogTimeout = 8 * time.Second
 	// closeGrace is the time to close a store, also after SHUTDOWN_TIMEOUT.
 	closeGrace = 2 * time.Second
 )
 
 // Options are the parts of an App.
 type Options struct {
-	Config  *config.Config
-	Log     *slog.Logger
-	Version string
-	Commit  string
-	// Tracing takes the spans; nil: as configured. The App owns it.
-	Tracing *telemetry.Tracing
-	// Listener accepts the connections; nil: on the configured port. The App owns it.
-	Listener net.Listener
+	Config   *config.Config
+	Log      *slog.Logger
+	Version  string
+	Commit   string
+	Tracing  *telemetry.Tracing // nil: as configured; the App closes it
+	Listener net.Listener       // nil: on the configured port; the App closes it
 }
 
 // App is one instance of Evently.
@@ -67,16 +56,15 @@ type App struct {
 	tracing  *telemetry.Tracing // nil when nothing is traced
 
 	metricsServer *server.Server // nil when METRICS_ADDR is not set
+	measuring     sync.WaitGroup // while metricsServer serves
 }
 
-// New listens, connects to the database, migrates it and builds the App. It fails, and leaves nothing open, if
-// the port is in use, the database does not respond within 10 s or its schema does not match. Redis may
-// be away.
+// New builds an App, and leaves nothing open if it fails. Redis may be away.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{cfg: o.Config, log: o.Log}
 	listener := o.Listener
 	if listener == nil {
-		if listener, err = server.Listen(ctx, o.Config.HTTP.Port); err != nil {
+		if listener, err = server.Listen(ctx, fmt.Sprintf(":%d", o.Config.HTTP.Port)); err != nil {
 			return nil, err
 		}
 	}
@@ -97,11 +85,14 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.pool, err = OpenPostgres(ctx, o.Config.Database, a.tracing.Queries()); err != nil {
 		return nil, err
 	}
-	a.metrics = newMetrics(o)
+	a.metrics = telemetry.NewMetrics(telemetry.Build{
+		Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version(),
+	})
 	if a.redis, err = openRedis(o, a.metrics); err != nil {
 		return nil, err
 	}
-	a.watchStores()
+	a.metrics.WatchPostgres(a.pool.Stat)
+	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
 	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
 	}
@@ -133,22 +124,21 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.handler, err = a.routes(o.Version); err != nil {
 		return nil, err
 	}
-	a.server = server.New(listener, a.handler, a.limits(), o.Log)
+	a.server = a.newServer(listener, a.handler)
 	return a, nil
 }
 
-// limits returns the limits of the HTTP server.
-func (a *App) limits() server.Limits {
-	return server.Limits{
+func (a *App) newServer(listener net.Listener, routes http.Handler) *server.Server {
+	return server.New(listener, &http.Server{
+		Handler:           routes,
 		ReadHeaderTimeout: a.cfg.HTTP.ReadHeaderTimeout,
 		ReadTimeout:       a.cfg.HTTP.ReadTimeout,
 		WriteTimeout:      a.cfg.HTTP.WriteTimeout,
 		IdleTimeout:       a.cfg.HTTP.IdleTimeout,
 		MaxHeaderBytes:    a.cfg.HTTP.MaxHeaderBytes,
-	}
+	}, a.log)
 }
 
-// ensureAdmin creates the configured administrator, if any.
 func (a *App) ensureAdmin(ctx context.Context) error {
 	email := a.cfg.Auth.AdminEmail
 	if email == "" {
@@ -169,7 +159,6 @@ func (a *App) Addr() net.Addr { return a.server.Addr() }
 // Services returns the use cases.
 func (a *App) Services() *Services { return a.services }
 
-// jobs are the entries of the schedule.
 func (a *App) jobs() []schedule.Entry {
 	return []schedule.Entry{{
 		Name:    "cleanup",
@@ -178,36 +167,35 @@ func (a *App) jobs() []schedule.Entry {
 		Run:     a.services.Bookings.ExpireDue,
 	}, {
 		Name:          "seat-lock-release",
-		Spec:          releaseSchedule,
+		Spec:          "@every 2s",
 		Timeout:       cleanupTimeout,
 		Run:           a.services.Bookings.RetryReleases,
 		AlreadyLogged: isRedisOutage,
 	}, {
 		Name:    "idempotency-purge",
-		Spec:    purgeSchedule,
+		Spec:    "@every 10m",
 		Timeout: cleanupTimeout,
 		Run:     a.services.Bookings.PurgeKeys,
 	}, {
 		Name:    "payments",
-		Spec:    paymentsSchedule,
+		Spec:    "@every 10s",
 		Timeout: cleanupTimeout,
 		Run:     a.services.Payments.SettleOpen,
 	}, {
 		Name:    "refunds",
-		Spec:    refundsSchedule,
+		Spec:    "@every 10s",
 		Timeout: cleanupTimeout,
 		Run:     a.services.Payments.Refund,
 	}, {
 		Name:          "waiting-room-watchdog",
-		Spec:          watchdogSchedule,
+		Spec:          "@every 10s",
 		Timeout:       watchdogTimeout,
 		Run:           a.services.Rooms.Watchdog,
 		AlreadyLogged: isRedisOutage,
 	}}
 }
 
-// Run serves until ctx is done, and then shuts down in order: not ready, running requests and jobs, stores. It
-// fails if serving failed or something had to be interrupted. It is called once.
+// Run serves until ctx is done and shuts down in order. It returns an error if anything failed or was interrupted.
 func (a *App) Run(ctx context.Context) error {
 	cron, err := schedule.Start(ctx, a.log, a.metrics, a.jobs()...)
 	if err != nil {
@@ -226,7 +214,7 @@ func (a *App) Run(ctx context.Context) error {
 		return errors.Join(err, a.shutdown(ctx, cron))
 	}
 
-	measured := a.serveMetrics(ctx)
+	a.serveMetrics(ctx)
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve() }()
 	a.health.SetReady()
@@ -244,7 +232,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	}
 	err = errors.Join(err, a.shutdown(context.WithoutCancel(ctx), cron), stopProfiles(ctx))
-	<-measured
+	a.measuring.Wait()
 	a.log.InfoContext(ctx, "stopped")
 	return err
 }
@@ -272,7 +260,6 @@ func (a *App) shutdown(ctx context.Context, cron *schedule.Schedule) error {
 	return errors.Join(err, a.closeStores(ctx))
 }
 
-// closeStores closes Redis and then the pool, if they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
 	if a.redis != nil {
@@ -285,7 +272,6 @@ func (a *App) closeStores(ctx context.Context) error {
 	return err
 }
 
-// closeTracing sends the last spans.
 func (a *App) closeTracing(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer cancel()
@@ -294,7 +280,6 @@ func (a *App) closeTracing(ctx context.Context) {
 	}
 }
 
-// closePool closes the pool, which waits at most closeGrace for its connections to be released.
 func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer cancel()

@@ -19,8 +19,7 @@ type AuditOptions struct {
 	Limit  int           // violations of each check
 }
 
-// NewAudit returns an audit over stores that the caller closes. Without a Redis client (nil) it does
-// not check seat locks.
+// NewAudit returns an audit over stores that the caller closes. Without a Redis client it does not check seat locks.
 func NewAudit(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, o AuditOptions) *service.Audit {
 	if o.Grace <= 0 {
 		o.Grace = cfg.Booking.CleanupInterval() + cleanupTimeout

@@ -9,10 +9,9 @@ import (
 	"evently/internal/service"
 )
 
-// schemaInspector inspects the schema for the health routes.
 type schemaInspector struct{ pool *pgxpool.Pool }
 
-// InspectSchema implements service.SchemaInspector. With an error only the expected version is set.
+// InspectSchema sets only the expected version when it fails.
 func (s schemaInspector) InspectSchema(ctx context.Context) (service.SchemaState, error) {
 	state := service.SchemaState{Expected: schema.Expected()}
 	applied, err := schema.Applied(ctx, s.pool)

@@ -3,24 +3,11 @@ package app
 import (
 	"context"
 	"net"
-	"runtime"
 
 	"evently/internal/server"
 	"evently/internal/telemetry"
 )
 
-// newMetrics returns the metrics of the process.
-func newMetrics(o Options) *telemetry.Metrics {
-	return telemetry.NewMetrics(telemetry.Build{Version: o.Version, Commit: o.Commit, GoVersion: runtime.Version()})
-}
-
-// watchStores adds the connection pools to the metrics.
-func (a *App) watchStores() {
-	a.metrics.WatchPostgres(a.pool.Stat)
-	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
-}
-
-// watchRooms adds the waiting rooms and their task queue to the metrics.
 func (a *App) watchRooms() {
 	a.metrics.WatchRooms(a.services.Rooms.Totals)
 	a.metrics.WatchQueue(func() (telemetry.Queue, error) {
@@ -35,16 +22,15 @@ func (a *App) watchRooms() {
 	})
 }
 
-// listenForMetrics creates the metrics server, if METRICS_ADDR is set.
 func (a *App) listenForMetrics(ctx context.Context) error {
 	if a.cfg.Metrics.Addr == "" {
 		return nil
 	}
-	listener, err := server.ListenOn(ctx, a.cfg.Metrics.Addr)
+	listener, err := server.Listen(ctx, a.cfg.Metrics.Addr)
 	if err != nil {
 		return err
 	}
-	a.metricsServer = server.New(listener, a.metrics.Handler(), a.limits(), a.log)
+	a.metricsServer = a.newServer(listener, a.metrics.Handler())
 	return nil
 }
 
@@ -56,25 +42,19 @@ func (a *App) MetricsAddr() net.Addr {
 	return a.metricsServer.Addr()
 }
 
-// serveMetrics serves /metrics until closeMetrics, and then closes ended.
-func (a *App) serveMetrics(ctx context.Context) (ended <-chan struct{}) {
-	done := make(chan struct{})
+// serveMetrics does not stop the service when it fails.
+func (a *App) serveMetrics(ctx context.Context) {
 	if a.metricsServer == nil {
-		close(done)
-		return done
+		return
 	}
 	a.log.InfoContext(ctx, "serving metrics", "address", a.MetricsAddr().String())
-	go func() {
-		defer close(done)
-		// The service goes on without metrics.
+	a.measuring.Go(func() {
 		if err := a.metricsServer.Serve(); err != nil {
 			a.log.ErrorContext(ctx, "metrics server failed", "error", err.Error())
 		}
-	}()
-	return done
+	})
 }
 
-// closeMetrics shuts down the metrics server, if there is one.
 func (a *App) closeMetrics(ctx context.Context) error {
 	if a.metricsServer == nil {
 		return nil

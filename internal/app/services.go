@@ -16,22 +16,22 @@ import (
 	"evently/internal/ratelimit"
 	"evently/internal/rediskit"
 	"evently/internal/repository"
+	"evently/internal/respcache"
 	"evently/internal/seatlock"
+	"evently/internal/seatmap"
 	"evently/internal/server"
 	"evently/internal/service"
 	"evently/internal/telemetry"
 	"evently/internal/waitingroom"
 )
 
-// recordTimeout bounds work that must be recorded although its client has gone: what the database
-// may take for two operations, since what cannot be recorded in the usual way is in another one.
+// recordTimeout bounds what must be recorded although its client has gone: at most two operations of the database.
 func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeout + c.QueryTimeout) }
 
-// keepResponses is how long a response with an idempotency key can be replayed.
-const keepResponses = 24 * time.Hour
-
-// firstLockTTL is the time to live of seat locks until their hold is committed.
-const firstLockTTL = 10 * time.Second
+const (
+	keepResponses = 24 * time.Hour   // for repeats with the same idempotency key
+	firstLockTTL  = 10 * time.Second // of seat locks, until their hold is committed
+)
 
 // Services are the use cases, put together.
 type Services struct {
@@ -45,14 +45,18 @@ type Services struct {
 	Catalog    *service.Catalog
 	Analytics  *service.Analytics
 	Demo       *service.Demo
+	Rooms      *waitingroom.Room
 
-	caches caches
-	Rooms  *waitingroom.Room
+	seatMaps *seatmap.Cache
+	shows    *respcache.Cache
+	reports  *respcache.Cache
 }
 
-// NewServices puts the use cases together over stores that the caller keeps and closes. Without a
-// Redis client and metrics, for commands that book nothing, there are no Bookings.
-func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) (*Services, error) {
+// NewServices builds the use cases over stores that the caller closes. Without a Redis client there are no Bookings.
+func NewServices(
+	cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client,
+	m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger,
+) (*Services, error) {
 	store := repository.New(pool, repository.Options{
 		AcquireTimeout: cfg.Database.AcquireTimeout,
 		MaxWaiting:     cfg.Database.MaxWaiting,
@@ -70,35 +74,43 @@ func NewServices(cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client
 	if err != nil {
 		return nil, err
 	}
-	caches := newCaches(cfg.Cache, store)
-	var waitingRooms *waitingroom.Room
-	var rooms service.Rooms
-	if client != nil {
-		waitingRooms = newRooms(cfg, store, client, m, t, log)
-		rooms = waitingRooms
+	responses := func(maxAge time.Duration) *respcache.Cache {
+		return respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: cfg.Cache.ListBytes, Now: time.Now})
 	}
 	s := &Services{
-		caches:     caches,
 		Store:      store,
 		Tokens:     tokens,
 		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
 		MyBookings: service.NewMyBookings(store),
 		Discover:   service.NewDiscover(store),
-		Catalog:    service.NewCatalog(store, caches.seatMaps, rooms, log),
 		Analytics:  service.NewAnalytics(store),
 		Demo:       service.NewDemo(store, passwords.Hash),
+		shows:      responses(cfg.Cache.MaxAge),
+		reports:    responses(cfg.Cache.AnalyticsMaxAge),
+		seatMaps: seatmap.New(store, seatmap.Options{
+			MaxAge:   cfg.Cache.MaxAge,
+			MaxBytes: cfg.Cache.SeatMapBytes,
+			Now:      time.Now,
+		}),
 	}
-	if client != nil {
-		s.Rooms = waitingRooms
-		if s.Bookings, err = newBookings(cfg, store, s.Rooms, caches.seatMaps, client, m, log); err != nil {
-			return nil, err
-		}
-		s.Payments = service.NewPayments(s.Bookings, payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate))
+	if client == nil {
+		s.Catalog = service.NewCatalog(store, s.seatMaps, nil, log)
+		return s, nil
 	}
+	s.Rooms = newRooms(cfg, store, client, m, t, log)
+	s.Catalog = service.NewCatalog(store, s.seatMaps, s.Rooms, log)
+	if s.Bookings, err = s.newBookings(cfg, client, m, log); err != nil {
+		return nil, err
+	}
+	provider := payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate)
+	s.Payments = service.NewPayments(s.Bookings, provider)
 	return s, nil
 }
 
-func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Client, m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger) *waitingroom.Room {
+func newRooms(
+	cfg *config.Config, store *repository.Store, client *rediskit.Client,
+	m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger,
+) *waitingroom.Room {
 	o := cfg.WaitingRoom
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
@@ -111,12 +123,14 @@ func newRooms(cfg *config.Config, store *repository.Store, client *rediskit.Clie
 	}, log)
 }
 
-func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom.Room, feed service.SeatFeed, client *rediskit.Client, m *telemetry.Metrics, log *slog.Logger) (*service.Bookings, error) {
+func (s *Services) newBookings(
+	cfg *config.Config, client *rediskit.Client, m *telemetry.Metrics, log *slog.Logger,
+) (*service.Bookings, error) {
 	return service.NewBookings(service.BookingDeps{
-		Store:      store,
+		Store:      s.Store,
 		Locks:      seatlock.New(client),
-		Admissions: rooms,
-		Feed:       feed,
+		Admissions: s.Rooms,
+		Feed:       s.seatMaps,
 		Refunds:    jobs.NewClient(client),
 		Rules: service.BookingRules{
 			HoldFor:            cfg.Booking.SeatLockTimeout.Duration(),
@@ -135,35 +149,26 @@ func newBookings(cfg *config.Config, store *repository.Store, rooms *waitingroom
 	})
 }
 
-// newRateLimits gives the limits of the configuration.
-func newRateLimits(cfg *config.Config, client *rediskit.Client, log *slog.Logger) *middleware.RateLimits {
-	limiter := ratelimit.New(client, ratelimit.Options{})
-	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
-	return middleware.NewRateLimits(limiter, middleware.RateRules{
-		All:      perMinute(cfg.Limits.Requests),
-		Bookings: perMinute(cfg.Limits.Bookings),
-		Logins:   perMinute(cfg.Limits.Logins),
-	}, log)
-}
-
-// routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
-	s := a.services
+	s, limits := a.services, a.cfg.Limits
+	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
-		Shows:      handler.NewShows(s.Discover, s.caches.seatMaps, s.caches.shows),
+		Shows:      handler.NewShows(s.Discover, s.seatMaps, s.shows),
 		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
 		MyBookings: handler.NewMyBookings(s.MyBookings),
-		Venues:     handler.NewVenues(s.Catalog),
-		Events:     handler.NewEvents(s.Catalog),
-		ShowAdmin:  handler.NewShowAdmin(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics, s.caches.reports),
+		Catalog:    handler.NewCatalog(s.Catalog),
+		Analytics:  handler.NewAnalytics(s.Analytics, s.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{
-		Tokens:     s.Tokens,
-		RateLimits: newRateLimits(a.cfg, a.redis, a.log),
-		Gate:       s.Rooms,
+		Tokens: s.Tokens,
+		RateLimits: middleware.NewRateLimits(ratelimit.New(a.redis, ratelimit.Options{}), middleware.RateRules{
+			All:      perMinute(limits.Requests),
+			Bookings: perMinute(limits.Bookings),
+			Logins:   perMinute(limits.Logins),
+		}, a.log),
+		Gate: s.Rooms,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",

@@ -2,21 +2,13 @@ package handler
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
 	"evently/internal/domain"
 	"evently/internal/respcache"
 	"evently/internal/service"
-)
-
-// Number of days that a report covers.
-const (
-	defaultDays = 30
-	maxDays     = 365
 )
 
 // Analytics serves the admin route for booking statistics.
@@ -64,21 +56,16 @@ type dayBookingsDTO struct {
 	AverageBookingValue moneyOutput `json:"average_booking_value"`
 }
 
-// percentOutput is hundredths of a percent, encoded as a JSON number with at most two decimals.
 type percentOutput int64
 
-// MarshalJSON writes the shortest exact decimal, as for an amount.
 func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).MarshalJSON() }
 
-// Get handles GET /admin/analytics.
+// Get serves GET /admin/analytics, by default of the last 30 days.
 func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	days, err := queryDays(query)
-	if err != nil {
-		return err
+	q := readQuery(r)
+	days := q.number("days", 30, 365)
+	if q.err != nil {
+		return q.err
 	}
 	body, err := h.cache.Get(r.Context(), strconv.Itoa(days), func(ctx context.Context) (any, error) {
 		report, err := h.analytics.Report(ctx, days)
@@ -87,20 +74,9 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("Content-Type", jsonType)
 	writePlain(w, body)
 	return nil
-}
-
-// queryDays reads the parameter `days`.
-func queryDays(query url.Values) (int, error) {
-	if !query.Has("days") {
-		return defaultDays, nil
-	}
-	days, err := strconv.Atoi(query.Get("days"))
-	if err != nil || days < 1 || days > maxDays {
-		return 0, domain.ErrInvalidParameter.WithDetails(fmt.Sprintf("days: must be a whole number from 1 to %d", maxDays))
-	}
-	return days, nil
 }
 
 func toAnalytics(report domain.BookingReport) analyticsResponse {
@@ -128,6 +104,6 @@ func toAnalytics(report domain.BookingReport) analyticsResponse {
 				AverageBookingValue: moneyOutput(d.AverageBookingValue),
 			}
 		}),
-		GeneratedAt: utc(report.GeneratedAt),
+		GeneratedAt: report.GeneratedAt.UTC(),
 	}
 }

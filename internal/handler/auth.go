@@ -62,7 +62,6 @@ func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 	return writeSession(w, http.StatusOK, session)
 }
 
-// writeSession writes a token, which must not be cached.
 func writeSession(w http.ResponseWriter, status int, session service.Session) error {
 	w.Header().Set("Cache-Control", "no-store")
 	return respond.JSON(w, status, sessionDTO{Token: session.Token, User: toUser(session.User)})

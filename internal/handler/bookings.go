@@ -9,33 +9,30 @@ import (
 	"evently/internal/service"
 )
 
-// BookingService is the use cases behind the booking routes.
-type BookingService interface {
+type bookingService interface {
 	Lock(ctx context.Context, lock service.LockSeats, request service.Request) (service.Response, error)
 	Confirm(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
 	Cancel(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
 	Replay(ctx context.Context, key domain.RequestKey) (service.Response, error)
 }
 
-// PaymentService is the use case behind the payment route.
-type PaymentService interface {
+type paymentService interface {
 	Pay(ctx context.Context, pay service.Pay, request service.Request) (service.Response, error)
 }
 
 // Bookings serves the routes that lock, pay, confirm and cancel.
 type Bookings struct {
-	bookings BookingService
-	payments PaymentService
+	bookings bookingService
+	payments paymentService
 }
 
 // NewBookings returns the booking handlers.
-func NewBookings(bookings BookingService, payments PaymentService) *Bookings {
+func NewBookings(bookings bookingService, payments paymentService) *Bookings {
 	return &Bookings{bookings: bookings, payments: payments}
 }
 
 type lockRequest struct {
-	ShowID int64 `json:"show_id" validate:"required,gt=0"`
-	// MAX_SEATS_PER_BOOKING is checked by the service; it is at most this.
+	ShowID  int64   `json:"show_id" validate:"required,gt=0"`
 	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=100,dive,gt=0"`
 }
 
@@ -62,20 +59,13 @@ type lockResponse struct {
 
 // Lock serves POST /bookings/lock.
 func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
-	user, err := identity(r)
-	if err != nil {
-		return err
-	}
-	key, err := requestKeyOfBody(w, r, user.UserID)
-	if err != nil {
-		return err
-	}
 	var body lockRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
+	userID, key, err := decodeKeyed(w, r, &body)
+	if err != nil {
 		return err
 	}
 	response, err := h.bookings.Lock(r.Context(),
-		service.LockSeats{UserID: user.UserID, ShowID: body.ShowID, SeatIDs: body.SeatIDs},
+		service.LockSeats{UserID: userID, ShowID: body.ShowID, SeatIDs: body.SeatIDs},
 		service.Request{Key: key, Encoder: bookingEncoder{r, toLockResponse}})
 	if err != nil {
 		return err
@@ -90,7 +80,7 @@ func toLockResponse(b domain.BookingDetails) any {
 		BookingID:   b.ID,
 		LockedSeats: mapSlice(b.Seats, toLockedSeat),
 		ExpiresIn:   int64(b.HoldLeft / time.Second),
-		ExpiresAt:   utc(b.ExpiresAt),
+		ExpiresAt:   b.ExpiresAt.UTC(),
 		Amount:      moneyOutput(b.Amount),
 		Booking:     toBooking(b),
 	}
@@ -110,20 +100,13 @@ type payResponse struct {
 
 // Pay serves POST /bookings/payments/simulate.
 func (h *Bookings) Pay(w http.ResponseWriter, r *http.Request) error {
-	user, err := identity(r)
-	if err != nil {
-		return err
-	}
-	key, err := requestKeyOfBody(w, r, user.UserID)
-	if err != nil {
-		return err
-	}
 	var body payRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
+	userID, key, err := decodeKeyed(w, r, &body)
+	if err != nil {
 		return err
 	}
 	response, err := h.payments.Pay(r.Context(),
-		service.Pay{UserID: user.UserID, BookingID: body.BookingID, Amount: body.Amount.money(), Method: body.Outcome},
+		service.Pay{UserID: userID, BookingID: body.BookingID, Amount: body.Amount.money(), Method: body.Outcome},
 		service.Request{Key: key, Encoder: bookingEncoder{r, toPayResponse}})
 	if err != nil {
 		return err
@@ -153,7 +136,7 @@ type confirmResponse struct {
 
 // Confirm serves POST /bookings/{booking_id}/confirm.
 func (h *Bookings) Confirm(w http.ResponseWriter, r *http.Request) error {
-	return settle(w, r, h.bookings.Confirm, toConfirmResponse)
+	return confirmOrCancel(w, r, h.bookings.Confirm, toConfirmResponse)
 }
 
 func toConfirmResponse(b domain.BookingDetails) any {
@@ -180,7 +163,7 @@ type cancelResponse struct {
 
 // Cancel serves POST /bookings/{booking_id}/cancel.
 func (h *Bookings) Cancel(w http.ResponseWriter, r *http.Request) error {
-	return settle(w, r, h.bookings.Cancel, toCancelResponse)
+	return confirmOrCancel(w, r, h.bookings.Cancel, toCancelResponse)
 }
 
 func toCancelResponse(b domain.BookingDetails) any {
@@ -196,17 +179,12 @@ func toCancelResponse(b domain.BookingDetails) any {
 	return response
 }
 
-// settle serves a route that confirms or cancels the booking in its path. A body is optional; a booking
-// that it names must be that one.
-func settle(w http.ResponseWriter, r *http.Request,
+// confirmOrCancel takes step with the booking in the path. A body is optional and may only name that booking.
+func confirmOrCancel(w http.ResponseWriter, r *http.Request,
 	step func(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error),
 	dto func(domain.BookingDetails) any,
 ) error {
-	user, err := identity(r)
-	if err != nil {
-		return err
-	}
-	bookingID, err := pathID(r, "booking_id")
+	userID, bookingID, err := userAndID(r, "booking_id")
 	if err != nil {
 		return err
 	}
@@ -217,11 +195,11 @@ func settle(w http.ResponseWriter, r *http.Request,
 	if body.BookingID != nil && *body.BookingID != bookingID {
 		return domain.ErrBookingMismatch.WithDetails("booking_id: is not the booking in the path")
 	}
-	key, err := requestKey(r, user.UserID, nil)
+	key, err := requestKey(r, userID, nil)
 	if err != nil {
 		return err
 	}
-	response, err := step(r.Context(), user.UserID, bookingID,
+	response, err := step(r.Context(), userID, bookingID,
 		service.Request{Key: key, Encoder: bookingEncoder{r, dto}})
 	if err != nil {
 		return err
@@ -230,11 +208,33 @@ func settle(w http.ResponseWriter, r *http.Request,
 	return nil
 }
 
-// identity returns the user of a request.
-func identity(r *http.Request) (domain.Identity, error) {
+// decodeKeyed decodes the body of a request into dst, and returns the user and the idempotency key of the request.
+func decodeKeyed(w http.ResponseWriter, r *http.Request, dst any) (userID int64, key domain.RequestKey, err error) {
+	if userID, err = signedIn(r); err != nil {
+		return 0, key, err
+	}
+	body, err := readBody(w, r, maxBody)
+	if err != nil {
+		return 0, key, err
+	}
+	if key, err = requestKey(r, userID, body); err != nil {
+		return 0, key, err
+	}
+	return userID, key, unmarshal(r, body, dst)
+}
+
+func signedIn(r *http.Request) (userID int64, err error) {
 	user, ok := domain.IdentityFrom(r.Context())
 	if !ok {
-		return domain.Identity{}, domain.ErrUnauthorized
+		return 0, domain.ErrUnauthorized
 	}
-	return user, nil
+	return user.UserID, nil
+}
+
+func userAndID(r *http.Request, name string) (userID, id int64, err error) {
+	if userID, err = signedIn(r); err != nil {
+		return 0, 0, err
+	}
+	id, err = pathID(r, name)
+	return userID, id, err
 }

@@ -37,32 +37,32 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	pool, count := testkit.CountingPool(t)
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	catalog := service.NewCatalog(store, seatmap.New(store, seatmap.Options{Now: time.Now}), nil, slog.New(slog.DiscardHandler))
-	venues, events, shows := handler.NewVenues(catalog), handler.NewEvents(catalog), handler.NewShowAdmin(catalog)
+	h := handler.NewCatalog(catalog)
 	analytics := handler.NewAnalytics(service.NewAnalytics(store), respcache.New(respcache.Options{}))
 
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
 	router.Use(documented(t, "/api/v1/admin"))
-	for route, h := range map[string]respond.Handler{
-		"POST /venues":              venues.Create,
-		"GET /venues":               venues.List,
-		"GET /venues/{id}":          venues.Get,
-		"PUT /venues/{id}":          venues.Update,
-		"DELETE /venues/{id}":       venues.Delete,
-		"POST /venues/{id}/seats":   venues.AddSeats,
-		"DELETE /venues/{id}/seats": venues.DeleteSeats,
-		"POST /events":              events.Create,
-		"GET /events":               events.List,
-		"GET /events/{id}":          events.Get,
-		"PUT /events/{id}":          events.Update,
-		"DELETE /events/{id}":       events.Delete,
-		"POST /shows":               shows.Create,
-		"PUT /shows/{id}":           shows.Update,
-		"DELETE /shows/{id}":        shows.Delete,
+	for route, handle := range map[string]respond.Handler{
+		"POST /venues":              h.CreateVenue,
+		"GET /venues":               h.ListVenues,
+		"GET /venues/{id}":          h.Venue,
+		"PUT /venues/{id}":          h.UpdateVenue,
+		"DELETE /venues/{id}":       h.DeleteVenue,
+		"POST /venues/{id}/seats":   h.AddSeats,
+		"DELETE /venues/{id}/seats": h.DeleteSeats,
+		"POST /events":              h.CreateEvent,
+		"GET /events":               h.ListEvents,
+		"GET /events/{id}":          h.Event,
+		"PUT /events/{id}":          h.UpdateEvent,
+		"DELETE /events/{id}":       h.DeleteEvent,
+		"POST /shows":               h.CreateShow,
+		"PUT /shows/{id}":           h.UpdateShow,
+		"DELETE /shows/{id}":        h.DeleteShow,
 		"GET /analytics":            analytics.Get,
 	} {
 		method, path, _ := strings.Cut(route, " ")
-		router.Method(method, path, respond.Adapt(log, h))
+		router.Method(method, path, respond.Adapt(log, handle))
 	}
 	return &catalogAPI{t: t, pool: pool, count: count, router: router}
 }

@@ -10,11 +10,10 @@ import (
 // moneyOutput is encoded as a JSON number with at most two decimals.
 type moneyOutput domain.Money
 
-// MarshalJSON implements json.Marshaler.
 func (m moneyOutput) MarshalJSON() ([]byte, error) { return []byte(domain.Money(m).String()), nil }
 
-// utc returns t as responses have it.
-func utc(t time.Time) time.Time { return t.UTC() }
+// envelope is a response of one field.
+type envelope map[string]any
 
 type userDTO struct {
 	UserID    int64       `json:"user_id"`
@@ -24,7 +23,7 @@ type userDTO struct {
 }
 
 func toUser(u domain.User) userDTO {
-	return userDTO{UserID: u.ID, Email: u.Email, Role: u.Role, CreatedAt: utc(u.CreatedAt)}
+	return userDTO{UserID: u.ID, Email: u.Email, Role: u.Role, CreatedAt: u.CreatedAt.UTC()}
 }
 
 type venueDTO struct {
@@ -35,7 +34,7 @@ type venueDTO struct {
 }
 
 func toVenue(v domain.Venue) venueDTO {
-	return venueDTO{VenueID: v.ID, VenueName: v.Name, Address: v.Address, CreatedAt: utc(v.CreatedAt)}
+	return venueDTO{VenueID: v.ID, VenueName: v.Name, Address: v.Address, CreatedAt: v.CreatedAt.UTC()}
 }
 
 type seatDTO struct {
@@ -56,7 +55,7 @@ type eventDTO struct {
 }
 
 func toEvent(e domain.Event) eventDTO {
-	return eventDTO{EventID: e.ID, Title: e.Title, CreatedAt: utc(e.CreatedAt)}
+	return eventDTO{EventID: e.ID, Title: e.Title, CreatedAt: e.CreatedAt.UTC()}
 }
 
 type showDTO struct {
@@ -72,8 +71,8 @@ type showDTO struct {
 func toShow(s domain.Show) showDTO {
 	return showDTO{
 		ShowID: s.ID, EventID: s.EventID, VenueID: s.VenueID,
-		StartTime: utc(s.StartTime), EndTime: utc(s.EndTime),
-		Price: moneyOutput(s.Price), CreatedAt: utc(s.CreatedAt),
+		StartTime: s.StartTime.UTC(), EndTime: s.EndTime.UTC(),
+		Price: moneyOutput(s.Price), CreatedAt: s.CreatedAt.UTC(),
 	}
 }
 
@@ -106,7 +105,7 @@ func toShowDetails(s domain.ShowDetails) showDetailsDTO {
 	}
 }
 
-// mapSlice applies f to each item. The result is never nil, so that an empty list is encoded as [].
+// mapSlice applies f to each item. It never returns nil, which would be encoded as null.
 func mapSlice[A, B any](items []A, f func(A) B) []B {
 	out := make([]B, len(items))
 	for i, item := range items {

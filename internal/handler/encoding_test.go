@@ -37,8 +37,8 @@ func TestAcceptsGzip_Weights(t *testing.T) {
 		{[]string{"br, zstd"}, false},
 		{[]string{"gzipped"}, false},
 	} {
-		if got := AcceptsGzip(tt.lines); got != tt.want {
-			t.Errorf("AcceptsGzip(%q) = %v", tt.lines, got)
+		if got := acceptsGzip(tt.lines); got != tt.want {
+			t.Errorf("acceptsGzip(%q) = %v", tt.lines, got)
 		}
 	}
 }
@@ -83,7 +83,7 @@ func FuzzRevalidation(f *testing.F) {
 		if !matchesTag([]string{tag, tags}, tag) {
 			t.Errorf("%s, %q does not name %s", tag, tags, tag)
 		}
-		if AcceptsGzip([]string{codings}) && !strings.Contains(strings.ToLower(codings), "gzip") && !strings.Contains(codings, "*") {
+		if acceptsGzip([]string{codings}) && !strings.Contains(strings.ToLower(codings), "gzip") && !strings.Contains(codings, "*") {
 			t.Errorf("%q accepts gzip", codings)
 		}
 	})
@@ -136,19 +136,23 @@ func FuzzQueryCursor(f *testing.F) {
 	f.Add("c2hvd3M6MTox", int64(-1), int64(0))
 	f.Add(*shows.cursor(1, 2), int64(1)<<62, int64(-1)<<63)
 	f.Fuzz(func(t *testing.T, text string, a, b int64) {
-		query := url.Values{"cursor": {text}}
-		if key, err := shows.queryCursor(query, 2); err == nil && len(key) != 2 {
+		read := func(text string) *query { return &query{values: url.Values{"cursor": {text}}} }
+		q := read(text)
+		if key := q.cursor(shows, 2); q.err == nil && len(key) != 2 {
 			t.Errorf("%q: %v", text, key)
 		}
-		if _, after, err := showsPage(query, shows); err == nil && (after == nil || after.ShowID < 1) {
+		q = read(text)
+		if after := q.afterShow(shows); q.err == nil && (after == nil || after.ShowID < 1) {
 			t.Errorf("%q: %v", text, after)
 		}
-		if _, after, err := bookingsPage(query, bookings); err == nil && after < 1 {
+		q = read(text)
+		if after := q.afterID(bookings); q.err == nil && after < 1 {
 			t.Errorf("%q: %v", text, after)
 		}
-		key, err := shows.queryCursor(url.Values{"cursor": {*shows.cursor(a, b)}}, 2)
-		if err != nil || key[0] != a || key[1] != b {
-			t.Errorf("%d, %d came back as %v (%v)", a, b, key, err)
+		q = read(*shows.cursor(a, b))
+		key := q.cursor(shows, 2)
+		if q.err != nil || key[0] != a || key[1] != b {
+			t.Errorf("%d, %d came back as %v (%v)", a, b, key, q.err)
 		}
 	})
 }

@@ -4,30 +4,14 @@ import (
 	"net/http"
 
 	"evently/internal/respond"
-	"evently/internal/service"
 )
-
-// Events serves the admin routes for events.
-type Events struct {
-	catalog *service.Catalog
-}
-
-// NewEvents returns Events over catalog.
-func NewEvents(catalog *service.Catalog) *Events {
-	return &Events{catalog: catalog}
-}
 
 type createEventRequest struct {
 	Title lineInput `json:"title" validate:"required,max=255"`
 }
 
-// updateEventRequest has any of the fields, of which there is one. Null leaves it out.
 type updateEventRequest struct {
 	Title *lineInput `json:"title" validate:"omitempty,min=1,max=255"`
-}
-
-type eventResponse struct {
-	Event eventDTO `json:"event"`
 }
 
 type eventsResponse struct {
@@ -35,8 +19,8 @@ type eventsResponse struct {
 	NextCursor *string    `json:"next_cursor"`
 }
 
-// Create serves POST /admin/events.
-func (h *Events) Create(w http.ResponseWriter, r *http.Request) error {
+// CreateEvent serves POST /admin/events.
+func (h *Catalog) CreateEvent(w http.ResponseWriter, r *http.Request) error {
 	var body createEventRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
@@ -45,15 +29,16 @@ func (h *Events) Create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusCreated, eventResponse{Event: toEvent(event)})
+	return respond.JSON(w, http.StatusCreated, envelope{"event": toEvent(event)})
 }
 
-// List serves GET /admin/events.
-func (h *Events) List(w http.ResponseWriter, r *http.Request) error {
+// ListEvents serves GET /admin/events.
+func (h *Catalog) ListEvents(w http.ResponseWriter, r *http.Request) error {
 	list := newList("events")
-	after, limit, err := queryIDPage(r, list)
-	if err != nil {
-		return err
+	q := readQuery(r)
+	limit, after := q.limit(), q.afterID(list)
+	if q.err != nil {
+		return q.err
 	}
 	events, more, err := h.catalog.ListEvents(r.Context(), after, limit)
 	if err != nil {
@@ -66,8 +51,8 @@ func (h *Events) List(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, response)
 }
 
-// Get serves GET /admin/events/{id}.
-func (h *Events) Get(w http.ResponseWriter, r *http.Request) error {
+// Event serves GET /admin/events/{id}.
+func (h *Catalog) Event(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
 		return err
@@ -76,17 +61,14 @@ func (h *Events) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, eventResponse{Event: toEvent(event)})
+	return respond.JSON(w, http.StatusOK, envelope{"event": toEvent(event)})
 }
 
-// Update serves PUT /admin/events/{id}.
-func (h *Events) Update(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
+// UpdateEvent serves PUT /admin/events/{id}.
+func (h *Catalog) UpdateEvent(w http.ResponseWriter, r *http.Request) error {
 	var body updateEventRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
+	id, err := idAndBody(w, r, maxBody, &body)
+	if err != nil {
 		return err
 	}
 	if body.Title == nil {
@@ -96,17 +78,10 @@ func (h *Events) Update(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, eventResponse{Event: toEvent(event)})
+	return respond.JSON(w, http.StatusOK, envelope{"event": toEvent(event)})
 }
 
-// Delete serves DELETE /admin/events/{id}.
-func (h *Events) Delete(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
-	if err := h.catalog.DeleteEvent(r.Context(), id); err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, deletedResponse{Message: "Event deleted successfully"})
+// DeleteEvent serves DELETE /admin/events/{id}.
+func (h *Catalog) DeleteEvent(w http.ResponseWriter, r *http.Request) error {
+	return deleteByID(w, r, h.catalog.DeleteEvent, "Event deleted successfully")
 }

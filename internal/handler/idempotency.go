@@ -1,9 +1,7 @@
 package handler
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
@@ -13,23 +11,20 @@ import (
 	"evently/internal/service"
 )
 
-// The headers of requests that may be repeated.
 const (
 	idempotencyKeyHeader      = "Idempotency-Key"
 	idempotencyReplayedHeader = "Idempotency-Replayed"
 )
 
-// maxIdempotencyKey is the longest key, in bytes.
-const maxIdempotencyKey = 255
+const maxIdempotencyKey = 255 // bytes
 
-// requestKey returns the idempotency key of a request of the user, the zero key if it has none. body is
-// what a repeat must have in common with the first request, besides its path.
+// requestKey returns the idempotency key of a request, or the zero key. A repeat must have the same path and body.
 func requestKey(r *http.Request, userID int64, body []byte) (domain.RequestKey, error) {
 	values := r.Header.Values(idempotencyKeyHeader)
 	if len(values) == 0 {
 		return domain.RequestKey{}, nil
 	}
-	invalid := domain.ErrInvalidParameter.WithDetails(idempotencyKeyHeader + ": must be 1 to 255 printable ASCII characters")
+	invalid := invalidParameter(idempotencyKeyHeader, "must be 1 to 255 printable ASCII characters")
 	if len(values) > 1 || values[0] == "" || len(values[0]) > maxIdempotencyKey {
 		return domain.RequestKey{}, invalid
 	}
@@ -46,38 +41,22 @@ func requestKey(r *http.Request, userID int64, body []byte) (domain.RequestKey, 
 	}, nil
 }
 
-// requestKeyOfBody is requestKey for a request that is told apart by its body, which it leaves to be read.
-func requestKeyOfBody(w http.ResponseWriter, r *http.Request, userID int64) (domain.RequestKey, error) {
-	if len(r.Header.Values(idempotencyKeyHeader)) == 0 {
-		return domain.RequestKey{}, nil
-	}
-	body, err := readBody(w, r, maxBody)
-	if err != nil {
-		return domain.RequestKey{}, err
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	return requestKey(r, userID, body)
-}
-
-// bookingEncoder is a service.Encoder: it makes a body of what dto returns.
+// bookingEncoder encodes the responses that the service stores.
 type bookingEncoder struct {
 	request *http.Request
 	dto     func(domain.BookingDetails) any
 }
 
-// Encode implements service.Encoder.
 func (e bookingEncoder) Encode(booking domain.BookingDetails) (service.Response, error) {
 	body, err := json.Marshal(e.dto(booking))
 	return service.Response{Status: http.StatusOK, Body: body}, err
 }
 
-// EncodeError implements service.Encoder.
 func (e bookingEncoder) EncodeError(err error) service.Response {
 	status, body := respond.ErrorBody(e.request.Context(), err)
 	return service.Response{Status: status, Body: body}
 }
 
-// writeResponse writes a response that the service has encoded.
 func writeResponse(w http.ResponseWriter, response service.Response) {
 	if response.Replayed {
 		w.Header().Set(idempotencyReplayedHeader, "true")
@@ -85,14 +64,13 @@ func writeResponse(w http.ResponseWriter, response service.Response) {
 	respond.Raw(w, response.Status, response.Body)
 }
 
-// Replay writes the stored response of a request that is about to be refused for its turn, and reports
-// whether there was one. It serves the waiting room in front of Lock.
+// Replay writes the stored response of a request that the waiting room would refuse, and reports whether there is one.
 func (h *Bookings) Replay(w http.ResponseWriter, r *http.Request, body []byte) (bool, error) {
-	user, err := identity(r)
+	userID, err := signedIn(r)
 	if err != nil {
 		return false, err
 	}
-	key, err := requestKey(r, user.UserID, body)
+	key, err := requestKey(r, userID, body)
 	if err != nil {
 		return false, err
 	}

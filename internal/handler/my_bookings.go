@@ -2,7 +2,6 @@ package handler
 
 import (
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -44,7 +43,7 @@ func toBooking(b domain.BookingDetails) bookingDTO {
 	dto := bookingDTO{
 		BookingID: b.ID, UserID: b.UserID, ShowID: b.ShowID,
 		Status: b.Status, Amount: moneyOutput(b.Amount),
-		CreatedAt: utc(b.CreatedAt), ExpiresAt: utc(b.ExpiresAt),
+		CreatedAt: b.CreatedAt.UTC(), ExpiresAt: b.ExpiresAt.UTC(),
 		Show: toShowDetails(b.Show),
 		Seats: mapSlice(b.Seats, func(s domain.BookedSeat) pricedSeatDTO {
 			return pricedSeatDTO{seatDTO: toSeat(s.Seat), Price: moneyOutput(s.Price)}
@@ -54,8 +53,7 @@ func toBooking(b domain.BookingDetails) bookingDTO {
 		dto.CancelReason = &b.CancelReason
 	}
 	if b.Status == domain.BookingPending {
-		left := int64(b.HoldLeft / time.Second)
-		dto.ExpiresIn = &left
+		dto.ExpiresIn = new(int64(b.HoldLeft / time.Second))
 	}
 	if b.Payment != nil {
 		dto.Payment = toPayment(*b.Payment)
@@ -72,10 +70,14 @@ type paymentDTO struct {
 	RefundedAt    *time.Time           `json:"refunded_at"`
 }
 
-// toPayment shows a payment as refunded from the moment its refund is certain, whenever the provider
-// carries it out.
+// toPayment shows a payment as refunded from the moment its refund is certain.
 func toPayment(p domain.Payment) *paymentDTO {
-	dto := &paymentDTO{TransactionID: p.TransactionID, Status: p.Status, Amount: moneyOutput(p.Amount), PaidAt: utcOrNil(p.PaidAt)}
+	dto := &paymentDTO{
+		TransactionID: p.TransactionID,
+		Status:        p.Status,
+		Amount:        moneyOutput(p.Amount),
+		PaidAt:        utcOrNil(p.PaidAt),
+	}
 	if p.GivenBack() {
 		dto.Status, dto.RefundedAt = domain.PaymentRefunded, utcOrNil(p.RefundRequestedAt)
 	}
@@ -86,12 +88,7 @@ func utcOrNil(t *time.Time) *time.Time {
 	if t == nil {
 		return nil
 	}
-	inUTC := t.UTC()
-	return &inUTC
-}
-
-type bookingResponse struct {
-	Booking bookingDTO `json:"booking"`
+	return new(t.UTC())
 }
 
 type bookingsResponse struct {
@@ -101,41 +98,31 @@ type bookingsResponse struct {
 
 // Get serves GET /bookings/{booking_id}.
 func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
-	user, err := identity(r)
+	userID, id, err := userAndID(r, "booking_id")
 	if err != nil {
 		return err
 	}
-	id, err := pathID(r, "booking_id")
+	booking, err := h.bookings.Booking(r.Context(), userID, id)
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Booking(r.Context(), user.UserID, id)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, bookingResponse{Booking: toBooking(booking)})
+	return respond.JSON(w, http.StatusOK, envelope{"booking": toBooking(booking)})
 }
 
 // List serves GET /user/bookings: the user's bookings, newest first.
 func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
-	user, err := identity(r)
+	userID, err := signedIn(r)
 	if err != nil {
 		return err
 	}
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
+	q := readQuery(r)
+	status := q.bookingStatus()
+	list := bookingsList(userID, status)
+	limit, after := q.limit(), q.afterID(list)
+	if q.err != nil {
+		return q.err
 	}
-	status, err := queryBookingStatus(query)
-	if err != nil {
-		return err
-	}
-	list := bookingsList(user.UserID, status)
-	limit, after, err := bookingsPage(query, list)
-	if err != nil {
-		return err
-	}
-	bookings, more, err := h.bookings.List(r.Context(), user.UserID, status, limit, after)
+	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
 	if err != nil {
 		return err
 	}
@@ -146,31 +133,19 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, response)
 }
 
-// queryBookingStatus reads `status`; nil is any.
-func queryBookingStatus(query url.Values) (*domain.BookingStatus, error) {
-	word, err := queryOneOf(query, "status",
+func (q *query) bookingStatus() *domain.BookingStatus {
+	word := q.oneOf("status",
 		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
-	if err != nil || word == "" {
-		return nil, err
+	if word == "" {
+		return nil
 	}
-	status := domain.BookingStatus(word)
-	return &status, nil
+	return new(domain.BookingStatus(word))
 }
 
-// bookingsList identifies the list of a user's bookings with this status.
 func bookingsList(userID int64, status *domain.BookingStatus) listID {
 	filter := ""
 	if status != nil {
 		filter = string(*status)
 	}
 	return newList("bookings", strconv.FormatInt(userID, 10), filter)
-}
-
-// bookingsPage reads the limit and the cursor of a list of bookings; 0 is its head.
-func bookingsPage(query url.Values, l listID) (limit int, after int64, err error) {
-	if limit, err = queryLimit(query); err != nil {
-		return 0, 0, err
-	}
-	after, err = l.queryID(query)
-	return limit, after, err
 }

@@ -7,104 +7,136 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
 	"evently/internal/domain"
 )
 
-// Bounds of lists.
-const (
-	defaultLimit = 100
-	maxLimit     = 500
-)
+func invalidParameter(name, expectation string) error {
+	return domain.ErrInvalidParameter.WithDetails(name + ": " + expectation)
+}
 
-// pathID reads a path parameter that is an id: a whole number from 1 to 2^63-1.
 func pathID(r *http.Request, name string) (int64, error) {
 	id, err := strconv.ParseInt(chi.URLParam(r, name), 10, 64)
 	if err != nil || id < 1 || strconv.FormatInt(id, 10) != chi.URLParam(r, name) {
-		return 0, domain.ErrInvalidParameter.WithDetails(name + ": must be a whole number above 0")
+		return 0, invalidParameter(name, "must be a whole number above 0")
 	}
 	return id, nil
 }
 
-// queryLimit reads `limit`, the number of rows of a page.
-func queryLimit(query url.Values) (int, error) {
-	if !query.Has("limit") {
-		return defaultLimit, nil
+// query reads the parameters of a query string. It keeps the first error.
+type query struct {
+	values url.Values
+	err    error
+}
+
+func readQuery(r *http.Request) *query {
+	values, err := url.ParseQuery(r.URL.RawQuery) // url.URL.Query would drop what is malformed
+	if err != nil {
+		return &query{err: domain.ErrInvalidParameter.WithDetails("query: is not well-formed").WithCause(err)}
 	}
-	limit, err := strconv.Atoi(query.Get("limit"))
-	if err != nil || limit < 1 || limit > maxLimit {
-		return 0, domain.ErrInvalidParameter.WithDetails(fmt.Sprintf("limit: must be a whole number from 1 to %d", maxLimit))
+	return &query{values: values}
+}
+
+func (q *query) fail(err error) {
+	if q.err == nil {
+		q.err = err
 	}
-	return limit, nil
+}
+
+func (q *query) number(name string, byDefault, most int) int {
+	if !q.values.Has(name) {
+		return byDefault
+	}
+	n, err := strconv.Atoi(q.values.Get(name))
+	if err != nil || n < 1 || n > most {
+		q.fail(invalidParameter(name, fmt.Sprintf("must be a whole number from 1 to %d", most)))
+	}
+	return n
+}
+
+func (q *query) limit() int { return q.number("limit", 100, 500) }
+
+const maxFilterText = 255
+
+func (q *query) text(name string) string {
+	text, err := domain.Line(q.values.Get(name))
+	switch {
+	case err != nil:
+		q.fail(invalidParameter(name, err.Error()))
+	case utf8.RuneCountInString(text) > maxFilterText:
+		q.fail(invalidParameter(name, fmt.Sprintf("must have at most %d characters", maxFilterText)))
+	}
+	return text
+}
+
+func (q *query) oneOf(name string, words ...string) string {
+	word := q.values.Get(name)
+	if word != "" && !slices.Contains(words, word) {
+		q.fail(invalidParameter(name, "must be one of: "+strings.Join(words, " ")))
+	}
+	return word
 }
 
 // listID identifies a list and its filters: a cursor is valid for one list only.
 type listID string
 
-// newList returns the list of this kind with these filters.
 func newList(kind string, filters ...string) listID {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", kind, filters))
 	return listID(hex.EncodeToString(sum[:8]))
 }
 
-// cursor returns the opaque position behind the row with this key.
 func (l listID) cursor(key ...int64) *string {
 	text := string(l)
 	for _, k := range key {
 		text += ":" + strconv.FormatInt(k, 10)
 	}
-	cursor := base64.RawURLEncoding.EncodeToString([]byte(text))
-	return &cursor
+	return new(base64.RawURLEncoding.EncodeToString([]byte(text)))
 }
 
-// queryCursor reads `cursor`, a cursor of l with n numbers in its key. It returns nil if there is
-// none: the list starts at its head.
-func (l listID) queryCursor(query url.Values, n int) ([]int64, error) {
-	if !query.Has("cursor") {
-		return nil, nil
+// cursor returns the key in `cursor`, or nil at the head of the list.
+func (q *query) cursor(l listID, n int) []int64 {
+	if !q.values.Has("cursor") {
+		return nil
 	}
-	text, err := base64.RawURLEncoding.DecodeString(query.Get("cursor"))
+	key, ok := l.parse(q.values.Get("cursor"), n)
+	if !ok {
+		q.fail(domain.ErrInvalidCursor)
+	}
+	return key
+}
+
+func (l listID) parse(cursor string, n int) (key []int64, ok bool) {
+	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil {
-		return nil, domain.ErrInvalidCursor
+		return nil, false
 	}
 	parts := strings.Split(string(text), ":")
 	if parts[0] != string(l) || len(parts) != n+1 {
-		return nil, domain.ErrInvalidCursor
+		return nil, false
 	}
-	key := make([]int64, n)
+	key = make([]int64, n)
 	for i, part := range parts[1:] {
 		if key[i], err = strconv.ParseInt(part, 10, 64); err != nil {
-			return nil, domain.ErrInvalidCursor
+			return nil, false
 		}
 	}
-	return key, nil
+	return key, true
 }
 
-// queryID reads `cursor` of a list by id. It returns 0 for the head of the list.
-func (l listID) queryID(query url.Values) (int64, error) {
-	key, err := l.queryCursor(query, 1)
-	switch {
-	case err != nil || key == nil:
-		return 0, err
-	case key[0] < 1:
-		return 0, domain.ErrInvalidCursor
+// afterID returns the id in `cursor`, or 0 at the head of the list.
+func (q *query) afterID(l listID) int64 {
+	key := q.cursor(l, 1)
+	if key == nil {
+		return 0
 	}
-	return key[0], nil
-}
-
-// queryIDPage reads the page of a list by id: the id after which it starts and its length.
-func queryIDPage(r *http.Request, l listID) (after int64, limit int, err error) {
-	query, err := parseQuery(r)
-	if err != nil {
-		return 0, 0, err
+	if key[0] < 1 {
+		q.fail(domain.ErrInvalidCursor)
 	}
-	if limit, err = queryLimit(query); err != nil {
-		return 0, 0, err
-	}
-	after, err = l.queryID(query)
-	return after, limit, err
+	return key[0]
 }

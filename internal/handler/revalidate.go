@@ -4,14 +4,35 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 
 	"evently/internal/respcache"
 	"evently/internal/respond"
 )
 
-// writeRevalidated writes a public body that clients may keep but must revalidate before each use. It
-// writes 304 to a client that has this body.
-func writeRevalidated(w http.ResponseWriter, r *http.Request, body *respcache.Body) {
+// Static serves content that does not change while the process runs, loaded at the first request.
+func Static(contentType string, load func() ([]byte, error)) respond.Handler {
+	loadOnce := sync.OnceValues(func() (*respcache.Body, error) {
+		content, err := load()
+		if err != nil {
+			return nil, err
+		}
+		return respcache.NewBody(content), nil
+	})
+	return func(w http.ResponseWriter, r *http.Request) error {
+		body, err := loadOnce()
+		if err != nil {
+			return err
+		}
+		writeRevalidated(w, r, contentType, body)
+		return nil
+	}
+}
+
+const jsonType = "application/json; charset=utf-8"
+
+// writeRevalidated writes a body that clients must revalidate before each use, or 304 to a client that has it.
+func writeRevalidated(w http.ResponseWriter, r *http.Request, contentType string, body *respcache.Body) {
 	header := w.Header()
 	header.Set("ETag", body.ETag())
 	header.Set("Cache-Control", "no-cache")
@@ -20,25 +41,23 @@ func writeRevalidated(w http.ResponseWriter, r *http.Request, body *respcache.Bo
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if gzip := body.Gzip(); gzip != nil && AcceptsGzip(r.Header.Values("Accept-Encoding")) {
-		header.Set("Content-Encoding", "gzip")
-		respond.Raw(w, http.StatusOK, gzip)
+	header.Set("Content-Type", contentType)
+	gzip := body.Gzip()
+	if gzip == nil || !acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		writePlain(w, body)
 		return
 	}
-	writePlain(w, body)
+	header.Set("Content-Encoding", "gzip")
+	header.Set("Content-Length", strconv.Itoa(len(gzip)))
+	_, _ = w.Write(gzip) //nolint:gosec // encoded by this service; an error is a client that has gone
 }
 
-// writePlain writes the plain form of a body.
 func writePlain(w http.ResponseWriter, body *respcache.Body) {
-	header := w.Header()
-	header.Set("Content-Type", "application/json; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(http.StatusOK)
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	_, _ = body.WriteTo(w) // an error is a client that has gone
 }
 
-// matchesTag reports whether the lines of If-None-Match contain tag, by weak comparison, or are *.
-// A tag may contain commas, so tags are read one by one, up to the first that is malformed.
+// matchesTag compares If-None-Match weakly with tag. Tags may contain commas, so they are read one by one.
 func matchesTag(lines []string, tag string) bool {
 	opaque := strings.TrimPrefix(tag, "W/")
 	rest := strings.TrimSpace(strings.Join(lines, ","))
@@ -61,9 +80,8 @@ func matchesTag(lines []string, tag string) bool {
 	}
 }
 
-// AcceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the plain form
-// (RFC 9110, 12.5.3). A header that names neither prefers the plain form.
-func AcceptsGzip(lines []string) bool {
+// acceptsGzip reports whether Accept-Encoding prefers gzip to the plain form (RFC 9110, 12.5.3).
+func acceptsGzip(lines []string) bool {
 	weights := map[string]float64{}
 	for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
 		coding, params, _ := strings.Cut(item, ";")
@@ -79,7 +97,7 @@ func AcceptsGzip(lines []string) bool {
 	return gzip > 0 && gzip >= weights["identity"]
 }
 
-// quality returns the weight in the parameters of a coding: 1 if there is none, 0 if it is malformed.
+// quality returns the weight of a coding: 1 by default, 0 if it is malformed.
 func quality(params string) float64 {
 	name, value, found := strings.Cut(strings.TrimSpace(params), "=")
 	if !found && name == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -14,8 +13,7 @@ import (
 	"evently/internal/service"
 )
 
-// Shows serves the public routes for finding a show and a seat. Responses do not depend on the caller,
-// so they are cached.
+// Shows serves the public routes for finding a show and a seat. Responses are the same for all callers and cached.
 type Shows struct {
 	discover *service.Discover
 	seats    *seatmap.Cache
@@ -32,20 +30,13 @@ type showsResponse struct {
 	NextCursor *string          `json:"next_cursor"`
 }
 
-type showResponse struct {
-	Show showDetailsDTO `json:"show"`
-}
-
-// List handles GET /shows: upcoming shows, soonest first.
+// List serves GET /shows: upcoming shows, soonest first.
 func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
 	list := newList("shows")
-	limit, after, err := showsPage(query, list)
-	if err != nil {
-		return err
+	q := readQuery(r)
+	limit, after := q.limit(), q.afterShow(list)
+	if q.err != nil {
+		return q.err
 	}
 	return h.serve(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Upcoming(ctx, after, limit)
@@ -53,21 +44,17 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Search handles GET /shows/search. An empty parameter does not narrow the search.
+// Search serves GET /shows/search. An empty parameter does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
-	query, err := parseQuery(r)
-	if err != nil {
-		return err
-	}
-	filter, err := showFilter(query)
-	if err != nil {
-		return err
-	}
+	q := readQuery(r)
+	filter := domain.ShowFilter{Venue: q.text("venue"), Event: q.text("event")}
+	filter.From, filter.Until = q.timeRange()
+	filter.AvailableOnly = q.oneOf("availability", "available") != ""
 	key := searchKey(filter)
 	list := newList("search", key)
-	limit, after, err := showsPage(query, list)
-	if err != nil {
-		return err
+	limit, after := q.limit(), q.afterShow(list)
+	if q.err != nil {
+		return q.err
 	}
 	return h.serve(w, r, pageKey(key, after, limit), func(ctx context.Context) (any, error) {
 		shows, more, err := h.discover.Search(ctx, filter, after, limit)
@@ -75,7 +62,7 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Get handles GET /shows/{show_id}.
+// Get serves GET /shows/{show_id}.
 func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -83,21 +70,21 @@ func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	}
 	return h.serve(w, r, "show "+strconv.FormatInt(id, 10), func(ctx context.Context) (any, error) {
 		show, err := h.discover.Show(ctx, id)
-		return showResponse{Show: toShowDetails(show)}, err
+		return envelope{"show": toShowDetails(show)}, err
 	})
 }
 
-// serve writes the cached response for key, or what load returns.
-func (h *Shows) serve(w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error)) error {
+func (h *Shows) serve(
+	w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error),
+) error {
 	body, err := h.cache.Get(r.Context(), key, load)
 	if err != nil {
 		return err
 	}
-	writeRevalidated(w, r, body)
+	writeRevalidated(w, r, jsonType, body)
 	return nil
 }
 
-// pageKey returns the cache key of a page of a list.
 func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	if after == nil {
 		return fmt.Sprintf("%s %d", list, limit)
@@ -105,7 +92,6 @@ func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
 }
 
-// searchKey identifies the filters of a search.
 func searchKey(filter domain.ShowFilter) string {
 	timestamp := func(t *time.Time) string {
 		if t == nil {
@@ -117,7 +103,7 @@ func searchKey(filter domain.ShowFilter) string {
 		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly)
 }
 
-// Seats handles GET /shows/{show_id}/seats.
+// Seats serves GET /shows/{show_id}/seats.
 func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -127,41 +113,22 @@ func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeRevalidated(w, r, body)
+	writeRevalidated(w, r, jsonType, body)
 	return nil
 }
 
-// showFilter reads the filters of a search.
-func showFilter(query url.Values) (filter domain.ShowFilter, err error) {
-	if filter.Venue, err = queryText(query, "venue"); err != nil {
-		return filter, err
+// afterShow returns the start and the id in `cursor`, or nil at the head of the list.
+func (q *query) afterShow(l listID) *domain.ShowPosition {
+	key := q.cursor(l, 2)
+	if key == nil {
+		return nil
 	}
-	if filter.Event, err = queryText(query, "event"); err != nil {
-		return filter, err
+	position := domain.ShowPosition{StartTime: time.UnixMicro(key[0]).UTC(), ShowID: key[1]}
+	// PostgreSQL may not be able to represent other times.
+	if year := position.StartTime.Year(); year < 0 || year > 9999 || position.ShowID < 1 {
+		q.fail(domain.ErrInvalidCursor)
 	}
-	if filter.From, filter.Until, err = queryTimeRange(query); err != nil {
-		return filter, err
-	}
-	availability, err := queryOneOf(query, "availability", "available")
-	filter.AvailableOnly = availability != ""
-	return filter, err
-}
-
-// showsPage reads the limit and the cursor of a list of shows: start in microseconds, then id.
-func showsPage(query url.Values, l listID) (limit int, after *domain.ShowPosition, err error) {
-	if limit, err = queryLimit(query); err != nil {
-		return 0, nil, err
-	}
-	key, err := l.queryCursor(query, 2)
-	if err != nil || key == nil {
-		return limit, nil, err
-	}
-	// Reject what no show can have: PostgreSQL may not be able to represent it.
-	start := time.UnixMicro(key[0]).UTC()
-	if start.Year() < 0 || start.Year() > 9999 || key[1] < 1 {
-		return 0, nil, domain.ErrInvalidCursor
-	}
-	return limit, &domain.ShowPosition{StartTime: start, ShowID: key[1]}, nil
+	return &position
 }
 
 func toShows(shows []domain.ShowDetails, more bool, l listID) showsResponse {

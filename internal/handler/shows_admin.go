@@ -6,18 +6,7 @@ import (
 
 	"evently/internal/domain"
 	"evently/internal/respond"
-	"evently/internal/service"
 )
-
-// ShowAdmin serves the admin routes for shows.
-type ShowAdmin struct {
-	catalog *service.Catalog
-}
-
-// NewShowAdmin returns a ShowAdmin over catalog.
-func NewShowAdmin(catalog *service.Catalog) *ShowAdmin {
-	return &ShowAdmin{catalog: catalog}
-}
 
 type createShowRequest struct {
 	EventID   int64      `json:"event_id" validate:"gt=0"`
@@ -27,7 +16,6 @@ type createShowRequest struct {
 	Price     priceInput `json:"price" validate:"required"`
 }
 
-// updateShowRequest has any of the fields. Null leaves a field out.
 type updateShowRequest struct {
 	EventID   *int64      `json:"event_id" validate:"omitempty,gt=0"`
 	VenueID   *int64      `json:"venue_id" validate:"omitempty,gt=0"`
@@ -36,12 +24,8 @@ type updateShowRequest struct {
 	Price     *priceInput `json:"price"`
 }
 
-type adminShowResponse struct {
-	Show showDTO `json:"show"`
-}
-
-// Create serves POST /admin/shows.
-func (h *ShowAdmin) Create(w http.ResponseWriter, r *http.Request) error {
+// CreateShow serves POST /admin/shows.
+func (h *Catalog) CreateShow(w http.ResponseWriter, r *http.Request) error {
 	var body createShowRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
@@ -53,17 +37,14 @@ func (h *ShowAdmin) Create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusCreated, adminShowResponse{Show: toShow(show)})
+	return respond.JSON(w, http.StatusCreated, envelope{"show": toShow(show)})
 }
 
-// Update serves PUT /admin/shows/{id}.
-func (h *ShowAdmin) Update(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
+// UpdateShow serves PUT /admin/shows/{id}.
+func (h *Catalog) UpdateShow(w http.ResponseWriter, r *http.Request) error {
 	var body updateShowRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
+	id, err := idAndBody(w, r, maxBody, &body)
+	if err != nil {
 		return err
 	}
 	if body == (updateShowRequest{}) {
@@ -76,17 +57,10 @@ func (h *ShowAdmin) Update(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, adminShowResponse{Show: toShow(show)})
+	return respond.JSON(w, http.StatusOK, envelope{"show": toShow(show)})
 }
 
-// Delete serves DELETE /admin/shows/{id}.
-func (h *ShowAdmin) Delete(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
-	if err := h.catalog.DeleteShow(r.Context(), id); err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, deletedResponse{Message: "Show deleted successfully"})
+// DeleteShow serves DELETE /admin/shows/{id}.
+func (h *Catalog) DeleteShow(w http.ResponseWriter, r *http.Request) error {
+	return deleteByID(w, r, h.catalog.DeleteShow, "Show deleted successfully")
 }

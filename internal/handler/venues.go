@@ -6,25 +6,13 @@ import (
 
 	"evently/internal/domain"
 	"evently/internal/respond"
-	"evently/internal/service"
 )
-
-// Venues serves the admin routes for venues and their seats.
-type Venues struct {
-	catalog *service.Catalog
-}
-
-// NewVenues returns Venues over catalog.
-func NewVenues(catalog *service.Catalog) *Venues {
-	return &Venues{catalog: catalog}
-}
 
 type createVenueRequest struct {
 	VenueName lineInput  `json:"venue_name" validate:"required,max=255"`
 	Address   linesInput `json:"address" validate:"required,max=1000"`
 }
 
-// updateVenueRequest has any of the fields. Null leaves a field out.
 type updateVenueRequest struct {
 	VenueName *lineInput  `json:"venue_name" validate:"omitempty,min=1,max=255"`
 	Address   *linesInput `json:"address" validate:"omitempty,min=1,max=1000"`
@@ -34,7 +22,6 @@ type seatsRequest struct {
 	Seats []seatPlaceRequest `json:"seats" validate:"required,min=1,max=10000,dive"`
 }
 
-// places returns the seats by row and number. The case of rows counts.
 func (r seatsRequest) places() []domain.SeatPlace {
 	return mapSlice(r.Seats, func(s seatPlaceRequest) domain.SeatPlace {
 		return domain.SeatPlace{Row: string(s.SeatRow), Number: s.SeatNumber}
@@ -44,10 +31,6 @@ func (r seatsRequest) places() []domain.SeatPlace {
 type seatPlaceRequest struct {
 	SeatRow    labelInput `json:"seat_row" validate:"required,max=16"`
 	SeatNumber int32      `json:"seat_number" validate:"gt=0"`
-}
-
-type venueResponse struct {
-	Venue venueDTO `json:"venue"`
 }
 
 type venueSeatsResponse struct {
@@ -71,13 +54,8 @@ type seatsDeletedResponse struct {
 	DeletedSeats []seatDTO `json:"deleted_seats"`
 }
 
-// deletedResponse is the response to the deletion of a venue, an event or a show.
-type deletedResponse struct {
-	Message string `json:"message"`
-}
-
-// Create serves POST /admin/venues.
-func (h *Venues) Create(w http.ResponseWriter, r *http.Request) error {
+// CreateVenue serves POST /admin/venues.
+func (h *Catalog) CreateVenue(w http.ResponseWriter, r *http.Request) error {
 	var body createVenueRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err
@@ -86,15 +64,16 @@ func (h *Venues) Create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusCreated, venueResponse{Venue: toVenue(venue)})
+	return respond.JSON(w, http.StatusCreated, envelope{"venue": toVenue(venue)})
 }
 
-// List serves GET /admin/venues.
-func (h *Venues) List(w http.ResponseWriter, r *http.Request) error {
+// ListVenues serves GET /admin/venues.
+func (h *Catalog) ListVenues(w http.ResponseWriter, r *http.Request) error {
 	list := newList("venues")
-	after, limit, err := queryIDPage(r, list)
-	if err != nil {
-		return err
+	q := readQuery(r)
+	limit, after := q.limit(), q.afterID(list)
+	if q.err != nil {
+		return q.err
 	}
 	venues, more, err := h.catalog.ListVenues(r.Context(), after, limit)
 	if err != nil {
@@ -107,8 +86,8 @@ func (h *Venues) List(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, response)
 }
 
-// Get serves GET /admin/venues/{id}.
-func (h *Venues) Get(w http.ResponseWriter, r *http.Request) error {
+// Venue serves GET /admin/venues/{id}.
+func (h *Catalog) Venue(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "id")
 	if err != nil {
 		return err
@@ -120,46 +99,34 @@ func (h *Venues) Get(w http.ResponseWriter, r *http.Request) error {
 	return respond.JSON(w, http.StatusOK, venueSeatsResponse{Venue: toVenue(venue), Seats: mapSlice(seats, toSeat)})
 }
 
-// Update serves PUT /admin/venues/{id}.
-func (h *Venues) Update(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
+// UpdateVenue serves PUT /admin/venues/{id}.
+func (h *Catalog) UpdateVenue(w http.ResponseWriter, r *http.Request) error {
 	var body updateVenueRequest
-	if err := decode(w, r, maxBody, &body); err != nil {
+	id, err := idAndBody(w, r, maxBody, &body)
+	if err != nil {
 		return err
 	}
 	if body == (updateVenueRequest{}) {
 		return errNothingToChange("venue_name, address")
 	}
-	venue, err := h.catalog.UpdateVenue(r.Context(), id, domain.VenueChange{Name: (*string)(body.VenueName), Address: (*string)(body.Address)})
+	change := domain.VenueChange{Name: (*string)(body.VenueName), Address: (*string)(body.Address)}
+	venue, err := h.catalog.UpdateVenue(r.Context(), id, change)
 	if err != nil {
 		return err
 	}
-	return respond.JSON(w, http.StatusOK, venueResponse{Venue: toVenue(venue)})
+	return respond.JSON(w, http.StatusOK, envelope{"venue": toVenue(venue)})
 }
 
-// Delete serves DELETE /admin/venues/{id}.
-func (h *Venues) Delete(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
-	if err := h.catalog.DeleteVenue(r.Context(), id); err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, deletedResponse{Message: "Venue deleted successfully"})
+// DeleteVenue serves DELETE /admin/venues/{id}.
+func (h *Catalog) DeleteVenue(w http.ResponseWriter, r *http.Request) error {
+	return deleteByID(w, r, h.catalog.DeleteVenue, "Venue deleted successfully")
 }
 
 // AddSeats serves POST /admin/venues/{id}/seats.
-func (h *Venues) AddSeats(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
+func (h *Catalog) AddSeats(w http.ResponseWriter, r *http.Request) error {
 	var body seatsRequest
-	if err := decode(w, r, maxBulkBody, &body); err != nil {
+	id, err := idAndBody(w, r, maxBulkBody, &body)
+	if err != nil {
 		return err
 	}
 	added, err := h.catalog.AddSeats(r.Context(), id, body.places())
@@ -170,13 +137,10 @@ func (h *Venues) AddSeats(w http.ResponseWriter, r *http.Request) error {
 }
 
 // DeleteSeats serves DELETE /admin/venues/{id}/seats.
-func (h *Venues) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
-	if err != nil {
-		return err
-	}
+func (h *Catalog) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 	var body seatsRequest
-	if err := decode(w, r, maxBulkBody, &body); err != nil {
+	id, err := idAndBody(w, r, maxBulkBody, &body)
+	if err != nil {
 		return err
 	}
 	deleted, inUse, err := h.catalog.DeleteSeats(r.Context(), id, body.places())
@@ -191,9 +155,4 @@ func (h *Venues) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 		DeletedCount: len(deleted),
 		DeletedSeats: mapSlice(deleted, toSeat),
 	})
-}
-
-// errNothingToChange refuses a change without any of the fields.
-func errNothingToChange(fields string) error {
-	return domain.ErrValidation.WithDetails("body: must have at least one field of " + fields)
 }

@@ -9,8 +9,7 @@ import (
 	"evently/internal/respond"
 )
 
-// WaitingRoomService is the use cases behind the waiting room's routes.
-type WaitingRoomService interface {
+type waitingRoomService interface {
 	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 	Status(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 	Leave(ctx context.Context, showID, userID int64) error
@@ -18,22 +17,20 @@ type WaitingRoomService interface {
 	Configure(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomView, error)
 }
 
-// WaitingRoomStreams opens streams of a user's status.
-type WaitingRoomStreams interface {
-	// Watch sends the status now and every change. The channel is closed when the instance drains or the
-	// show is deleted; stop must be called when the stream ends.
+type waitingRoomStreams interface {
+	// Watch sends the status now and every change until the show or the instance ends. The caller must call stop.
 	Watch(ctx context.Context, showID, userID int64) (updates <-chan domain.RoomUpdate, stop func(), err error)
 }
 
 // WaitingRoom serves the waiting room's routes.
 type WaitingRoom struct {
-	rooms   WaitingRoomService
-	streams WaitingRoomStreams
+	rooms   waitingRoomService
+	streams waitingRoomStreams
 	refresh time.Duration
 }
 
 // NewWaitingRoom returns the handlers. refresh is when users who wait are told to ask again.
-func NewWaitingRoom(rooms WaitingRoomService, streams WaitingRoomStreams, refresh time.Duration) *WaitingRoom {
+func NewWaitingRoom(rooms waitingRoomService, streams waitingRoomStreams, refresh time.Duration) *WaitingRoom {
 	return &WaitingRoom{rooms: rooms, streams: streams, refresh: refresh}
 }
 
@@ -61,21 +58,21 @@ func (h *WaitingRoom) toStatus(s domain.RoomStatus) roomStatusDTO {
 			dto.EstimatedWaitSeconds = new(int64(s.EstimatedWait / time.Second))
 		}
 	case domain.RoomAdmitted:
-		dto.AdmittedUntil = new(utc(s.AdmittedUntil))
+		dto.AdmittedUntil = new(s.AdmittedUntil.UTC())
 	}
 	return dto
 }
 
 // Join serves POST /waiting-room/{show_id}/join.
 func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	if err := decodeOptional(w, r, maxBody, &struct{}{}); err != nil {
 		return err
 	}
-	status, err := h.rooms.Enter(r.Context(), showID, user.UserID)
+	status, err := h.rooms.Enter(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
@@ -84,11 +81,11 @@ func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
 
 // Status serves GET /waiting-room/{show_id}.
 func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	status, err := h.rooms.Status(r.Context(), showID, user.UserID)
+	status, err := h.rooms.Status(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
@@ -98,11 +95,11 @@ func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
 
 // Leave serves DELETE /waiting-room/{show_id}.
 func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	if err := h.rooms.Leave(r.Context(), showID, user.UserID); err != nil {
+	if err := h.rooms.Leave(r.Context(), showID, userID); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -157,7 +154,6 @@ type configureRequest struct {
 	BatchSize          nullable[int64]           `json:"batch_size"`
 }
 
-// Bounds of what an admin may set. The database has them, too.
 const (
 	maxRoomUsers = 1_000_000
 	maxRoomBatch = 10_000
@@ -187,8 +183,7 @@ func (c configureRequest) check() error {
 	return nil
 }
 
-// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null is reset to its default; one that
-// is absent stays as it is.
+// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null is reset to its default.
 func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 	showID, err := pathID(r, "show_id")
 	if err != nil {
@@ -210,13 +205,4 @@ func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return respond.JSON(w, http.StatusOK, toRoomView(view))
-}
-
-func userAndShow(r *http.Request) (domain.Identity, int64, error) {
-	user, err := identity(r)
-	if err != nil {
-		return domain.Identity{}, 0, err
-	}
-	showID, err := pathID(r, "show_id")
-	return user, showID, err
 }

@@ -12,20 +12,18 @@ import (
 )
 
 const (
-	// streamWriteTimeout bounds one write to a client that does not read.
 	streamWriteTimeout = 10 * time.Second
 	// Streams that end together, at a restart, reconnect spread over this time.
 	minRetry, retrySpread = time.Second, 4 * time.Second
 )
 
-// Events serves GET /waiting-room/{show_id}/events: one event on connect, one for every change, and comments
-// as heartbeats between. It ends when the client disconnects, the instance drains or the show is deleted.
+// Events serves GET /waiting-room/{show_id}/events until the client leaves, the instance drains or the show is deleted.
 func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
-	user, showID, err := userAndShow(r)
+	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	updates, stop, err := h.streams.Watch(r.Context(), showID, user.UserID)
+	updates, stop, err := h.streams.Watch(r.Context(), showID, userID)
 	if err != nil {
 		return err
 	}
@@ -54,7 +52,6 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// event returns an update in the format of event streams.
 func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 	if update.Heartbeat {
 		return []byte(": heartbeat\n\n")
@@ -70,7 +67,7 @@ func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 	return b.Bytes()
 }
 
-// send writes and flushes, and reports whether the client is still connected.
+// send reports whether the client is still connected.
 func send(connection *http.ResponseController, w http.ResponseWriter, text []byte) bool {
 	// Instead of the server's timeout, which is for a whole response.
 	_ = connection.SetWriteDeadline(time.Now().Add(streamWriteTimeout))

@@ -3,31 +3,28 @@ package middleware
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
-// clientAddr returns the address of the client of r, which is invalid if the peer has none, as on a Unix socket. Clients can
-// forge X-Forwarded-For, so it is read from the right, up to the first address that is not one of the proxies.
+// clientAddr reads X-Forwarded-For from the right, up to the first address that is no proxy: the rest can be forged.
 func clientAddr(r *http.Request, proxies []netip.Prefix) netip.Addr {
 	client := parseAddr(r.RemoteAddr)
-	if !client.IsValid() || !contains(proxies, client) {
-		return client
-	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
+	for i := len(hops) - 1; i >= 0 && isProxy(client, proxies); i-- {
 		hop := parseAddr(strings.TrimSpace(hops[i]))
 		if !hop.IsValid() {
 			return client
 		}
 		client = hop
-		if !contains(proxies, hop) {
-			return client
-		}
 	}
 	return client
 }
 
-// parseAddr parses an address with or without a port.
+func isProxy(addr netip.Addr, proxies []netip.Prefix) bool {
+	return slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
 func parseAddr(s string) netip.Addr {
 	if addrPort, err := netip.ParseAddrPort(s); err == nil {
 		return addrPort.Addr().Unmap().WithZone("")
@@ -37,13 +34,4 @@ func parseAddr(s string) netip.Addr {
 		return netip.Addr{}
 	}
 	return addr.Unmap().WithZone("")
-}
-
-func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
-	for _, prefix := range prefixes {
-		if prefix.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }

@@ -31,8 +31,7 @@ type RateRules struct {
 	Logins   ratelimit.Limit // registrations and logins, which also count as requests
 }
 
-// RateLimits responds with 429 to too many requests, and sends the remaining budget as headers. Its middlewares are
-// alternatives: a route has one of them. Each takes one Redis round trip.
+// RateLimits responds with 429 to too many requests. Its middlewares are alternatives: each takes one Redis round trip.
 type RateLimits struct {
 	limiter *ratelimit.Limiter
 	rules   RateRules
@@ -44,15 +43,14 @@ func NewRateLimits(limiter *ratelimit.Limiter, rules RateRules, log *slog.Logger
 	return &RateLimits{limiter: limiter, rules: rules, log: log}
 }
 
-// Requests limits requests per user or, without an identity, per client address. It must run after Authenticate, if the
-// route has that, and before Require, so that requests with a bad token are limited.
+// Requests limits requests per user or client address. It must run between Authenticate and Require.
 func (l *RateLimits) Requests(next http.Handler) http.Handler {
 	return l.limit(next, []ratelimit.Limit{l.rules.All}, func(r *http.Request) []ratelimit.Budget {
 		return []ratelimit.Budget{l.requests(subjectOf(r))}
 	})
 }
 
-// Bookings limits changes of bookings in the same place. Requests without an identity change nothing, and count as requests.
+// Bookings limits changes of bookings as well, in the same place.
 func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Bookings}, func(r *http.Request) []ratelimit.Budget {
 		subject := subjectOf(r)
@@ -64,8 +62,7 @@ func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 	})
 }
 
-// Logins limits registrations and logins per client address and per email in the body: one address cannot try many accounts,
-// and many addresses cannot try one. Emails without an account count too, and the budget of an email is not sent.
+// Logins limits logins per client address and per email: many addresses cannot try one account.
 func (l *RateLimits) Logins(next http.Handler) http.Handler {
 	return l.limit(next, []ratelimit.Limit{l.rules.All, l.rules.Logins}, func(r *http.Request) []ratelimit.Budget {
 		client := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
@@ -86,8 +83,9 @@ func (l *RateLimits) requests(subject string) ratelimit.Budget {
 	return ratelimit.Budget{Subject: subject, Name: "requests", Limit: l.rules.All}
 }
 
-// limit takes the budgets of each request, unless all the limits are off.
-func (l *RateLimits) limit(next http.Handler, limits []ratelimit.Limit, budgets func(*http.Request) []ratelimit.Budget) http.Handler {
+func (l *RateLimits) limit(
+	next http.Handler, limits []ratelimit.Limit, budgets func(*http.Request) []ratelimit.Budget,
+) http.Handler {
 	if !slices.ContainsFunc(limits, func(one ratelimit.Limit) bool { return !one.Off() }) {
 		return next
 	}
@@ -106,7 +104,6 @@ func (l *RateLimits) limit(next http.Handler, limits []ratelimit.Limit, budgets 
 	})
 }
 
-// subjectOf returns whose budget a request takes from.
 func subjectOf(r *http.Request) string {
 	request := domain.RequestFrom(r.Context())
 	if request.Identity != nil {
@@ -115,37 +112,25 @@ func subjectOf(r *http.Request) string {
 	return clientSubject(request.ClientAddr)
 }
 
-// ipv6Client is the prefix length of an IPv6 client: one customer has at least a /64.
-const ipv6Client = 64
+const ipv6Client = 64 // prefix bits: one customer has at least a /64
 
-// clientSubject returns the subject of an address. Clients with an unknown address share one.
 func clientSubject(addr netip.Addr) string {
-	if addr.Is6() {
-		network, err := addr.Prefix(ipv6Client)
-		if err == nil {
-			return "client:" + network.String()
-		}
+	if network, err := addr.Prefix(ipv6Client); addr.Is6() && err == nil {
+		return "client:" + network.String()
 	}
 	return "client:" + addr.String()
 }
 
-// emailSubject hashes the email, in the form in which accounts compare it, so that Redis stores none.
 func emailSubject(email string) string {
-	sum := sha256.Sum256([]byte(domain.EmailKey(email)))
+	sum := sha256.Sum256([]byte(domain.EmailKey(email))) // Redis stores no emails
 	return "email:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// peekEmail returns the email in the JSON body of r, or "" if the body has none or cannot be parsed. The handler rejects
-// every body that peekEmail cannot parse.
 func peekEmail(r *http.Request) string {
-	body, ok := peekBody(r)
-	if !ok {
-		return ""
-	}
 	var in struct {
 		Email string `json:"email"`
 	}
-	if json.Unmarshal(body, &in) != nil {
+	if json.Unmarshal(peekBody(r), &in) != nil {
 		return ""
 	}
 	return in.Email

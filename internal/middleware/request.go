@@ -13,12 +13,11 @@ import (
 	"evently/internal/respond"
 )
 
-// acceptedRequestID matches the ids of clients that can be logged and sent back unchanged.
+// acceptedRequestID matches ids that can be logged and sent back unchanged.
 var acceptedRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
-// Identify puts a domain.Request with an id and the client's address into the context. The id is the client's
-// X-Request-ID if it is acceptable, else a new one, and is a header of the response. The address is the peer's, unless the
-// peer is one of the proxies: these send it in X-Forwarded-For.
+// Identify puts a domain.Request into the context. Its id is the X-Request-ID of the client, if acceptable. Its address
+// is the peer's or, if that is one of the proxies, that in X-Forwarded-For.
 func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +32,7 @@ func Identify(proxies []netip.Prefix) func(http.Handler) http.Handler {
 	}
 }
 
-// routeOf returns the pattern of the route that served r, or "none". It is known after the handler has run.
+// routeOf returns the pattern of the route that has served r, or "none".
 func routeOf(r *http.Request) string {
 	routing := chi.RouteContext(r.Context())
 	if routing == nil {

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -10,9 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/go-chi/chi/v5"
 	httpSwagger "github.com/swaggo/http-swagger/v2"
@@ -25,14 +21,12 @@ import (
 //go:embed docs.css
 var docsStyle []byte
 
-// docsHead runs before Swagger UI starts. The page of http-swagger has no title of its own and no viewport.
 const docsHead = `
   document.title = "Evently API";
   document.head.insertAdjacentHTML("beforeend",
     '<meta name="viewport" content="width=device-width, initial-scale=1">' +
     '<link rel="stylesheet" href="./docs.css">');`
 
-// swaggerAssets are the files of Swagger UI that its page loads, with their types. The others are not served.
 var swaggerAssets = map[string]string{
 	"favicon-16x16.png":               "image/png",
 	"favicon-32x32.png":               "image/png",
@@ -41,14 +35,17 @@ var swaggerAssets = map[string]string{
 	"swagger-ui.css":                  "text/css; charset=utf-8",
 }
 
-// mountDocs serves Swagger UI at /api-docs/ and the OpenAPI document below it.
 func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	swagger := httpSwagger.Handler(
 		httpSwagger.URL("./openapi.json"),
 		httpSwagger.Layout(httpSwagger.BaseLayout), // without the bar that loads other documents
 		httpSwagger.DefaultModelsExpandDepth(0),
 		httpSwagger.PersistAuthorization(true),
-		httpSwagger.UIConfig(map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "filter": "true"}),
+		httpSwagger.UIConfig(map[string]string{
+			"tryItOutEnabled":        "true",
+			"displayRequestDuration": "true",
+			"filter":                 "true",
+		}),
 		httpSwagger.BeforeScript(docsHead),
 	)
 	page, err := swaggerFile(swagger, "index.html")
@@ -56,12 +53,12 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 		return err
 	}
 	policy := docsPolicy(page)
-	servePage := static("text/html; charset=utf-8", func() ([]byte, error) { return page, nil })
+	servePage := handler.Static("text/html; charset=utf-8", func() ([]byte, error) { return page, nil })
 	assets := map[string]respond.Handler{
-		"docs.css": static("text/css; charset=utf-8", func() ([]byte, error) { return docsStyle, nil }),
+		"docs.css": handler.Static("text/css; charset=utf-8", func() ([]byte, error) { return docsStyle, nil }),
 	}
 	for name, contentType := range swaggerAssets {
-		assets[name] = static(contentType, func() ([]byte, error) { return swaggerFile(swagger, name) })
+		assets[name] = handler.Static(contentType, func() ([]byte, error) { return swaggerFile(swagger, name) })
 	}
 
 	r.Get("/api-docs", http.RedirectHandler("/api-docs/", http.StatusMovedPermanently).ServeHTTP)
@@ -69,8 +66,9 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 		w.Header().Set("Content-Security-Policy", policy)
 		return servePage(w, r)
 	}))
-	r.Get("/api-docs/openapi.yaml", do(static("application/yaml; charset=utf-8", func() ([]byte, error) { return api.YAML(), nil })))
-	r.Get("/api-docs/openapi.json", do(static("application/json; charset=utf-8", api.JSON)))
+	yaml := func() ([]byte, error) { return api.YAML(), nil }
+	r.Get("/api-docs/openapi.yaml", do(handler.Static("application/yaml; charset=utf-8", yaml)))
+	r.Get("/api-docs/openapi.json", do(handler.Static("application/json; charset=utf-8", api.JSON)))
 	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
 		if !ok {
@@ -81,7 +79,6 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	return nil
 }
 
-// swaggerFile returns a file of http-swagger, which takes its name from RequestURI.
 func swaggerFile(swagger http.HandlerFunc, name string) ([]byte, error) {
 	file := &fileWriter{header: http.Header{}}
 	swagger(file, &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/" + name, URL: &url.URL{}})
@@ -91,23 +88,19 @@ func swaggerFile(swagger http.HandlerFunc, name string) ([]byte, error) {
 	return file.Bytes(), nil
 }
 
-// fileWriter is a ResponseWriter that keeps the body.
 type fileWriter struct {
 	bytes.Buffer
 	header http.Header
 	status int
 }
 
-// Header implements http.ResponseWriter.
 func (w *fileWriter) Header() http.Header { return w.header }
 
-// WriteHeader implements http.ResponseWriter.
 func (w *fileWriter) WriteHeader(status int) { w.status = status }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// docsPolicy returns the Content-Security-Policy of the page: it may load files from this server and run its own inline
-// script, identified by hash. Swagger UI needs inline styles and icons as data URLs.
+// docsPolicy allows files of this server, the inline script of page by its hash, and what Swagger UI needs inline.
 func docsPolicy(page []byte) string {
 	scripts := "'self'"
 	for _, match := range inlineScript.FindAllSubmatch(page, -1) {
@@ -116,59 +109,4 @@ func docsPolicy(page []byte) string {
 	}
 	return "default-src 'none'; script-src " + scripts + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 		"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}
-
-// static serves content that does not change while the process runs. Clients revalidate it, so that they see a new release
-// at once. It is compressed once, at the first request.
-func static(contentType string, load func() ([]byte, error)) respond.Handler {
-	type file struct {
-		compressed []byte
-		etag       string
-	}
-	loadOnce := sync.OnceValues(func() (file, error) {
-		content, err := load()
-		if err != nil {
-			return file{}, err
-		}
-		sum := sha256.Sum256(content)
-		compressed, err := compress(content)
-		return file{compressed, `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`}, err
-	})
-	return func(w http.ResponseWriter, r *http.Request) error {
-		file, err := loadOnce()
-		if err != nil {
-			return err
-		}
-		header := w.Header()
-		header.Set("Content-Type", contentType)
-		header.Set("Cache-Control", "no-cache")
-		header.Set("ETag", "W/"+file.etag) // weak: it is that of both encodings
-		header.Add("Vary", "Accept-Encoding")
-		// The header may list several tags, weak or not.
-		if strings.Contains(strings.Join(r.Header.Values("If-None-Match"), ","), file.etag) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
-		body := file.compressed
-		if handler.AcceptsGzip(r.Header.Values("Accept-Encoding")) {
-			header.Set("Content-Encoding", "gzip")
-		} else if body, err = load(); err != nil {
-			return err
-		}
-		header.Set("Content-Length", strconv.Itoa(len(body)))
-		_, _ = w.Write(body) // fails if the client has gone
-		return nil
-	}
-}
-
-func compress(content []byte) ([]byte, error) {
-	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	if _, err := z.Write(content); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
 }

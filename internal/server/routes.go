@@ -21,9 +21,7 @@ type Handlers struct {
 	Shows      *handler.Shows
 	Bookings   *handler.Bookings
 	MyBookings *handler.MyBookings
-	Venues     *handler.Venues
-	Events     *handler.Events
-	ShowAdmin  *handler.ShowAdmin
+	Catalog    *handler.Catalog
 	Analytics  *handler.Analytics
 	Rooms      *handler.WaitingRoom
 	Health     *handler.Health
@@ -45,7 +43,6 @@ type Options struct {
 	LogSampling    middleware.LogSampling
 }
 
-// base is the prefix of the API routes.
 const base = "/api/v1"
 
 // Routes returns the whole route table. It fails if the documentation page cannot be rendered.
@@ -73,8 +70,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		return nil, err
 	}
 
-	// These middlewares belong to routes, not to a subtree, so that unknown paths are 404 without a token, too. Every API
-	// route has one rate limit, right after authentication.
+	// Per route and not per subtree, so that unknown paths are 404 without a token, too.
 	signedIn := func(limit func(http.Handler) http.Handler, roles ...domain.Role) chi.Middlewares {
 		return chi.Chain(middleware.Authenticate(o.Tokens), limit, middleware.Require(o.Log, roles...))
 	}
@@ -115,21 +111,21 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	// Admin
 	r.Group(func(r chi.Router) {
 		r.Use(signedIn(o.RateLimits.Requests, domain.RoleAdmin)...)
-		r.Post(base+"/admin/venues", do(h.Venues.Create))
-		r.Get(base+"/admin/venues", do(h.Venues.List))
-		r.Get(base+"/admin/venues/{id}", do(h.Venues.Get))
-		r.Put(base+"/admin/venues/{id}", do(h.Venues.Update))
-		r.Delete(base+"/admin/venues/{id}", do(h.Venues.Delete))
-		r.Post(base+"/admin/venues/{id}/seats", do(h.Venues.AddSeats))
-		r.Delete(base+"/admin/venues/{id}/seats", do(h.Venues.DeleteSeats))
-		r.Post(base+"/admin/events", do(h.Events.Create))
-		r.Get(base+"/admin/events", do(h.Events.List))
-		r.Get(base+"/admin/events/{id}", do(h.Events.Get))
-		r.Put(base+"/admin/events/{id}", do(h.Events.Update))
-		r.Delete(base+"/admin/events/{id}", do(h.Events.Delete))
-		r.Post(base+"/admin/shows", do(h.ShowAdmin.Create))
-		r.Put(base+"/admin/shows/{id}", do(h.ShowAdmin.Update))
-		r.Delete(base+"/admin/shows/{id}", do(h.ShowAdmin.Delete))
+		r.Post(base+"/admin/venues", do(h.Catalog.CreateVenue))
+		r.Get(base+"/admin/venues", do(h.Catalog.ListVenues))
+		r.Get(base+"/admin/venues/{id}", do(h.Catalog.Venue))
+		r.Put(base+"/admin/venues/{id}", do(h.Catalog.UpdateVenue))
+		r.Delete(base+"/admin/venues/{id}", do(h.Catalog.DeleteVenue))
+		r.Post(base+"/admin/venues/{id}/seats", do(h.Catalog.AddSeats))
+		r.Delete(base+"/admin/venues/{id}/seats", do(h.Catalog.DeleteSeats))
+		r.Post(base+"/admin/events", do(h.Catalog.CreateEvent))
+		r.Get(base+"/admin/events", do(h.Catalog.ListEvents))
+		r.Get(base+"/admin/events/{id}", do(h.Catalog.Event))
+		r.Put(base+"/admin/events/{id}", do(h.Catalog.UpdateEvent))
+		r.Delete(base+"/admin/events/{id}", do(h.Catalog.DeleteEvent))
+		r.Post(base+"/admin/shows", do(h.Catalog.CreateShow))
+		r.Put(base+"/admin/shows/{id}", do(h.Catalog.UpdateShow))
+		r.Delete(base+"/admin/shows/{id}", do(h.Catalog.DeleteShow))
 		r.Get(base+"/admin/waiting-rooms/{show_id}", do(h.Rooms.View))
 		r.Put(base+"/admin/waiting-rooms/{show_id}", do(h.Rooms.Configure))
 		r.Get(base+"/admin/analytics", do(h.Analytics.Get))

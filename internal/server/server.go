@@ -8,17 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"time"
 )
-
-// Limits are the fields of http.Server that bound the cost of a client.
-type Limits struct {
-	ReadHeaderTimeout time.Duration
-	ReadTimeout       time.Duration
-	WriteTimeout      time.Duration
-	IdleTimeout       time.Duration
-	MaxHeaderBytes    int
-}
 
 // Server serves HTTP on one listener.
 type Server struct {
@@ -26,17 +16,8 @@ type Server struct {
 	listener net.Listener
 }
 
-// Listen listens on a TCP port of all addresses; 0 is any free port.
-func Listen(ctx context.Context, port int) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf(":%d", port))
-	if err != nil {
-		return nil, fmt.Errorf("listen on port %d: %w", port, err)
-	}
-	return listener, nil
-}
-
-// ListenOn listens on the TCP address host:port.
-func ListenOn(ctx context.Context, address string) (net.Listener, error) {
+// Listen listens on the TCP address host:port. No host is all addresses, and port 0 is any free one.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
@@ -44,23 +25,12 @@ func ListenOn(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// New returns a Server of handler on listener, which it owns.
-func New(listener net.Listener, handler http.Handler, limits Limits, log *slog.Logger) *Server {
-	return &Server{
-		listener: listener,
-		http: &http.Server{
-			Handler:           handler,
-			ReadHeaderTimeout: limits.ReadHeaderTimeout,
-			ReadTimeout:       limits.ReadTimeout,
-			WriteTimeout:      limits.WriteTimeout,
-			IdleTimeout:       limits.IdleTimeout,
-			MaxHeaderBytes:    limits.MaxHeaderBytes,
-			// OPTIONS * gets the 404 of every unknown path.
-			DisableGeneralOptionsHandler: true,
-			// Mostly broken connections, caused by clients.
-			ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		},
-	}
+// New returns a Server that runs server on listener, and owns both.
+func New(listener net.Listener, server *http.Server, log *slog.Logger) *Server {
+	server.DisableGeneralOptionsHandler = true // OPTIONS * gets the 404 of every unknown path
+	// Mostly broken connections, caused by clients.
+	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	return &Server{listener: listener, http: server}
 }
 
 // Addr returns the address of the listener.
@@ -74,8 +44,7 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown closes the listener and waits for running requests. When ctx is done it closes their connections and returns an
-// error.
+// Shutdown waits for running requests. When ctx is done it closes their connections and returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {

@@ -1,0 +1,44 @@
+package handler
+
+import (
+	"context"
+	"net/http"
+
+	"evently/internal/domain"
+	"evently/internal/respond"
+	"evently/internal/service"
+)
+
+// Catalog serves the admin routes for venues and their seats, events and shows.
+type Catalog struct {
+	catalog *service.Catalog
+}
+
+// NewCatalog returns the handlers over catalog.
+func NewCatalog(catalog *service.Catalog) *Catalog { return &Catalog{catalog: catalog} }
+
+// idAndBody reads the id in the path and decodes a body of at most limit bytes into dst.
+func idAndBody(w http.ResponseWriter, r *http.Request, limit int64, dst any) (id int64, err error) {
+	if id, err = pathID(r, "id"); err != nil {
+		return 0, err
+	}
+	return id, decode(w, r, limit, dst)
+}
+
+func errNothingToChange(fields string) error {
+	return domain.ErrValidation.WithDetails("body: must have at least one field of " + fields)
+}
+
+func deleteByID(
+	w http.ResponseWriter, r *http.Request,
+	remove func(ctx context.Context, id int64) error, message string,
+) error {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return err
+	}
+	if err := remove(r.Context(), id); err != nil {
+		return err
+	}
+	return respond.JSON(w, http.StatusOK, envelope{"message": message})
+}
