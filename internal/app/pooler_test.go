@@ -59,7 +59,7 @@ func TestTheWholeFlowWithoutPreparedStatements(t *testing.T) {
 		t.Errorf("a price of 12.5 is stored as %v", price)
 	}
 	b.send(t, request{path: "/api/v1/admin/analytics?days=30", token: admin}).want(t, http.StatusOK, "")
-	if loaded, err := b.Services().Demo.Load(t.Context(), nil); err != nil || len(loaded.Shows) == 0 {
+	if loaded, err := b.Services().Demo.Load(t.Context()); err != nil || len(loaded.Shows) == 0 {
 		t.Errorf("demo: %d shows, %v", len(loaded.Shows), err)
 	}
 	b.await(t, "/health", http.StatusOK, "status", "OK")
