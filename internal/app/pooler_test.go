@@ -58,7 +58,7 @@ func TestPooler_BookingWithoutPreparedStatements(t *testing.T) {
 		t.Errorf("price %v, want 12.5", price)
 	}
 	b.send(t, request{path: "/api/v1/admin/analytics?days=30", token: admin}).want(t, http.StatusOK, "")
-	if loaded, err := b.Services().Demo.Load(t.Context(), nil); err != nil || len(loaded.Shows) == 0 {
+	if loaded, err := b.Services().Demo.Load(t.Context()); err != nil || len(loaded.Shows) == 0 {
 		t.Errorf("demo: %d shows, %v", len(loaded.Shows), err)
 	}
 	b.await(t, "/health", http.StatusOK, "status", "OK")
