@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"evently/internal/schema"
 	"evently/internal/testkit"
@@ -63,5 +64,24 @@ func TestFindMissing_DroppedObjects(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, missing); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// The deletion of a row looks for the rows that refer to it: without an index it reads their whole table.
+func TestSchema_ForeignKeysBeginAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := testkit.Pool(t)
+	rows, err := pool.Query(t.Context(), `
+		SELECT conrelid::regclass || '.' || conname
+		FROM pg_constraint c
+		WHERE contype = 'f'
+		  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])
+		ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(without) > 0 {
+		t.Errorf("without an index: %v, %v", without, err)
 	}
 }
