@@ -79,7 +79,6 @@ func Load(environ map[string]string, need Need) (*Config, error) {
 	return c, nil
 }
 
-// faults has the first fault of each variable.
 type faults map[string]string
 
 func (f faults) add(name, format string, args ...any) {
@@ -139,7 +138,6 @@ func parseFault(e env.ParseError) string {
 	return e.Err.Error()
 }
 
-// bounds checks the `oneof`, `min` and `max` of one variable.
 func (f faults) bounds(v Variable) {
 	value := v.value.Interface()
 	if seconds, ok := value.(Seconds); ok {

@@ -24,7 +24,6 @@ func newLocal(size int, now func() time.Time) *local {
 	return &local{now: now, buckets: buckets}
 }
 
-// take takes one request from every budget, or from none.
 func (l *local) take(budgets []Budget) []state {
 	l.mu.Lock()
 	defer l.mu.Unlock()

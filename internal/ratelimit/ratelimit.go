@@ -64,7 +64,6 @@ type Limiter struct {
 	local  *local
 }
 
-// state is one budget after a Take.
 type state struct {
 	left int
 	full time.Duration // until the budget is full
@@ -93,7 +92,6 @@ func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
 	return sum(limited, states)
 }
 
-// takeShared takes from budgets in Redis, one script for each subject.
 func (l *Limiter) takeShared(ctx context.Context, budgets []Budget) ([]state, error) {
 	bySubject := map[string][]int{}
 	for place, b := range budgets {

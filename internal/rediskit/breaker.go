@@ -44,7 +44,6 @@ func (e callerGone) Unwrap() error { return e.error }
 // admitted marks the context of a command, which go-redis passes to the commands that prepare a connection.
 type admitted struct{}
 
-// do runs a command within the timeout. It reports whether run was called.
 func (b *breaker) do(ctx context.Context, run func(ctx context.Context) error) (ran bool, err error) {
 	if ctx.Value(admitted{}) != nil {
 		return true, run(ctx)

@@ -9,19 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// The reasons not to use a database.
 var (
-	// ErrWrongEncoding means that the database does not store text as UTF-8.
 	ErrWrongEncoding = errors.New("the encoding must be UTF8: " +
 		"create a database with CREATE DATABASE evently TEMPLATE template0 ENCODING 'UTF8'")
-	// ErrForeignObjects means that another service uses the database.
 	ErrForeignObjects = errors.New("nothing was changed, because another service seems to use this database: " +
 		"create one for Evently alone with CREATE DATABASE evently, and put it into DATABASE_URL")
 )
 
 const maxNamed = 8 // objects in an error
 
-// checkDatabase returns an error that wraps ErrWrongEncoding or ErrForeignObjects if Evently cannot use the
-// database.
 func checkDatabase(ctx context.Context, databaseURL string) (err error) {
 	config, err := connConfig(databaseURL)
 	if err != nil {
@@ -72,7 +69,7 @@ func checkOwner(ctx context.Context, conn *pgx.Conn) error {
 		conn.Config().Database, strings.Join(found, ", "), more, ErrForeignObjects)
 }
 
-// namesakes returns the objects of the database whose names the migrations use, tables first.
+// namesakes returns the objects whose names the migrations use, tables first.
 func namesakes(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 	var ours []string
 	for object := range strings.Lines(expectedObjects) {

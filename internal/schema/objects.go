@@ -51,7 +51,6 @@ func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
 	return missing, nil
 }
 
-// objects lists what the database has, in the form of expectedObjects, without the version table.
 func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	return names(ctx, pool, `
 		WITH ours AS (

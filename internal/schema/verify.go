@@ -16,12 +16,10 @@ import (
 
 const undefinedTable = "42P01" // SQLSTATE
 
+// The ways in which a database differs from this binary.
 var (
-	// ErrDatabaseBehind means that the newest migrations of this binary are not applied.
-	ErrDatabaseBehind = errors.New("the database is older than this binary: run `evently migrate up`")
-	// ErrDatabaseAhead means that a newer binary has migrated the database.
-	ErrDatabaseAhead = errors.New("the database is newer than this binary: deploy the newer release, migrate down with it, or serve with ALLOW_NEWER_SCHEMA=true")
-	// ErrMigrationMissing means that a migration is not applied although a later one is.
+	ErrDatabaseBehind   = errors.New("the database is older than this binary: run `evently migrate up`")
+	ErrDatabaseAhead    = errors.New("the database is newer than this binary: deploy the newer release, migrate down with it, or serve with ALLOW_NEWER_SCHEMA=true")
 	ErrMigrationMissing = errors.New("the database lacks a migration below its newest: `evently migrate status` lists them; restore the database, or start with an empty one")
 )
 
@@ -78,7 +76,6 @@ func Verify(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// appliedVersions returns the versions that are applied to the database, ascending.
 func appliedVersions(ctx context.Context, db querier) ([]int64, error) {
 	rows, _ := db.Query(ctx, `
 		SELECT DISTINCT version_id
@@ -96,12 +93,10 @@ func appliedVersions(ctx context.Context, db querier) ([]int64, error) {
 	return list, nil
 }
 
-// querier is a pool or a connection.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// without returns the elements of list that are not in other.
 func without(list, other []int64) []int64 {
 	return slices.DeleteFunc(slices.Clone(list), func(v int64) bool { return slices.Contains(other, v) })
 }

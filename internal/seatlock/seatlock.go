@@ -153,7 +153,6 @@ func (l *Locks) Lasting(ctx context.Context, grace time.Duration, limit int) (lo
 	return locks, more, nil
 }
 
-// readLocks leaves out keys that have gone meanwhile or have another format.
 func readLocks(ctx context.Context, node *redis.Client, keys []string, grace time.Duration) ([]domain.HeldLock, error) {
 	tokens, ttls := make([]*redis.StringCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
 	_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {

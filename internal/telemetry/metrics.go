@@ -43,8 +43,8 @@ type Metrics struct {
 	jobItems    *prometheus.CounterVec
 }
 
+// Buckets are in seconds.
 var (
-	// Buckets are in seconds.
 	requestBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	overdueBuckets = []float64{.1, 1, 5, 15, 30, 60, 120, 180, 300, 600, 1800}
 	jobBuckets     = []float64{.005, .025, .1, .5, 1, 5, 15, 60}

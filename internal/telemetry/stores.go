@@ -11,7 +11,6 @@ import (
 
 const scrapeTimeout = time.Second // of the Redis calls of a scrape
 
-// scrape sends the values that are read at a scrape.
 type scrape struct {
 	ch     chan<- prometheus.Metric
 	labels prometheus.Labels

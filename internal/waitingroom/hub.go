@@ -39,7 +39,6 @@ type Hub struct {
 	draining bool
 }
 
-// watchers are the streams of one show.
 type watchers struct {
 	users map[int64][]*stream
 	stale map[int64]struct{} // users whose statuses are to be read
