@@ -9,8 +9,7 @@ import (
 	"evently/internal/service"
 )
 
-// LoadBooking locks and reads in one round trip: show, booking; what depends on the booking is read after
-// that. The seats are locked by the statement that changes them.
+// LoadBooking locks and reads in one round trip: show, booking; what depends on the booking is read after that.
 const (
 	lockShowOfBooking = `
 		SELECT show_id
@@ -182,7 +181,6 @@ func enqueueHold(ctx context.Context, b domain.Booking, seats []domain.BookedSea
 		domain.SeatIDs(seats), prices)
 }
 
-// bookingShow reads the show of a booking, which may be deleted.
 const bookingShow = showDetails + `
 	WHERE shows.show_id = $1`
 
