@@ -24,8 +24,8 @@ const (
 	KindUnavailable
 )
 
-// Error is the coded error of Evently: a stable code for programs, a safe message for people and the
-// cause for the log.
+// Error is the coded error of Evently: a stable code for programs, a safe message for people and the cause for the
+// log.
 type Error struct {
 	Kind       Kind
 	Code       string        // stable, machine readable

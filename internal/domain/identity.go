@@ -1,7 +1,7 @@
 package domain
 
-// Identity is the user of a verified access token, as of the time the token was issued: a role that
-// changes later shows in the next token.
+// Identity is the user of a verified access token, as of the time the token was issued: a role that changes later
+// shows in the next token.
 type Identity struct {
 	UserID int64
 	Email  string

@@ -5,8 +5,7 @@ import "time"
 // PaymentStatus is the state of one attempt to pay for a booking.
 type PaymentStatus string
 
-// A payment is created before money moves. It ends as failed, or as succeeded; a succeeded payment whose
-// booking ends is refund_pending until the provider has refunded it.
+// A payment is created before money moves.
 const (
 	PaymentCreated       PaymentStatus = "created"
 	PaymentSucceeded     PaymentStatus = "succeeded"
@@ -36,8 +35,7 @@ func (p Payment) GivenBack() bool {
 	return p.Status == PaymentRefundPending || p.Status == PaymentRefunded
 }
 
-// Charged returns the payment after the provider took the money at the time now. The money is to be
-// refunded unless the booking is a live hold. A payment that was recorded as charged before stays as it is.
+// Charged returns the payment after the provider took the money at the time now.
 func (p Payment) Charged(transactionID string, booking Booking, now time.Time) Payment {
 	if p.Status != PaymentCreated && p.Status != PaymentFailed {
 		return p

@@ -17,8 +17,8 @@ const (
 	EventPaymentRefunded BookingEvent = "payment_refunded"
 )
 
-// Transition is one step of a booking, decided and to be saved: the booking and, for a payment event,
-// the payment as they are afterwards. The end of a booking makes its succeeded payment refund_pending.
+// Transition is one step of a booking, decided and to be saved: the booking and, for a payment event, the payment
+// as they are afterwards.
 type Transition struct {
 	Event   BookingEvent
 	Booking Booking

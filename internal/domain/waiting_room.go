@@ -33,8 +33,8 @@ type RoomStatus struct {
 	Position int64
 	// ExpectedAt is the estimated time of the admission; zero if unknown. Waiting only.
 	ExpectedAt time.Time
-	// EstimatedWait is the time until ExpectedAt when the status was read, in whole seconds and at least
-	// one; 0 if unknown. Waiting only.
+	// EstimatedWait is the time until ExpectedAt when the status was read, in whole seconds and at least one; 0 if
+	// unknown.
 	EstimatedWait time.Duration
 	AdmittedUntil time.Time // admitted only
 }
@@ -74,8 +74,7 @@ func (o RoomOverrides) Over(defaults RoomSettings) RoomSettings {
 	return defaults
 }
 
-// Change is a new value of a field. The zero Change keeps the old one; Set without a Value resets it to its
-// default.
+// Change is a new value of a field.
 type Change[T any] struct {
 	Set   bool
 	Value *T

@@ -10,8 +10,7 @@ import (
 	"evently/internal/domain"
 )
 
-// auditCheck finds violations of one rule. Its query returns one line of text for each and takes the
-// greatest number of lines as $1 and, with grace, how long a hold may be overdue as $2.
+// auditCheck finds violations of one rule.
 type auditCheck struct {
 	name  string
 	query string
@@ -109,11 +108,10 @@ var bookingChecks = []auditCheck{
 		LIMIT $1`},
 }
 
-// auditTimeout bounds an audit, which reads whole tables.
 const auditTimeout = 10 * time.Minute
 
-// Audit checks the database against every rule in one read-only snapshot and returns up to limit
-// violations of each. A hold may be overdue by grace.
+// Audit checks the database against every rule in one read-only snapshot and returns up to limit violations of
+// each.
 func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int) ([]domain.Violation, error) {
 	return s.AuditEach(ctx, grace, limit, func(string) {})
 }
@@ -148,8 +146,7 @@ func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, b
 	return violations, s.translate(ctx, err)
 }
 
-// strayLocks selects the locks without a live booking. A lock of a confirmed booking is one whose
-// release was lost, and no fault.
+// strayLocks selects the locks without a live booking.
 const strayLocks = `
 	SELECT show_id, seat_id, token
 	FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS locks (show_id, seat_id, token)

@@ -1,7 +1,6 @@
 package repository
 
 // paymentChecks compare the payments with the provider's record: every charge ends recorded or refunded.
-// With grace a charge may be that long without a record, and a refund pending.
 var paymentChecks = []auditCheck{
 	{name: "charge_is_recorded", grace: true, query: `
 		SELECT format('charge %s of %s succeeded at %s and its payment is %s',

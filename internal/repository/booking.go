@@ -9,8 +9,8 @@ import (
 	"evently/internal/service"
 )
 
-// LoadBooking locks and reads in one round trip: user, show, booking; what depends on the booking is read
-// after that. The seats are locked by the statement that changes them.
+// LoadBooking locks and reads in one round trip: user, show, booking; what depends on the booking is read after
+// that.
 const (
 	lockUserAndShowOfBooking = `
 		SELECT pg_advisory_xact_lock(hashtextextended('user ' || user_id, 0)),
@@ -186,7 +186,6 @@ func enqueueHold(ctx context.Context, b domain.Booking, seats []domain.BookedSea
 		domain.SeatIDs(seats), prices)
 }
 
-// bookingShow reads the show of a booking, which may be deleted.
 const bookingShow = showDetails + `
 	WHERE shows.show_id = $1`
 

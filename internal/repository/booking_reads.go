@@ -38,8 +38,7 @@ const (
 		LIMIT $4`
 )
 
-// BookingDetails returns a booking of this user with its show, seats and payment. It fails with
-// domain.ErrBookingNotFound, also for another user's booking.
+// BookingDetails returns a booking of this user with its show, seats and payment.
 func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (domain.BookingDetails, error) {
 	bookings, err := s.bookingDetails(ctx, oneBooking, bookingID, userID)
 	if err == nil && len(bookings) == 0 {
@@ -51,9 +50,7 @@ func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (do
 	return bookings[0], nil
 }
 
-// UserBookings returns up to limit bookings of a user, newest first, and whether there are more. The list
-// starts behind the booking after (0 is the head) and has one status unless that is nil; an expired hold
-// counts as CANCELLED.
+// UserBookings returns up to limit bookings of a user, newest first, and whether there are more.
 func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.BookingStatus, limit int, after int64) (bookings []domain.BookingDetails, more bool, err error) {
 	before := after
 	if after == 0 {
@@ -66,8 +63,7 @@ func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.B
 	return bookings, false, err
 }
 
-// bookingDetails returns the bookings whose ids the query page selects, newest first. It reads them, and
-// each of their shows, once.
+// bookingDetails returns the bookings whose ids the query page selects, newest first.
 func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([]domain.BookingDetails, error) {
 	var bookings []domain.BookingDetails
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
@@ -114,7 +110,6 @@ func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([
 	return bookings, err
 }
 
-// scanBookingDetails reads one row of bookingDetails.
 func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
 	var (
 		b             domain.BookingDetails

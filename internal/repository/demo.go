@@ -316,7 +316,6 @@ func removeDemoShows(batch *pgx.Batch, bookings, removed, retired *int) {
 	batch.Queue(retireDemoShows).Exec(addTo(retired))
 }
 
-// asPlanned reports whether these are all shows of the plan, in its order.
 func asPlanned(shows []service.DemoShow) bool {
 	return len(shows) == demoShows && slices.IsSortedFunc(shows, func(a, b service.DemoShow) int {
 		return a.StartTime.Compare(b.StartTime)
@@ -334,7 +333,6 @@ func readDemoShows(ctx context.Context, q querier) ([]service.DemoShow, error) {
 	})
 }
 
-// addTo adds the number of rows that a queued statement changed to n.
 func addTo(n *int) func(pgconn.CommandTag) error {
 	return func(tag pgconn.CommandTag) error {
 		*n += int(tag.RowsAffected())

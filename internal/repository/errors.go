@@ -17,7 +17,6 @@ import (
 )
 
 // SQLSTATE codes that have a meaning for the service.
-// https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	codeForeignKeyViolation = "23503"
 	codeUniqueViolation     = "23505"
@@ -34,7 +33,6 @@ const (
 	classOperatorIntervened = "57"
 )
 
-// acquireError is a failure to get a connection at all.
 type acquireError struct {
 	cause     error
 	exhausted bool
@@ -48,14 +46,11 @@ func hasCode(err error, codes ...string) bool {
 	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
 }
 
-// retryable reports a failure after which the transaction should be run again.
 func retryable(err error) bool {
 	return hasCode(err, codeSerialization, codeDeadlock)
 }
 
-// onConstraint maps a violation of a named constraint to a domain error. The same foreign key means
-// "no such venue" to an INSERT and "the venue has shows" to a DELETE, so the caller says which. Other
-// errors are returned as they are.
+// onConstraint maps a violation of a named constraint to a domain error.
 func onConstraint(err error, meanings map[string]*domain.Error) error {
 	for name, meaning := range meanings {
 		if violates(err, name) {
@@ -65,7 +60,6 @@ func onConstraint(err error, meanings map[string]*domain.Error) error {
 	return err
 }
 
-// violates reports whether err is a violation of the constraint of this name.
 func violates(err error, constraint string) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || pg.ConstraintName != constraint {
@@ -86,8 +80,7 @@ func notFound(err error, meaning *domain.Error) error {
 	return err
 }
 
-// translate maps errors of the driver to domain errors. It returns domain errors and the
-// cancellation of ctx as they are, and unknown errors as domain.ErrInternal.
+// translate maps errors of the driver to domain errors.
 func (s *Store) translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -110,8 +103,8 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	return domain.ErrInternal.WithCause(err)
 }
 
-// unavailable reports an error of the connection, or of a server that is stopping, starting or out of
-// resources, in contrast to an error of the statement.
+// unavailable reports an error of the connection, or of a server that is stopping, starting or out of resources,
+// in contrast to an error of the statement.
 func unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -131,7 +124,6 @@ func unavailable(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) || connectionLost(err)
 }
 
-// connectionLost reports that the connection broke under the statement.
 func connectionLost(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

@@ -51,8 +51,7 @@ func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain
 		RETURNING event_id, title, created_at`, id, title, domain.Fold(title))
 }
 
-// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows, with the shows in
-// its details.
+// DeleteEvent deletes an event.
 func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
@@ -75,7 +74,6 @@ func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 	})
 }
 
-// oneEvent runs a statement that returns one event, or ErrEventNotFound.
 func (s *Store) oneEvent(ctx context.Context, sql string, args ...any) (event domain.Event, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, sql, args...)
@@ -88,7 +86,6 @@ func (s *Store) oneEvent(ctx context.Context, sql string, args ...any) (event do
 	return event, err
 }
 
-// eventRow reads event_id, title, created_at.
 func eventRow(row pgx.CollectableRow) (e domain.Event, err error) {
 	err = row.Scan(&e.ID, &e.Title, &e.CreatedAt)
 	return e, err

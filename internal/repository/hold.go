@@ -10,9 +10,8 @@ import (
 	"evently/internal/domain"
 )
 
-// LoadHold locks and reads, in one round trip and in the order of all locks: user, show, expired bookings,
-// seats. A statement sees what was committed before it began, so what is decided on is read by
-// statements that follow those which lock it.
+// LoadHold locks and reads, in one round trip and in the order of all locks: user, show, expired bookings, seats.
+// A statement sees only what was committed before it began, so what is decided on is read after the locks.
 const (
 	// One user's transitions run one after the other, so that each counts the seats of those before it. The
 	// show keeps its price and its start until the transaction ends; see lockShowAlone.
@@ -31,7 +30,6 @@ const (
 		ARRAY(SELECT seat_id FROM booking_seats WHERE booking_seats.booking_id = bookings.booking_id ORDER BY seat_id),
 		EXISTS (SELECT FROM payments WHERE payments.booking_id = bookings.booking_id AND payments.status = 'succeeded')`
 
-	// The expired holds that have one of the seats.
 	expiredHolders = `
 		FROM bookings
 		WHERE ` + expiredHold + `
@@ -58,8 +56,7 @@ const (
 		ORDER BY seat_id
 		FOR UPDATE`
 
-	// LIMIT keeps the planner from reading all bookings, which looks cheap in a plan made while there
-	// were few.
+	// LIMIT keeps the planner from reading all bookings, which looks cheap in a plan made while there were few.
 	seatsForHold = `
 		SELECT seats.seat_id, seats.venue_id, seats.seat_row, seats.seat_number, ` + seatPrice + `,
 		       holder.booking_id, holder.user_id, holder.status, holder.expires_at, holder.seat_count
@@ -130,7 +127,6 @@ func scanSeatState(row pgx.CollectableRow) (domain.SeatState, error) {
 	return seat, nil
 }
 
-// scanExpiredHold reads a row of expiredColumns.
 func scanExpiredHold(row pgx.CollectableRow) (domain.ExpiredHold, error) {
 	hold := domain.ExpiredHold{Booking: domain.Booking{Status: domain.BookingPending}}
 	b := &hold.Booking

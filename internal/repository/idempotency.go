@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	// lockKey fails while another transaction has the key, so that no statement after it waits. The lock
-	// lasts as long as the transaction that does the work. The cast is outside the CASE: inside, it could
-	// be evaluated when the statement is planned.
+	// lockKey fails while another transaction has the key, so that no statement after it waits. Inside the CASE the
+	// cast could be evaluated when the statement is planned.
 	lockKey = `
 		SELECT (CASE
 			WHEN pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0)) THEN '0'
@@ -59,7 +58,6 @@ const (
 		      ))`
 )
 
-// maxKeys is how many keys one user may have.
 const maxKeys = 20_000
 
 // BeginKey implements service.BookingStore.
@@ -93,8 +91,6 @@ func (s *Store) StoredResponse(ctx context.Context, key domain.RequestKey, keepF
 	return response, s.send(ctx, batch)
 }
 
-// queueReadKey queues a read of the key. It passes to found the response that is stored, if there is one,
-// and whether the user may have no further key.
 func queueReadKey(
 	batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, found func(stored service.Response, exhausted bool) error,
 ) {

@@ -14,8 +14,8 @@ const (
 		payment_id, booking_id, attempt_key, amount, status, coalesce(transaction_id, ''),
 		created_at, attempted_at, paid_at, refund_requested_at, refunded_at`
 
-	// A booking has at most one payment that is created or succeeded; those that failed may be many, and
-	// only the attempt $2 is read of them.
+	// A booking has at most one payment that is created or succeeded; those that failed may be many, and only the
+	// attempt $2 is read of them.
 	paymentsOfBooking = `
 		SELECT ` + paymentColumns + `
 		FROM payments
@@ -95,7 +95,6 @@ func scanPayment(row pgx.CollectableRow) (domain.Payment, error) {
 	return payment, err
 }
 
-// paymentTargets are where paymentColumns go.
 func paymentTargets(p *domain.Payment) []any {
 	return []any{
 		&p.ID, &p.BookingID, &p.AttemptKey, (*numeric)(&p.Amount), &p.Status, &p.TransactionID,

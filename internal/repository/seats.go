@@ -8,7 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// maxVenueSeats bounds the seats of a venue.
 const maxVenueSeats = 200_000
 
 // VenueSeats returns the seats of a venue by row, A to Z before AA, and number.
@@ -29,9 +28,8 @@ func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.S
 	return seats, err
 }
 
-// InsertSeats adds the places that the venue lacks, to the venue and to its shows that have not
-// started, and returns how many there were. The caller has locked the venue. It returns
-// ErrVenueNotFound, or ErrVenueFull.
+// InsertSeats adds the places that the venue lacks, to the venue and to its shows that have not started, and
+// returns how many there were.
 func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
 	seatRows, numbers := placeColumns(places)
 	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
@@ -72,7 +70,6 @@ func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.
 	return added, err
 }
 
-// lockComingShows locks the shows of a venue that have not started and returns their ids.
 func lockComingShows(ctx context.Context, q querier, venueID int64) ([]int64, error) {
 	rows, err := q.Query(ctx, `
 		SELECT show_id
@@ -86,9 +83,7 @@ func lockComingShows(ctx context.Context, q querier, venueID int64) ([]int64, er
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// DeleteSeats deletes the places that the venue has and returns them by row and number. If a show or
-// the history of a booking refers to some, it deletes nothing and returns those as inUse. The caller
-// has locked the venue.
+// DeleteSeats deletes the places that the venue has and returns them by row and number.
 func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
 	seatRows, numbers := placeColumns(places)
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
@@ -134,7 +129,6 @@ func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.
 	return deleted, inUse, err
 }
 
-// placeColumns returns places as the two arrays that unnest takes.
 func placeColumns(places []domain.SeatPlace) (rows []string, numbers []int32) {
 	rows, numbers = make([]string, len(places)), make([]int32, len(places))
 	for i, place := range places {
@@ -143,7 +137,6 @@ func placeColumns(places []domain.SeatPlace) (rows []string, numbers []int32) {
 	return rows, numbers
 }
 
-// seatRow reads seat_id, venue_id, seat_row, seat_number.
 func seatRow(row pgx.CollectableRow) (s domain.Seat, err error) {
 	err = row.Scan(&s.ID, &s.VenueID, &s.Row, &s.Number)
 	return s, err

@@ -10,8 +10,8 @@ import (
 	"evently/internal/domain"
 )
 
-// Shows returns up to limit shows that have not begun and match the filter, soonest first, and whether
-// there are more. The list continues behind after; nil is its beginning.
+// Shows returns up to limit shows that have not begun and match the filter, soonest first, and whether there are
+// more.
 func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int) (shows []domain.ShowDetails, more bool, err error) {
 	start, id := timestamp(nil, pgtype.NegativeInfinity), int64(0)
 	if after != nil {
@@ -81,7 +81,6 @@ func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, err
 	return show, err
 }
 
-// timestamp returns t, or infinity if t is nil.
 func timestamp(t *time.Time, infinity pgtype.InfinityModifier) pgtype.Timestamptz {
 	if t == nil {
 		return pgtype.Timestamptz{InfinityModifier: infinity, Valid: true}
@@ -89,8 +88,6 @@ func timestamp(t *time.Time, infinity pgtype.InfinityModifier) pgtype.Timestampt
 	return pgtype.Timestamptz{Time: *t, Valid: true}
 }
 
-// showDetailsTargets returns scan targets for the columns of a show, its event and its venue, and its
-// numbers of seats in total and available.
 func showDetailsTargets(show *domain.ShowDetails) []any {
 	return []any{
 		&show.ID, &show.EventID, &show.VenueID, &show.StartTime, &show.EndTime, (*numeric)(&show.Price),

@@ -8,7 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// showRules are the errors for violations of constraints by an INSERT or UPDATE of a show.
 var showRules = map[string]*domain.Error{
 	"shows_event_fkey":      domain.ErrEventNotFound,
 	"shows_venue_fkey":      domain.ErrVenueNotFound,
@@ -16,8 +15,7 @@ var showRules = map[string]*domain.Error{
 	"shows_venue_busy":      domain.ErrVenueBusy,
 }
 
-// InsertShow inserts a show with every seat of its venue, which the caller has locked. It returns
-// ErrEventNotFound, ErrVenueNotFound, ErrEndNotAfterStart or ErrVenueBusy.
+// InsertShow inserts a show with every seat of its venue, which the caller has locked.
 func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, error) {
 	err := s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		err := q.QueryRow(ctx, `
@@ -69,8 +67,7 @@ func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err e
 	return show, err
 }
 
-// UpdateShow writes a show that the caller has locked. It returns ErrEventNotFound, ErrVenueNotFound,
-// ErrEndNotAfterStart or ErrVenueBusy.
+// UpdateShow writes a show that the caller has locked.
 func (s *Store) UpdateShow(ctx context.Context, show domain.Show) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `
@@ -82,8 +79,7 @@ func (s *Store) UpdateShow(ctx context.Context, show domain.Show) error {
 	})
 }
 
-// FitShowSeats makes the seats of a show those of its venue. The caller has locked both, and the show
-// has no live bookings.
+// FitShowSeats makes the seats of a show those of its venue.
 func (s *Store) FitShowSeats(ctx context.Context, id int64) error {
 	return s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `
@@ -102,7 +98,6 @@ func (s *Store) FitShowSeats(ctx context.Context, id int64) error {
 	})
 }
 
-// lockExpiredOfShow locks the expired holds of a show.
 const lockExpiredOfShow = `
 	SELECT ` + expiredColumns + `
 	FROM bookings
@@ -136,9 +131,7 @@ func (s *Store) ShowHasLiveBookings(ctx context.Context, id int64) (booked bool,
 	return booked, err
 }
 
-// DeleteShow deletes a show with its seats and the bookings that were never paid. The caller has
-// locked the show and found no live bookings. A show that was ever paid for is only hidden, because
-// the history of its bookings refers to it.
+// DeleteShow deletes a show with its seats and the bookings that were never paid.
 func (s *Store) DeleteShow(ctx context.Context, id int64) error {
 	return s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		batch := &pgx.Batch{}

@@ -28,7 +28,6 @@ const (
 		WHERE attempt_key = $1 AND state = 'succeeded'`
 )
 
-// errNotCharged is a refund of a charge that the provider does not know.
 var errNotCharged = errors.New("the provider has no such charge")
 
 // RecordCharge implements payment.Ledger.

@@ -8,11 +8,9 @@ import (
 	"evently/internal/domain"
 )
 
-// emailTaken maps the unique constraint of emails to its error.
 var emailTaken = map[string]*domain.Error{"users_email_key_key": domain.ErrEmailTaken}
 
-// CreateUser inserts an account. It returns domain.ErrEmailTaken if there is one with this email,
-// regardless of case.
+// CreateUser inserts an account.
 func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (domain.User, error) {
 	var user domain.User
 	err := s.run(ctx, func(ctx context.Context, q querier) error {
@@ -44,8 +42,7 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (domain.User, err
 	return user, err
 }
 
-// ReplacePasswordHash sets the password hash of an account if it is still old, and reports whether
-// it did.
+// ReplacePasswordHash sets the password hash of an account if it is still old, and reports whether it did.
 func (s *Store) ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error) {
 	var replaced bool
 	err := s.run(ctx, func(ctx context.Context, q querier) error {

@@ -9,8 +9,7 @@ import (
 	"evently/internal/domain"
 )
 
-// LockVenues locks these venues, by ascending id, until the transaction ends. Rows that refer to
-// them can still be written, so bookings do not wait. It returns ErrVenueNotFound if one is missing.
+// LockVenues locks these venues, by ascending id, until the transaction ends.
 func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
@@ -78,8 +77,7 @@ func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueCh
 		RETURNING venue_id, venue_name, address, created_at`, id, change.Name, folded, change.Address)
 }
 
-// DeleteVenue deletes a venue and its seats. It returns ErrVenueNotFound, or ErrVenueHasShows, with
-// the shows in its details, if a show or the history of a booking needs the venue.
+// DeleteVenue deletes a venue and its seats.
 func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 	// Not in a transaction: after a refusal the shows are read.
 	return s.withConn(ctx, longFactor*s.options.QueryTimeout, func(ctx context.Context, q *pgxpool.Conn) error {
@@ -105,7 +103,6 @@ func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 	})
 }
 
-// oneVenue runs a statement that returns one venue, or ErrVenueNotFound.
 func (s *Store) oneVenue(ctx context.Context, sql string, args ...any) (venue domain.Venue, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, sql, args...)
@@ -118,7 +115,6 @@ func (s *Store) oneVenue(ctx context.Context, sql string, args ...any) (venue do
 	return venue, err
 }
 
-// venueRow reads venue_id, venue_name, address, created_at.
 func venueRow(row pgx.CollectableRow) (v domain.Venue, err error) {
 	err = row.Scan(&v.ID, &v.Name, &v.Address, &v.CreatedAt)
 	return v, err

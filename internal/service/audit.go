@@ -24,19 +24,15 @@ type LockLister interface {
 
 // AuditRules are the bounds of an audit.
 type AuditRules struct {
-	// Grace is how long a hold may be overdue and a lock without a hold may last.
 	Grace time.Duration
-	// Limit is the greatest number of violations of one check.
 	Limit int
-	// Settle is how long a request may take from its seat locks to its hold: a lock without a hold is
-	// checked again after that.
+	// Settle is how long a request may take from its seat locks to its hold: a lock without a hold is checked
+	// again after that.
 	Settle time.Duration
 }
 
-// maxLocks bounds the seat locks that one audit checks.
 const maxLocks = 100_000
 
-// checkSeatLocks names the check that seat locks agree with holds.
 const checkSeatLocks = "seat_locks_agree"
 
 // Audit checks the data in the stores. It only reads.
@@ -58,8 +54,7 @@ type AuditReport struct {
 	MoreLocks  bool // than an audit checks
 }
 
-// Run runs every check and calls begin with its name before. With an error the report has what was
-// found until then.
+// Run runs every check and calls begin with its name before.
 func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport, error) {
 	var report AuditReport
 	counted := func(check string) {
@@ -89,8 +84,8 @@ func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport,
 	return report, nil
 }
 
-// strayLocks returns the locks that belong to no booking, now and after Settle: a request sets its
-// locks before it holds its seats, and releases them after the booking has ended.
+// strayLocks returns the locks that belong to no booking, now and after Settle: a request sets its locks before it
+// holds its seats, and releases them after the booking has ended.
 func (a *Audit) strayLocks(ctx context.Context) (stray []domain.HeldLock, more bool, err error) {
 	locks, more, err := a.locks.Lasting(ctx, a.rules.Grace, maxLocks)
 	if err != nil || len(locks) == 0 {

@@ -1,5 +1,5 @@
-// Package service holds the use cases of Evently: authorisation, transaction boundaries and the
-// interfaces of the stores. It has neither SQL nor HTTP in it.
+// Package service holds the use cases of Evently: authorisation, transaction boundaries and the interfaces of the
+// stores.
 package service
 
 import (
@@ -46,8 +46,8 @@ type Session struct {
 	User  domain.User
 }
 
-// Register creates an account with the role user and signs it in. It returns
-// domain.ErrValidation, ErrEmailTaken or ErrOverloaded.
+// Register creates an account with the role user and signs it in. It returns domain.ErrValidation, ErrEmailTaken
+// or ErrOverloaded.
 func (a *Auth) Register(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.create(ctx, email, password, domain.RoleUser)
 	if err != nil {
@@ -56,8 +56,8 @@ func (a *Auth) Register(ctx context.Context, email, password string) (Session, e
 	return a.session(user)
 }
 
-// Login signs a user in. It returns domain.ErrInvalidCredentials, after the same work for an
-// unknown email as for a wrong password, or ErrOverloaded.
+// Login signs a user in. It returns domain.ErrInvalidCredentials, after the same work for an unknown email as for
+// a wrong password, or ErrOverloaded.
 func (a *Auth) Login(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.account(ctx, email)
 	unknown := errors.Is(err, domain.ErrUserNotFound)
@@ -78,8 +78,8 @@ func (a *Auth) Login(ctx context.Context, email, password string) (Session, erro
 	return a.session(user)
 }
 
-// CreateAdmin creates an account with the role admin. It returns domain.ErrValidation or
-// ErrEmailTaken; an existing account is not changed.
+// CreateAdmin creates an account with the role admin. It returns domain.ErrValidation or ErrEmailTaken; an
+// existing account is not changed.
 func (a *Auth) CreateAdmin(ctx context.Context, email, password string) (domain.User, error) {
 	return a.create(ctx, email, password, domain.RoleAdmin)
 }
@@ -88,8 +88,8 @@ func (a *Auth) CreateAdmin(ctx context.Context, email, password string) (domain.
 const ensureAttempts = 5
 
 // EnsureAdmin creates the configured admin, or replaces the password if it differs. It returns
-// domain.ErrValidation, and ErrEmailTaken if the account is not an admin: registering the address
-// first must not make a user an admin. Instances may call it concurrently.
+// domain.ErrValidation, and ErrEmailTaken if the account is not an admin: registering the address first must not
+// make a user an admin. Instances may call it concurrently.
 func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) error {
 	email, err := checkCredentials(email, password)
 	if err != nil {
@@ -104,7 +104,6 @@ func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) error {
 	return fmt.Errorf("the admin account %s keeps changing: do all instances have the same ADMIN_PASSWORD?", email)
 }
 
-// ensureAdmin is one attempt. It returns false if the account changed meanwhile.
 func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bool, err error) {
 	user, err := a.account(ctx, email)
 	if errors.Is(err, domain.ErrUserNotFound) {
@@ -144,7 +143,6 @@ func (a *Auth) create(ctx context.Context, email, password string, role domain.R
 	return a.users.CreateUser(ctx, email, hash, role)
 }
 
-// account returns the user with this email, or domain.ErrUserNotFound.
 func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
 	email, err := domain.ParseEmail(email)
 	if err != nil {
@@ -153,8 +151,7 @@ func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
 	return a.users.UserByEmail(ctx, email)
 }
 
-// renewHash replaces a hash of another cost than the configured one. Under overload it leaves
-// that to the next login.
+// renewHash replaces a hash of another cost than the configured one.
 func (a *Auth) renewHash(ctx context.Context, user domain.User, password string) error {
 	if !a.passwords.Outdated(user.PasswordHash) {
 		return nil
@@ -178,8 +175,8 @@ func (a *Auth) session(user domain.User) (Session, error) {
 	return Session{Token: token, User: user}, nil
 }
 
-// checkCredentials returns email as it is stored. It returns domain.ErrValidation with every fault
-// of the email and the password of a new account.
+// checkCredentials returns email as it is stored. It returns domain.ErrValidation with every fault of the email
+// and the password of a new account.
 func checkCredentials(email, password string) (string, error) {
 	var faults []string
 	email, err := domain.ParseEmail(email)

@@ -9,15 +9,12 @@ import (
 
 // BookingRecorder counts what happened to bookings. Its methods return at once and cannot fail.
 type BookingRecorder interface {
-	// SeatLock counts an attempt to lock the seats of one booking.
 	SeatLock(layer LockLayer, outcome LockOutcome)
 	// Hold counts a step of a hold. Expired holds go to HoldReleased.
 	Hold(event HoldEvent)
 	// HoldReleased counts an expired hold and how long after its end it was ended.
 	HoldReleased(overdue time.Duration)
-	// Payment counts the result of a charge.
 	Payment(result PaymentResult)
-	// Refund counts a payment that the provider refunded.
 	Refund()
 }
 
@@ -63,7 +60,6 @@ const (
 	PaymentFailed    PaymentResult = "failed" // the result is unknown
 )
 
-// redisOutcome classifies a result of the Redis locks.
 func redisOutcome(taken []domain.TakenSeat, err error) LockOutcome {
 	switch {
 	case err != nil:
@@ -75,7 +71,6 @@ func redisOutcome(taken []domain.TakenSeat, err error) LockOutcome {
 	}
 }
 
-// storeOutcome classifies a result of the store.
 func storeOutcome(err error) LockOutcome {
 	var coded *domain.Error
 	switch {
@@ -90,7 +85,6 @@ func storeOutcome(err error) LockOutcome {
 	}
 }
 
-// paymentResult classifies a settled payment.
 func paymentResult(status domain.PaymentStatus) PaymentResult {
 	switch status {
 	case domain.PaymentSucceeded:

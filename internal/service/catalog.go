@@ -9,8 +9,8 @@ import (
 
 // VenueStore stores venues and their seats.
 type VenueStore interface {
-	// LockVenues locks these venues, and with them the set of their seats and shows, until the
-	// transaction ends. It returns ErrVenueNotFound if one is missing.
+	// LockVenues locks these venues, and with them the set of their seats and shows, until the transaction ends.
+	// It returns ErrVenueNotFound if one is missing.
 	LockVenues(ctx context.Context, ids ...int64) error
 	InsertVenue(ctx context.Context, name, address string) (domain.Venue, error)
 	ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, error)
@@ -34,18 +34,15 @@ type EventStore interface {
 // ShowAdminStore stores shows.
 type ShowAdminStore interface {
 	InsertShow(ctx context.Context, show domain.Show) (domain.Show, error)
-	// ShowVenue returns the venue of a show.
 	ShowVenue(ctx context.Context, id int64) (venueID int64, err error)
 	// LockShow returns a show and locks it against bookings and changes until the transaction ends.
 	LockShow(ctx context.Context, id int64) (domain.Show, error)
 	UpdateShow(ctx context.Context, show domain.Show) error
 	FitShowSeats(ctx context.Context, id int64) error
-	// LoadExpiredHolds locks and returns the expired holds of a show.
 	LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error)
 	// Save queues the writes of transitions; they fail the transaction, if they fail, at its commit.
 	Save(ctx context.Context, transitions ...domain.Transition)
 	ShowHasLiveBookings(ctx context.Context, id int64) (bool, error)
-	// DeleteShow deletes a show with the bookings that were never paid, or hides it if one was paid.
 	DeleteShow(ctx context.Context, id int64) error
 }
 
@@ -54,17 +51,13 @@ type CatalogStore interface {
 	VenueStore
 	EventStore
 	ShowAdminStore
-	// InTx runs fn in one transaction, and again after a deadlock.
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
-	// InLongTx is InTx for work on many rows.
 	InLongTx(ctx context.Context, fn func(ctx context.Context) error) error
 }
 
 // SeatMaps caches the seat maps of shows. It is told after each commit that changes one.
 type SeatMaps interface {
-	// Forget drops the map of a show.
 	Forget(showID int64)
-	// Reset drops all maps.
 	Reset()
 }
 
@@ -76,11 +69,8 @@ type Rooms interface {
 
 // Catalog is the use cases of admins: venues, seats, events and shows.
 //
-// Two locks keep each show with exactly the seats of its venue: the row of the venue, locked by
-// changes of its seats and shows, and the row of the show, locked by changes of the show and shared
-// by bookings. The order is venues, show, bookings, seats. What depends on a lock is read by a later
-// statement than the one that takes it, because a statement does not see what is committed after its
-// start.
+// Two locks keep each show with exactly the seats of its venue: the row of the venue, taken by changes of its seats
+// and shows, and the row of the show, shared by bookings. The order is venues, show, bookings, seats.
 type Catalog struct {
 	store CatalogStore
 	maps  SeatMaps
@@ -88,8 +78,7 @@ type Catalog struct {
 	log   *slog.Logger
 }
 
-// NewCatalog returns a Catalog over store that keeps maps up to date. Without rooms (nil) the waiting room
-// of a deleted show is left to end by itself.
+// NewCatalog returns a Catalog over store that keeps maps up to date.
 func NewCatalog(store CatalogStore, maps SeatMaps, rooms Rooms, log *slog.Logger) *Catalog {
 	return &Catalog{store: store, maps: maps, rooms: rooms, log: log}
 }
@@ -123,14 +112,14 @@ func (c *Catalog) UpdateVenue(ctx context.Context, id int64, change domain.Venue
 	return c.store.UpdateVenue(ctx, id, change)
 }
 
-// DeleteVenue deletes a venue with its seats. It returns ErrVenueNotFound, or ErrVenueHasShows if a
-// show or the history of a booking needs it.
+// DeleteVenue deletes a venue with its seats. It returns ErrVenueNotFound, or ErrVenueHasShows if a show or the
+// history of a booking needs it.
 func (c *Catalog) DeleteVenue(ctx context.Context, id int64) error {
 	return c.store.DeleteVenue(ctx, id)
 }
 
-// AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started,
-// and returns their number. It returns ErrVenueNotFound or ErrVenueFull.
+// AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started, and returns
+// their number. It returns ErrVenueNotFound or ErrVenueFull.
 func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
@@ -143,9 +132,9 @@ func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.S
 	return added, err
 }
 
-// DeleteSeats deletes those of the seats that the venue has and returns them. It returns
-// ErrVenueNotFound, ErrSeatsNotFound if the venue has none of them, or ErrSeatsInUse with the seats
-// that a show or the history of a booking needs, and then deletes none.
+// DeleteSeats deletes those of the seats that the venue has and returns them. It returns ErrVenueNotFound,
+// ErrSeatsNotFound if the venue has none of them, or ErrSeatsInUse with the seats that a show or the history of a
+// booking needs, and then deletes none.
 func (c *Catalog) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
@@ -189,8 +178,8 @@ func (c *Catalog) UpdateEvent(ctx context.Context, id int64, title string) (doma
 	return c.store.UpdateEvent(ctx, id, title)
 }
 
-// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows if a show needs it,
-// hidden ones included.
+// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows if a show needs it, hidden ones
+// included.
 func (c *Catalog) DeleteEvent(ctx context.Context, id int64) error {
 	return c.store.DeleteEvent(ctx, id)
 }

@@ -8,10 +8,7 @@ import (
 
 // ShowReader reads shows.
 type ShowReader interface {
-	// Shows returns up to limit shows that have not begun and match the filter, soonest first, and
-	// whether there are more. The list continues behind after; nil is its beginning.
 	Shows(ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int) (shows []domain.ShowDetails, more bool, err error)
-	// Show returns a show, past or coming, or domain.ErrShowNotFound.
 	Show(ctx context.Context, showID int64) (domain.ShowDetails, error)
 }
 

@@ -6,8 +6,8 @@ import (
 	"evently/internal/domain"
 )
 
-// Replay returns the stored response of a request that is about to be refused, or the zero Response. It
-// fails with domain.ErrIdempotencyInProgress or domain.ErrIdempotencyKeyReused.
+// Replay returns the stored response of a request that is about to be refused, or the zero Response. It fails with
+// domain.ErrIdempotencyInProgress or domain.ErrIdempotencyKeyReused.
 func (b *Bookings) Replay(ctx context.Context, key domain.RequestKey) (Response, error) {
 	if key.IsZero() {
 		return Response{}, nil
@@ -17,7 +17,6 @@ func (b *Bookings) Replay(ctx context.Context, key domain.RequestKey) (Response,
 	return response, err
 }
 
-// purgeBatch is how many old keys one statement deletes.
 const purgeBatch = 1000
 
 // PurgeKeys deletes the idempotency keys that are too old to be replayed and returns their number.

@@ -22,12 +22,10 @@ const (
 
 // TokensConfig configures Tokens.
 type TokensConfig struct {
-	// Secrets are the HMAC keys. The first one signs, all of them verify: to rotate, put a new secret in
-	// front, and remove the old one when its tokens have expired.
+	// Secrets are the HMAC keys. The first one signs, all of them verify.
 	Secrets []string
-	// TTL is how long a token is valid. 0 is 24 h.
-	TTL time.Duration
-	Now func() time.Time
+	TTL     time.Duration
+	Now     func() time.Time
 }
 
 // Tokens issues and verifies access tokens: JWTs signed with HS256. It is safe for concurrent use.
@@ -40,8 +38,7 @@ type Tokens struct {
 	known   *lru.Cache[[sha256.Size]byte, verifiedToken]
 }
 
-// verifiedToken is the result of a verification. It is cached by the digest of the token: a client sends
-// the same token with each request.
+// verifiedToken is the result of a verification.
 type verifiedToken struct {
 	identity domain.Identity
 	expires  time.Time
@@ -85,7 +82,6 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 	}, nil
 }
 
-// tokenClaims are the claims of an access token.
 type tokenClaims struct {
 	UserID int64       `json:"user_id"`
 	Email  string      `json:"email"`
@@ -96,8 +92,8 @@ type tokenClaims struct {
 // errNotIssued refuses a token with our signature that Issue has not made.
 var errNotIssued = errors.New("claims are missing or contradict each other")
 
-// Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of
-// another instance may be a little ahead.
+// Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of another
+// instance may be a little ahead.
 func (c *tokenClaims) Validate() error {
 	if c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
 		c.Email == "" || !c.Role.Known() || c.IssuedAt == nil {
@@ -126,8 +122,8 @@ func (t *Tokens) Issue(user domain.User) (string, error) {
 	return token, nil
 }
 
-// Verify returns the identity of a token, without a query. It returns domain.ErrTokenExpired, or
-// ErrUnauthorized for a token that Issue has not made.
+// Verify returns the identity of a token, without a query. It returns domain.ErrTokenExpired, or ErrUnauthorized
+// for a token that Issue has not made.
 func (t *Tokens) Verify(raw string) (domain.Identity, error) {
 	if len(raw) > maxToken {
 		return domain.Identity{}, domain.ErrUnauthorized

@@ -37,7 +37,6 @@ type Request struct {
 	claimed bool // the key was claimed by the first step of a payment
 }
 
-// outcome is what a step has decided.
 type outcome struct {
 	booking domain.BookingDetails // without its show
 	changes []domain.Transition
@@ -48,9 +47,8 @@ type outcome struct {
 	goesOn bool
 }
 
-// transact runs a step of a booking in one transaction: it claims the idempotency key, runs step, saves
-// its changes and stores the response. A request that was answered before gets the stored response. The
-// key is looked at with the first statements of step, which must load something.
+// transact runs a step of a booking in one transaction: it claims the idempotency key, runs step, saves its
+// changes and stores the response. The key is read with the first statements of step, which must load something.
 func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx context.Context) (outcome, error)) (Response, error) {
 	began := b.deps.Now()
 	var response Response
@@ -80,7 +78,6 @@ func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx 
 	return response, nil
 }
 
-// respond encodes the response of a step and queues its write for the idempotency key.
 func (b *Bookings) respond(ctx context.Context, request Request, done outcome) (response Response, err error) {
 	switch {
 	case done.goesOn:
@@ -110,8 +107,8 @@ func (b *Bookings) respond(ctx context.Context, request Request, done outcome) (
 	return response, nil
 }
 
-// committed does what follows a commit. All of it may be lost: locks and admissions expire, refunds are
-// looked for by the schedule, seat maps are read again.
+// committed does what follows a commit. All of it may be lost: locks and admissions expire, the schedule looks for
+// refunds, seat maps are read again.
 func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, began time.Time) {
 	var released []domain.SeatLock
 	refund := false
