@@ -165,20 +165,7 @@ func (s *Store) StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]doma
 	for i, lock := range locks {
 		shows[i], seats[i], tokens[i] = lock.ShowID, lock.SeatID, lock.Token
 	}
-	var stray []domain.HeldLock
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, strayLocks, shows, seats, tokens)
-		if err != nil {
-			return err
-		}
-		stray, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.HeldLock, error) {
-			var lock domain.HeldLock
-			err := row.Scan(&lock.ShowID, &lock.SeatID, &lock.Token)
-			return lock, err
-		})
-		return err
-	})
-	return stray, err
+	return list(ctx, s, pgx.RowToStructByPos[domain.HeldLock], strayLocks, shows, seats, tokens)
 }
 
 // AuditChecks returns the names of the checks of Audit.

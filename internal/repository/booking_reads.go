@@ -13,11 +13,7 @@ import (
 const showDetails = `
 	SELECT shows.show_id, shows.event_id, shows.venue_id, shows.start_time, shows.end_time, shows.price,
 	       shows.created_at, events.event_id, events.title, venues.venue_id, venues.venue_name, venues.address,
-	       shows.total_seats, shows.total_seats - (
-	         SELECT coalesce(sum(bookings.seat_count), 0)::int
-	         FROM bookings
-	         WHERE bookings.show_id = shows.show_id AND ` + liveBooking + `
-	       )
+	       shows.total_seats, shows.total_seats - ` + takenSeats + `
 	FROM shows
 	JOIN events ON events.event_id = shows.event_id
 	JOIN venues ON venues.venue_id = shows.venue_id`
@@ -65,49 +61,40 @@ func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.B
 
 // bookingDetails returns the bookings whose ids the query page selects, newest first.
 func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([]domain.BookingDetails, error) {
-	var bookings []domain.BookingDetails
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			WITH page AS MATERIALIZED (`+page+`
-			), listed_shows AS MATERIALIZED (`+showDetails+`
-				WHERE shows.show_id IN (SELECT show_id FROM bookings WHERE booking_id IN (SELECT booking_id FROM page))
-			)
-			SELECT bookings.booking_id, bookings.user_id, bookings.show_id,
-			       CASE WHEN `+expiredHold+` THEN 'CANCELLED' ELSE bookings.status::text END,
-			       CASE WHEN `+expiredHold+` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
-			       bookings.amount, bookings.created_at, bookings.expires_at,
-			       CASE WHEN bookings.status = 'PENDING' THEN greatest(bookings.expires_at - now(), '0'::interval) ELSE '0' END,
-			       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
-			       payment.payment_id, payment.transaction_id, payment.amount, payment.status, payment.paid_at,
-			       CASE WHEN payment.status = 'succeeded' AND `+expiredHold+` THEN bookings.expires_at
-			            ELSE payment.refund_requested_at END,
-			       payment.refunded_at, listed_shows.*
-			FROM bookings
-			JOIN listed_shows ON listed_shows.show_id = bookings.show_id
-			CROSS JOIN LATERAL (
-				SELECT array_agg(seats.seat_id) AS ids, array_agg(seats.venue_id) AS venue_ids,
-				       array_agg(seats.seat_row) AS seat_rows, array_agg(seats.seat_number) AS numbers,
-				       array_agg(booking_seats.price) AS prices
-				FROM booking_seats
-				JOIN seats ON seats.seat_id = booking_seats.seat_id
-				WHERE booking_seats.booking_id = bookings.booking_id
-			) AS seats
-			LEFT JOIN LATERAL (
-				SELECT payments.*
-				FROM payments
-				WHERE payments.booking_id = bookings.booking_id AND payments.paid_at IS NOT NULL
-				ORDER BY payments.status = 'succeeded' DESC, payments.payment_id DESC
-				LIMIT 1
-			) AS payment ON true
-			WHERE bookings.booking_id IN (SELECT booking_id FROM page)
-			ORDER BY bookings.booking_id DESC`, args...)
-		if err != nil {
-			return err
-		}
-		bookings, err = pgx.CollectRows(rows, scanBookingDetails)
-		return err
-	})
-	return bookings, err
+	return list(ctx, s, scanBookingDetails, `
+		WITH page AS MATERIALIZED (`+page+`
+		), listed_shows AS MATERIALIZED (`+showDetails+`
+			WHERE shows.show_id IN (SELECT show_id FROM bookings WHERE booking_id IN (SELECT booking_id FROM page))
+		)
+		SELECT bookings.booking_id, bookings.user_id, bookings.show_id,
+		       CASE WHEN `+expiredHold+` THEN 'CANCELLED' ELSE bookings.status::text END,
+		       CASE WHEN `+expiredHold+` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
+		       bookings.amount, bookings.created_at, bookings.expires_at,
+		       CASE WHEN bookings.status = 'PENDING' THEN greatest(bookings.expires_at - now(), '0'::interval) ELSE '0' END,
+		       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
+		       payment.payment_id, payment.transaction_id, payment.amount, payment.status, payment.paid_at,
+		       CASE WHEN payment.status = 'succeeded' AND `+expiredHold+` THEN bookings.expires_at
+		            ELSE payment.refund_requested_at END,
+		       payment.refunded_at, listed_shows.*
+		FROM bookings
+		JOIN listed_shows ON listed_shows.show_id = bookings.show_id
+		CROSS JOIN LATERAL (
+			SELECT array_agg(seats.seat_id) AS ids, array_agg(seats.venue_id) AS venue_ids,
+			       array_agg(seats.seat_row) AS seat_rows, array_agg(seats.seat_number) AS numbers,
+			       array_agg(booking_seats.price) AS prices
+			FROM booking_seats
+			JOIN seats ON seats.seat_id = booking_seats.seat_id
+			WHERE booking_seats.booking_id = bookings.booking_id
+		) AS seats
+		LEFT JOIN LATERAL (
+			SELECT payments.*
+			FROM payments
+			WHERE payments.booking_id = bookings.booking_id AND payments.paid_at IS NOT NULL
+			ORDER BY payments.status = 'succeeded' DESC, payments.payment_id DESC
+			LIMIT 1
+		) AS payment ON true
+		WHERE bookings.booking_id IN (SELECT booking_id FROM page)
+		ORDER BY bookings.booking_id DESC`, args...)
 }
 
 func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {

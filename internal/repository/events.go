@@ -10,33 +10,25 @@ import (
 
 // InsertEvent inserts an event.
 func (s *Store) InsertEvent(ctx context.Context, title string) (domain.Event, error) {
-	return s.oneEvent(ctx, `
+	return one(ctx, s, eventRow, domain.ErrEventNotFound, `
 		INSERT INTO events (title, title_folded)
 		VALUES ($1, $2)
 		RETURNING event_id, title, created_at`, title, domain.Fold(title))
 }
 
 // ListEvents returns up to limit events with an id above afterID, by id.
-func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT event_id, title, created_at
-			FROM events
-			WHERE event_id > $1
-			ORDER BY event_id
-			LIMIT $2`, afterID, limit)
-		if err != nil {
-			return err
-		}
-		events, err = pgx.CollectRows(rows, eventRow)
-		return err
-	})
-	return events, err
+func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) ([]domain.Event, error) {
+	return list(ctx, s, eventRow, `
+		SELECT event_id, title, created_at
+		FROM events
+		WHERE event_id > $1
+		ORDER BY event_id
+		LIMIT $2`, afterID, limit)
 }
 
 // Event returns an event, or ErrEventNotFound.
 func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
-	return s.oneEvent(ctx, `
+	return one(ctx, s, eventRow, domain.ErrEventNotFound, `
 		SELECT event_id, title, created_at
 		FROM events
 		WHERE event_id = $1`, id)
@@ -44,7 +36,7 @@ func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
 
 // UpdateEvent changes the title of an event and returns the event, or ErrEventNotFound.
 func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
-	return s.oneEvent(ctx, `
+	return one(ctx, s, eventRow, domain.ErrEventNotFound, `
 		UPDATE events
 		SET title = $2, title_folded = $3
 		WHERE event_id = $1
@@ -72,18 +64,6 @@ func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 		}
 		return nil
 	})
-}
-
-func (s *Store) oneEvent(ctx context.Context, sql string, args ...any) (event domain.Event, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		event, err = pgx.CollectExactlyOneRow(rows, eventRow)
-		return notFound(err, domain.ErrEventNotFound)
-	})
-	return event, err
 }
 
 func eventRow(row pgx.CollectableRow) (e domain.Event, err error) {

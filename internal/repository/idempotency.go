@@ -133,11 +133,5 @@ func (s *Store) ReleaseKey(ctx context.Context, key domain.RequestKey) {
 
 // PurgeKeys implements service.IdempotencyStore.
 func (s *Store) PurgeKeys(ctx context.Context, age time.Duration, limit int) (int, error) {
-	removed := 0
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, purgeKeys, age, limit)
-		removed = int(tag.RowsAffected())
-		return err
-	})
-	return removed, err
+	return s.exec(ctx, purgeKeys, age, limit)
 }

@@ -64,29 +64,18 @@ const (
 
 // ClaimOpenPayments implements service.PaymentStore.
 func (s *Store) ClaimOpenPayments(ctx context.Context, age time.Duration, limit int) ([]domain.DuePayment, error) {
-	return s.claimPayments(ctx, claimOpenPayments, limit, age)
+	return list(ctx, s, scanDuePayment, claimOpenPayments, limit, age)
 }
 
 // ClaimRefunds implements service.PaymentStore.
 func (s *Store) ClaimRefunds(ctx context.Context, limit int) ([]domain.DuePayment, error) {
-	return s.claimPayments(ctx, claimRefunds, limit)
+	return list(ctx, s, scanDuePayment, claimRefunds, limit)
 }
 
-func (s *Store) claimPayments(ctx context.Context, sql string, args ...any) ([]domain.DuePayment, error) {
-	var due []domain.DuePayment
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		due, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.DuePayment, error) {
-			var payment domain.DuePayment
-			err := row.Scan(append(paymentTargets(&payment.Payment), &payment.UserID)...)
-			return payment, err
-		})
-		return err
-	})
-	return due, err
+func scanDuePayment(row pgx.CollectableRow) (domain.DuePayment, error) {
+	var payment domain.DuePayment
+	err := row.Scan(append(paymentTargets(&payment.Payment), &payment.UserID)...)
+	return payment, err
 }
 
 func scanPayment(row pgx.CollectableRow) (domain.Payment, error) {

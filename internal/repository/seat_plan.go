@@ -48,11 +48,8 @@ const (
 )
 
 // SeatsVersion implements seatmap.Reader.
-func (s *Store) SeatsVersion(ctx context.Context, showID int64) (version string, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		return notFound(q.QueryRow(ctx, seatsVersion, showID).Scan(&version), domain.ErrShowNotFound)
-	})
-	return version, err
+func (s *Store) SeatsVersion(ctx context.Context, showID int64) (string, error) {
+	return one(ctx, s, pgx.RowTo[string], domain.ErrShowNotFound, seatsVersion, showID)
 }
 
 // SeatPlan implements seatmap.Reader. It reads the version first: a change in between makes the next one differ.

@@ -11,21 +11,13 @@ import (
 const maxVenueSeats = 200_000
 
 // VenueSeats returns the seats of a venue by row, A to Z before AA, and number.
-func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.Seat, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT seat_id, venue_id, seat_row, seat_number
-			FROM seats
-			WHERE venue_id = $1
-			ORDER BY length(seat_row), seat_row COLLATE "C", seat_number
-			LIMIT $2`, venueID, maxVenueSeats)
-		if err != nil {
-			return err
-		}
-		seats, err = pgx.CollectRows(rows, seatRow)
-		return err
-	})
-	return seats, err
+func (s *Store) VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error) {
+	return list(ctx, s, seatRow, `
+		SELECT seat_id, venue_id, seat_row, seat_number
+		FROM seats
+		WHERE venue_id = $1
+		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number
+		LIMIT $2`, venueID, maxVenueSeats)
 }
 
 // InsertSeats adds the places that the venue lacks, to the venue and to its shows that have not started, and

@@ -19,41 +19,30 @@ func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *doma
 	}
 	from := timestamp(filter.From, pgtype.NegativeInfinity)
 	until := timestamp(filter.Until, pgtype.Infinity)
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			WITH page AS MATERIALIZED (
-				SELECT show_id, event_id, venue_id, start_time, end_time, price,
-				       shows.created_at, total_seats, title, venue_name, address
-				FROM shows
-				JOIN events USING (event_id)
-				JOIN venues USING (venue_id)
-				WHERE deleted_at IS NULL
-				  AND start_time > now()
-				  AND start_time >= $1::timestamptz
-				  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
-				  AND start_time <= $4::timestamptz
-				  AND ($5::text = '' OR strpos(name_folded, $5) > 0)
-				  AND ($6::text = '' OR strpos(title_folded, $6) > 0)
-				  AND (NOT $7::boolean OR total_seats > `+takenSeats+`)
-				ORDER BY start_time, show_id
-				LIMIT $8
-			)
+	shows, err = list(ctx, s, showDetailsRow, `
+		WITH page AS MATERIALIZED (
 			SELECT show_id, event_id, venue_id, start_time, end_time, price,
-			       created_at, event_id, title, venue_id, venue_name, address,
-			       total_seats, total_seats - `+takenSeats+`
-			FROM page AS shows
-			ORDER BY start_time, show_id`,
-			from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
-		if err != nil {
-			return err
-		}
-		shows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.ShowDetails, error) {
-			var show domain.ShowDetails
-			err := row.Scan(showDetailsTargets(&show)...)
-			return show, err
-		})
-		return err
-	})
+			       shows.created_at, total_seats, title, venue_name, address
+			FROM shows
+			JOIN events USING (event_id)
+			JOIN venues USING (venue_id)
+			WHERE deleted_at IS NULL
+			  AND start_time > now()
+			  AND start_time >= $1::timestamptz
+			  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
+			  AND start_time <= $4::timestamptz
+			  AND ($5::text = '' OR strpos(name_folded, $5) > 0)
+			  AND ($6::text = '' OR strpos(title_folded, $6) > 0)
+			  AND (NOT $7::boolean OR total_seats > `+takenSeats+`)
+			ORDER BY start_time, show_id
+			LIMIT $8
+		)
+		SELECT show_id, event_id, venue_id, start_time, end_time, price,
+		       created_at, event_id, title, venue_id, venue_name, address,
+		       total_seats, total_seats - `+takenSeats+`
+		FROM page AS shows
+		ORDER BY start_time, show_id`,
+		from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
 	if err != nil {
 		return nil, false, err
 	}
@@ -65,19 +54,12 @@ func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *doma
 
 // Show returns a show, past or coming, or domain.ErrShowNotFound.
 func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, error) {
-	var show domain.ShowDetails
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		err := q.QueryRow(ctx, `
-			SELECT show_id, event_id, venue_id, start_time, end_time, price,
-			       shows.created_at, event_id, title, venue_id, venue_name, address,
-			       total_seats, total_seats - `+takenSeats+`
-			FROM shows
-			JOIN events USING (event_id)
-			JOIN venues USING (venue_id)
-			WHERE show_id = $1 AND deleted_at IS NULL`, showID).
-			Scan(showDetailsTargets(&show)...)
-		return notFound(err, domain.ErrShowNotFound)
-	})
+	return one(ctx, s, showDetailsRow, domain.ErrShowNotFound, showDetails+`
+		WHERE shows.show_id = $1 AND deleted_at IS NULL`, showID)
+}
+
+func showDetailsRow(row pgx.CollectableRow) (show domain.ShowDetails, err error) {
+	err = row.Scan(showDetailsTargets(&show)...)
 	return show, err
 }
 

@@ -33,16 +33,12 @@ func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, 
 }
 
 // ShowVenue returns the venue of a show, or ErrShowNotFound.
-func (s *Store) ShowVenue(ctx context.Context, id int64) (venueID int64, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		err := q.QueryRow(ctx, `
-			SELECT venue_id
-			FROM shows
-			WHERE show_id = $1
-			  AND deleted_at IS NULL`, id).Scan(&venueID)
-		return notFound(err, domain.ErrShowNotFound)
-	})
-	return venueID, err
+func (s *Store) ShowVenue(ctx context.Context, id int64) (int64, error) {
+	return one(ctx, s, pgx.RowTo[int64], domain.ErrShowNotFound, `
+		SELECT venue_id
+		FROM shows
+		WHERE show_id = $1
+		  AND deleted_at IS NULL`, id)
 }
 
 // lockShowAlone waits for the transitions of bookings of a show that are under way, and later ones wait for

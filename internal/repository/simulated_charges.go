@@ -55,11 +55,9 @@ func (s *Store) FindCharge(ctx context.Context, attemptKey string) (domain.Charg
 
 // RecordRefund implements payment.Ledger.
 func (s *Store) RecordRefund(ctx context.Context, attemptKey string) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, recordRefund, attemptKey)
-		if err == nil && tag.RowsAffected() == 0 {
-			return domain.ErrInternal.WithCause(errNotCharged)
-		}
-		return err
-	})
+	refunded, err := s.exec(ctx, recordRefund, attemptKey)
+	if err == nil && refunded == 0 {
+		return domain.ErrInternal.WithCause(errNotCharged)
+	}
+	return err
 }

@@ -11,52 +11,39 @@ import (
 
 // LockVenues locks these venues, by ascending id, until the transaction ends.
 func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, `
-			SELECT venue_id
-			FROM venues
-			WHERE venue_id = ANY($1::bigint[])
-			ORDER BY venue_id
-			FOR NO KEY UPDATE`, ids)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() != int64(len(ids)) {
-			return domain.ErrVenueNotFound
-		}
-		return nil
-	})
+	found, err := s.exec(ctx, `
+		SELECT venue_id
+		FROM venues
+		WHERE venue_id = ANY($1::bigint[])
+		ORDER BY venue_id
+		FOR NO KEY UPDATE`, ids)
+	if err == nil && found != len(ids) {
+		return domain.ErrVenueNotFound
+	}
+	return err
 }
 
 // InsertVenue inserts a venue.
 func (s *Store) InsertVenue(ctx context.Context, name, address string) (domain.Venue, error) {
-	return s.oneVenue(ctx, `
+	return one(ctx, s, venueRow, domain.ErrVenueNotFound, `
 		INSERT INTO venues (venue_name, name_folded, address)
 		VALUES ($1, $2, $3)
 		RETURNING venue_id, venue_name, address, created_at`, name, domain.Fold(name), address)
 }
 
 // ListVenues returns up to limit venues with an id above afterID, by id.
-func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) (venues []domain.Venue, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT venue_id, venue_name, address, created_at
-			FROM venues
-			WHERE venue_id > $1
-			ORDER BY venue_id
-			LIMIT $2`, afterID, limit)
-		if err != nil {
-			return err
-		}
-		venues, err = pgx.CollectRows(rows, venueRow)
-		return err
-	})
-	return venues, err
+func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, error) {
+	return list(ctx, s, venueRow, `
+		SELECT venue_id, venue_name, address, created_at
+		FROM venues
+		WHERE venue_id > $1
+		ORDER BY venue_id
+		LIMIT $2`, afterID, limit)
 }
 
 // Venue returns a venue, or ErrVenueNotFound.
 func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
-	return s.oneVenue(ctx, `
+	return one(ctx, s, venueRow, domain.ErrVenueNotFound, `
 		SELECT venue_id, venue_name, address, created_at
 		FROM venues
 		WHERE venue_id = $1`, id)
@@ -68,7 +55,7 @@ func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueCh
 	if change.Name != nil {
 		folded = new(domain.Fold(*change.Name))
 	}
-	return s.oneVenue(ctx, `
+	return one(ctx, s, venueRow, domain.ErrVenueNotFound, `
 		UPDATE venues
 		SET venue_name  = coalesce($2, venue_name),
 		    name_folded = coalesce($3, name_folded),
@@ -101,18 +88,6 @@ func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 		}
 		return nil
 	})
-}
-
-func (s *Store) oneVenue(ctx context.Context, sql string, args ...any) (venue domain.Venue, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		venue, err = pgx.CollectExactlyOneRow(rows, venueRow)
-		return notFound(err, domain.ErrVenueNotFound)
-	})
-	return venue, err
 }
 
 func venueRow(row pgx.CollectableRow) (v domain.Venue, err error) {
