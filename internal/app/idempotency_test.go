@@ -54,6 +54,23 @@ func TestIdempotency_RepeatIsReplayedByteForByte(t *testing.T) {
 	c.audit(t)
 }
 
+// The room refuses before the handler runs.
+func TestIdempotency_RepeatInFrontOfAClosedRoomIsReplayed(t *testing.T) {
+	t.Parallel()
+	c := newCustomer(t)
+	body := c.lockBody(c.seats[0])
+	first := c.post(t, "lock", "a key", body).want(t, http.StatusOK, "")
+	booking := bookingOf(first)
+	c.pay(t, booking, 1)
+	c.post(t, bookingPath(booking, "confirm"), "", nil).want(t, http.StatusOK, "") // ends the admission
+	c.send(t, request{
+		method: http.MethodPut, path: fmt.Sprintf("/api/v1/admin/waiting-rooms/%d", c.show), token: c.admin(t),
+		body: map[string]any{"mode": "closed"},
+	}).want(t, http.StatusOK, "")
+	same(t, first, c.post(t, "lock", "a key", body))
+	c.post(t, "lock", "another key", body).want(t, http.StatusTooManyRequests, "waiting_room")
+}
+
 func TestIdempotency_KeyBelongsToUserRouteAndRequest(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)

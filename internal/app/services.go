@@ -151,11 +151,12 @@ func (s *Services) newBookings(
 
 func (a *App) routes(version string) (http.Handler, error) {
 	s, limits := a.services, a.cfg.Limits
+	bookings := handler.NewBookings(s.Bookings, s.Payments)
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
 		Shows:      handler.NewShows(s.Discover, s.seatMaps, s.shows),
-		Bookings:   handler.NewBookings(s.Bookings, s.Payments),
+		Bookings:   bookings,
 		MyBookings: handler.NewMyBookings(s.MyBookings),
 		Catalog:    handler.NewCatalog(s.Catalog),
 		Analytics:  handler.NewAnalytics(s.Analytics, s.reports),
@@ -168,7 +169,8 @@ func (a *App) routes(version string) (http.Handler, error) {
 			Bookings: perMinute(limits.Bookings),
 			Logins:   perMinute(limits.Logins),
 		}, a.log),
-		Gate: s.Rooms,
+		Gate:    s.Rooms,
+		Replays: bookings,
 		WaitingRoom: middleware.WaitingRoomOptions{
 			RefreshInterval: a.cfg.WaitingRoom.Refresh,
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",
