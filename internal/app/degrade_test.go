@@ -254,7 +254,7 @@ func TestServer_SlowClientHoldsNothing(t *testing.T) {
 
 func TestServer_ClientThatDoesNotReadIsDisconnected(t *testing.T) {
 	t.Parallel()
-	b := openBoxOffice(t, "HTTP_WRITE_TIMEOUT=2s", "DATABASE_MAX_CONNS=1", "DATABASE_MAX_WAITING=1")
+	b := openBoxOffice(t, "HTTP_WRITE_TIMEOUT=5s", "DATABASE_MAX_CONNS=1", "DATABASE_MAX_WAITING=1")
 	const clients = 10
 	ask := strings.Repeat("GET /api-docs/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n", 50)
 	closed := make(chan struct{}, clients)

@@ -117,7 +117,7 @@ func TestNew_PortInUseIsAnError(t *testing.T) {
 	_, port, _ := strings.Cut(strings.TrimPrefix(i.url, "http://"), ":")
 	cfg := configure(t, "PORT="+port)
 	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
-	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "port "+port) {
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), ":"+port) {
 		t.Errorf("error %v", err)
 	}
 }
