@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
@@ -91,25 +90,15 @@ func utcOrNil(t *time.Time) *time.Time {
 	return new(t.UTC())
 }
 
-type bookingsResponse struct {
-	Bookings   []bookingDTO `json:"bookings"`
-	NextCursor *string      `json:"next_cursor"`
-}
-
-// Get serves GET /bookings/{booking_id}.
 func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	userID, id, err := userAndID(r, "booking_id")
 	if err != nil {
 		return err
 	}
 	booking, err := h.bookings.Booking(r.Context(), userID, id)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"booking": toBooking(booking)})
+	return write(w, http.StatusOK, envelope{"booking": toBooking(booking)}, err)
 }
 
-// List serves GET /user/bookings: the user's bookings, newest first.
 func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	userID, err := signedIn(r)
 	if err != nil {
@@ -123,14 +112,11 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
-	if err != nil {
-		return err
-	}
-	response := bookingsResponse{Bookings: mapSlice(bookings, toBooking)}
+	response := envelope{"bookings": mapSlice(bookings, toBooking), "next_cursor": nil}
 	if more {
-		response.NextCursor = list.cursor(bookings[len(bookings)-1].ID)
+		response["next_cursor"] = list.cursor(bookings[len(bookings)-1].ID)
 	}
-	return respond.JSON(w, http.StatusOK, response)
+	return write(w, http.StatusOK, response, err)
 }
 
 func (q *query) bookingStatus() *domain.BookingStatus {

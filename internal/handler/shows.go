@@ -25,12 +25,6 @@ func NewShows(discover *service.Discover, seats *seatmap.Cache, cache *respcache
 	return &Shows{discover: discover, seats: seats, cache: cache}
 }
 
-type showsResponse struct {
-	Shows      []showDetailsDTO `json:"shows"`
-	NextCursor *string          `json:"next_cursor"`
-}
-
-// List serves GET /shows: upcoming shows, soonest first.
 func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	list := newList("shows")
 	q := readQuery(r)
@@ -44,7 +38,6 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Search serves GET /shows/search. An empty parameter does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	q := readQuery(r)
 	filter := domain.ShowFilter{Venue: q.text("venue"), Event: q.text("event")}
@@ -62,7 +55,6 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Get serves GET /shows/{show_id}.
 func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -103,7 +95,6 @@ func searchKey(filter domain.ShowFilter) string {
 		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly)
 }
 
-// Seats serves GET /shows/{show_id}/seats.
 func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -131,11 +122,11 @@ func (q *query) afterShow(l listID) *domain.ShowPosition {
 	return &position
 }
 
-func toShows(shows []domain.ShowDetails, more bool, l listID) showsResponse {
-	response := showsResponse{Shows: mapSlice(shows, toShowDetails)}
+func toShows(shows []domain.ShowDetails, more bool, l listID) envelope {
+	response := envelope{"shows": mapSlice(shows, toShowDetails), "next_cursor": nil}
 	if more {
 		last := shows[len(shows)-1]
-		response.NextCursor = l.cursor(last.StartTime.UnixMicro(), last.ID)
+		response["next_cursor"] = l.cursor(last.StartTime.UnixMicro(), last.ID)
 	}
 	return response
 }
