@@ -105,11 +105,16 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	q := readQuery(r)
-	status := q.bookingStatus()
-	list := bookingsList(userID, status)
+	word := q.oneOf("status",
+		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
+	list := newList("bookings", strconv.FormatInt(userID, 10), word)
 	limit, after := q.limit(), q.afterID(list)
 	if q.err != nil {
 		return q.err
+	}
+	var status *domain.BookingStatus
+	if word != "" {
+		status = new(domain.BookingStatus(word))
 	}
 	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
 	response := envelope{"bookings": mapSlice(bookings, toBooking), "next_cursor": nil}
@@ -117,21 +122,4 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 		response["next_cursor"] = list.cursor(bookings[len(bookings)-1].ID)
 	}
 	return write(w, http.StatusOK, response, err)
-}
-
-func (q *query) bookingStatus() *domain.BookingStatus {
-	word := q.oneOf("status",
-		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
-	if word == "" {
-		return nil
-	}
-	return new(domain.BookingStatus(word))
-}
-
-func bookingsList(userID int64, status *domain.BookingStatus) listID {
-	filter := ""
-	if status != nil {
-		filter = string(*status)
-	}
-	return newList("bookings", strconv.FormatInt(userID, 10), filter)
 }
