@@ -25,6 +25,11 @@ func NewShows(discover *service.Discover, seats *seatmap.Cache, cache *respcache
 	return &Shows{discover: discover, seats: seats, cache: cache}
 }
 
+type showsResponse struct {
+	Shows      []showDetailsDTO `json:"shows"`
+	NextCursor *string          `json:"next_cursor"`
+}
+
 func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	list := newList("shows")
 	q := readQuery(r)
@@ -122,11 +127,11 @@ func (q *query) afterShow(l listID) *domain.ShowPosition {
 	return &position
 }
 
-func toShows(shows []domain.ShowDetails, more bool, l listID) envelope {
-	response := envelope{"shows": mapSlice(shows, toShowDetails), "next_cursor": nil}
+func toShows(shows []domain.ShowDetails, more bool, l listID) showsResponse {
+	response := showsResponse{Shows: mapSlice(shows, toShowDetails)}
 	if more {
 		last := shows[len(shows)-1]
-		response["next_cursor"] = l.cursor(last.StartTime.UnixMicro(), last.ID)
+		response.NextCursor = l.cursor(last.StartTime.UnixMicro(), last.ID)
 	}
 	return response
 }
