@@ -23,9 +23,9 @@ func (s schemaInspector) InspectSchema(ctx context.Context) (service.SchemaState
 		return state, err
 	}
 	state.Applied = applied
-	state.MissingTables = missing.Tables
-	state.MissingTypes = missing.Types
-	state.MissingIndexes = missing.Indexes
-	state.MissingConstraints = missing.Constraints
+	state.MissingTables = missing["table"]
+	state.MissingTypes = missing["type"]
+	state.MissingIndexes = missing["index"]
+	state.MissingConstraints = missing["constraint"]
 	return state, nil
 }

@@ -71,7 +71,6 @@ type Database struct {
 	NewerSchema    bool          `env:"ALLOW_NEWER_SCHEMA" envDefault:"false" doc:"Start on a schema that a newer release has made, which is refused otherwise: for instances that may have to start again while the next release is rolled out, and for going back a release."`
 }
 
-// Pool returns the largest number of connections of this instance.
 func (d Database) Pool() int32 {
 	if d.MaxConns > 0 {
 		return d.MaxConns
@@ -79,7 +78,6 @@ func (d Database) Pool() int32 {
 	return int32(min(48, max(16, 16*runtime.NumCPU())))
 }
 
-// ForMigrations returns the address of the database for migrations.
 func (d Database) ForMigrations() string {
 	if d.MigrateURL != "" {
 		return d.MigrateURL.Reveal()
@@ -177,10 +175,8 @@ type Tracing struct {
 	Ratio       float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" min:"0" max:"1" doc:"Share of traces that are sampled, 0 to 1; for a request with a trace the caller decides."`
 }
 
-// TracesURL returns the address that spans are sent to.
 func (t Tracing) TracesURL() string { return strings.TrimRight(t.Endpoint, "/") + "/v1/traces" }
 
-// HeaderMap returns the headers for the collector.
 func (t Tracing) HeaderMap() map[string]string {
 	headers := map[string]string{}
 	for pair := range strings.SplitSeq(t.Headers.Reveal(), ",") {
@@ -191,13 +187,11 @@ func (t Tracing) HeaderMap() map[string]string {
 	return headers
 }
 
-// IsProduction reports whether APP_ENV is production.
 func (c *Config) IsProduction() bool { return c.Service.Env == Production }
 
 // Now returns the time by the clock of this process. Instances agree by the clock of the database.
 func (c *Config) Now() time.Time { return time.Now().Add(c.Service.ClockOffset) }
 
-// LogJSON reports whether log lines are JSON.
 func (c *Config) LogJSON() bool {
 	return c.Service.LogFormat == "json" || c.Service.LogFormat == "auto" && c.IsProduction()
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
@@ -37,8 +36,24 @@ func deleteByID(
 	if err != nil {
 		return err
 	}
-	if err := remove(r.Context(), id); err != nil {
-		return err
+	return write(w, http.StatusOK, envelope{"message": message}, remove(r.Context(), id))
+}
+
+func listByID[T, DTO any](
+	w http.ResponseWriter, r *http.Request, name string,
+	load func(ctx context.Context, after int64, limit int) (items []T, more bool, err error),
+	dto func(T) DTO, id func(T) int64,
+) error {
+	list := newList(name)
+	q := readQuery(r)
+	limit, after := q.limit(), q.afterID(list)
+	if q.err != nil {
+		return q.err
 	}
-	return respond.JSON(w, http.StatusOK, envelope{"message": message})
+	items, more, err := load(r.Context(), after, limit)
+	response := envelope{name: mapSlice(items, dto), "next_cursor": nil}
+	if more {
+		response["next_cursor"] = list.cursor(id(items[len(items)-1]))
+	}
+	return write(w, http.StatusOK, response, err)
 }

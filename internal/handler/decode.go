@@ -31,8 +31,8 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64, dst any) error 
 	return unmarshal(r, body, dst)
 }
 
-func decodeOptional(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
-	body, err := readBody(w, r, limit)
+func decodeOptional(w http.ResponseWriter, r *http.Request, dst any) error {
+	body, err := readBody(w, r, maxBody)
 	if err != nil || len(body) == 0 {
 		return err
 	}

@@ -2,9 +2,11 @@
 package handler
 
 import (
+	"net/http"
 	"time"
 
 	"evently/internal/domain"
+	"evently/internal/respond"
 )
 
 // moneyOutput is encoded as a JSON number with at most two decimals.
@@ -12,8 +14,16 @@ type moneyOutput domain.Money
 
 func (m moneyOutput) MarshalJSON() ([]byte, error) { return []byte(domain.Money(m).String()), nil }
 
-// envelope is a response of one field.
+// envelope is a response with its fields by name.
 type envelope map[string]any
+
+// write responds with body, or fails with the error of what was to be its content.
+func write(w http.ResponseWriter, status int, body any, err error) error {
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, status, body)
+}
 
 type userDTO struct {
 	UserID    int64       `json:"user_id"`

@@ -44,11 +44,11 @@ func requestKey(r *http.Request, userID int64, body []byte) (domain.RequestKey, 
 // bookingEncoder encodes the responses that the service stores.
 type bookingEncoder struct {
 	request *http.Request
-	dto     func(domain.BookingDetails) any
+	body    func(domain.BookingDetails) envelope
 }
 
 func (e bookingEncoder) Encode(booking domain.BookingDetails) (service.Response, error) {
-	body, err := json.Marshal(e.dto(booking))
+	body, err := json.Marshal(e.body(booking))
 	return service.Response{Status: http.StatusOK, Body: body}, err
 }
 
@@ -57,11 +57,15 @@ func (e bookingEncoder) EncodeError(err error) service.Response {
 	return service.Response{Status: status, Body: body}
 }
 
-func writeResponse(w http.ResponseWriter, response service.Response) {
+func writeResponse(w http.ResponseWriter, response service.Response, err error) error {
+	if err != nil {
+		return err
+	}
 	if response.Replayed {
 		w.Header().Set(idempotencyReplayedHeader, "true")
 	}
 	respond.Raw(w, response.Status, response.Body)
+	return nil
 }
 
 // Replay writes the stored response of a request that the waiting room would refuse, and reports whether there is one.
@@ -78,6 +82,5 @@ func (h *Bookings) Replay(w http.ResponseWriter, r *http.Request, body []byte) (
 	if err != nil || response.IsZero() {
 		return false, err
 	}
-	writeResponse(w, response)
-	return true, nil
+	return true, writeResponse(w, response, nil)
 }

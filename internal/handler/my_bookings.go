@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
@@ -91,61 +90,36 @@ func utcOrNil(t *time.Time) *time.Time {
 	return new(t.UTC())
 }
 
-type bookingsResponse struct {
-	Bookings   []bookingDTO `json:"bookings"`
-	NextCursor *string      `json:"next_cursor"`
-}
-
-// Get serves GET /bookings/{booking_id}.
 func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	userID, id, err := userAndID(r, "booking_id")
 	if err != nil {
 		return err
 	}
 	booking, err := h.bookings.Booking(r.Context(), userID, id)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"booking": toBooking(booking)})
+	return write(w, http.StatusOK, envelope{"booking": toBooking(booking)}, err)
 }
 
-// List serves GET /user/bookings: the user's bookings, newest first.
 func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	userID, err := signedIn(r)
 	if err != nil {
 		return err
 	}
 	q := readQuery(r)
-	status := q.bookingStatus()
-	list := bookingsList(userID, status)
+	word := q.oneOf("status",
+		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
+	list := newList("bookings", strconv.FormatInt(userID, 10), word)
 	limit, after := q.limit(), q.afterID(list)
 	if q.err != nil {
 		return q.err
 	}
+	var status *domain.BookingStatus
+	if word != "" {
+		status = new(domain.BookingStatus(word))
+	}
 	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
-	if err != nil {
-		return err
-	}
-	response := bookingsResponse{Bookings: mapSlice(bookings, toBooking)}
+	response := envelope{"bookings": mapSlice(bookings, toBooking), "next_cursor": nil}
 	if more {
-		response.NextCursor = list.cursor(bookings[len(bookings)-1].ID)
+		response["next_cursor"] = list.cursor(bookings[len(bookings)-1].ID)
 	}
-	return respond.JSON(w, http.StatusOK, response)
-}
-
-func (q *query) bookingStatus() *domain.BookingStatus {
-	word := q.oneOf("status",
-		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
-	if word == "" {
-		return nil
-	}
-	return new(domain.BookingStatus(word))
-}
-
-func bookingsList(userID int64, status *domain.BookingStatus) listID {
-	filter := ""
-	if status != nil {
-		filter = string(*status)
-	}
-	return newList("bookings", strconv.FormatInt(userID, 10), filter)
+	return write(w, http.StatusOK, response, err)
 }

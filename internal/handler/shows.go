@@ -30,7 +30,6 @@ type showsResponse struct {
 	NextCursor *string          `json:"next_cursor"`
 }
 
-// List serves GET /shows: upcoming shows, soonest first.
 func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	list := newList("shows")
 	q := readQuery(r)
@@ -44,7 +43,6 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Search serves GET /shows/search. An empty parameter does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	q := readQuery(r)
 	filter := domain.ShowFilter{Venue: q.text("venue"), Event: q.text("event")}
@@ -62,7 +60,6 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// Get serves GET /shows/{show_id}.
 func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -103,7 +100,6 @@ func searchKey(filter domain.ShowFilter) string {
 		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly)
 }
 
-// Seats serves GET /shows/{show_id}/seats.
 func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {

@@ -18,23 +18,16 @@ func (q *query) timeRange() (from, until *time.Time) {
 	return from, until
 }
 
-var (
-	errTimeRange      = errors.New("must be START,END")
-	errTimeRangeStart = errors.New("START must be a time such as 2030-01-31T19:30:00Z, or empty")
-	errTimeRangeEnd   = errors.New("END must be a time such as 2030-01-31T19:30:00Z, or empty")
-	errTimeRangeOrder = errors.New("START must not be after END")
-)
-
 // parseTimeRange reads START,END, both inclusive: RFC 3339 times, dates, which are whole days in UTC, or empty.
 func parseTimeRange(text string) (from, until *time.Time, err error) {
 	start, end, found := strings.Cut(text, ",")
 	if !found {
-		return nil, nil, errTimeRange
+		return nil, nil, errors.New("must be START,END")
 	}
 	if start != "" {
 		first, _, ok := parseTime(start)
 		if !ok {
-			return nil, nil, errTimeRangeStart
+			return nil, nil, errors.New("START must be a time such as 2030-01-31T19:30:00Z, or empty")
 		}
 		// PostgreSQL stores microseconds: a show in the microsecond that START is in began before it.
 		if rounded := first.Truncate(time.Microsecond); rounded.Before(first) {
@@ -45,12 +38,12 @@ func parseTimeRange(text string) (from, until *time.Time, err error) {
 	if end != "" {
 		_, last, ok := parseTime(end)
 		if !ok {
-			return nil, nil, errTimeRangeEnd
+			return nil, nil, errors.New("END must be a time such as 2030-01-31T19:30:00Z, or empty")
 		}
 		until = &last
 	}
 	if from != nil && until != nil && from.After(*until) {
-		return nil, nil, errTimeRangeOrder
+		return nil, nil, errors.New("START must not be after END")
 	}
 	return from, until, nil
 }

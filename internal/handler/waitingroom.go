@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 )
 
 type waitingRoomService interface {
@@ -63,37 +62,28 @@ func (h *WaitingRoom) toStatus(s domain.RoomStatus) roomStatusDTO {
 	return dto
 }
 
-// Join serves POST /waiting-room/{show_id}/join.
 func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
 	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	if err := decodeOptional(w, r, maxBody, &struct{}{}); err != nil {
+	if err := decodeOptional(w, r, &struct{}{}); err != nil {
 		return err
 	}
 	status, err := h.rooms.Enter(r.Context(), showID, userID)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, h.toStatus(status))
+	return write(w, http.StatusOK, h.toStatus(status), err)
 }
 
-// Status serves GET /waiting-room/{show_id}.
 func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
 	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	status, err := h.rooms.Status(r.Context(), showID, userID)
-	if err != nil {
-		return err
-	}
 	w.Header().Set("Cache-Control", "no-store")
-	return respond.JSON(w, http.StatusOK, h.toStatus(status))
+	return write(w, http.StatusOK, h.toStatus(status), err)
 }
 
-// Leave serves DELETE /waiting-room/{show_id}.
 func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
 	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
@@ -106,46 +96,31 @@ func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-type roomViewDTO struct {
-	ShowID             int64           `json:"show_id"`
-	Mode               domain.RoomMode `json:"mode"`
-	MaxConcurrentUsers int64           `json:"max_concurrent_users"`
-	BatchSize          int64           `json:"batch_size"`
-	Waiting            int64           `json:"waiting"`
-	Away               int64           `json:"away"`
-	Admitted           int64           `json:"admitted"`
-	AdmittedLastMinute int64           `json:"admitted_last_minute"`
-	OldestWaitSeconds  *int64          `json:"oldest_wait_seconds"` // null if nobody waits
-}
-
-func toRoomView(v domain.RoomView) roomViewDTO {
-	dto := roomViewDTO{
-		ShowID:             v.ShowID,
-		Mode:               v.Settings.Mode,
-		MaxConcurrentUsers: v.Settings.MaxUsers,
-		BatchSize:          v.Settings.BatchSize,
-		Waiting:            v.Waiting,
-		Away:               v.Away,
-		Admitted:           v.Admitted,
-		AdmittedLastMinute: v.AdmittedLastMinute,
+func toRoomView(v domain.RoomView) envelope {
+	view := envelope{
+		"show_id":              v.ShowID,
+		"mode":                 v.Settings.Mode,
+		"max_concurrent_users": v.Settings.MaxUsers,
+		"batch_size":           v.Settings.BatchSize,
+		"waiting":              v.Waiting,
+		"away":                 v.Away,
+		"admitted":             v.Admitted,
+		"admitted_last_minute": v.AdmittedLastMinute,
+		"oldest_wait_seconds":  nil,
 	}
 	if v.Waiting > 0 {
-		dto.OldestWaitSeconds = new(int64(v.OldestWait / time.Second))
+		view["oldest_wait_seconds"] = int64(v.OldestWait / time.Second)
 	}
-	return dto
+	return view
 }
 
-// View serves GET /admin/waiting-rooms/{show_id}.
 func (h *WaitingRoom) View(w http.ResponseWriter, r *http.Request) error {
 	showID, err := pathID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	view, err := h.rooms.View(r.Context(), showID)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, toRoomView(view))
+	return write(w, http.StatusOK, toRoomView(view), err)
 }
 
 type configureRequest struct {
@@ -183,7 +158,7 @@ func (c configureRequest) check() error {
 	return nil
 }
 
-// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null is reset to its default.
+// Configure resets a field that is null to its default.
 func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 	showID, err := pathID(r, "show_id")
 	if err != nil {
@@ -201,8 +176,5 @@ func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 		MaxUsers:  domain.Change[int64](body.MaxConcurrentUsers),
 		BatchSize: domain.Change[int64](body.BatchSize),
 	})
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, toRoomView(view))
+	return write(w, http.StatusOK, toRoomView(view), err)
 }

@@ -18,16 +18,9 @@ func NewAsynqLogger(log *slog.Logger, client *Client) AsynqLogger {
 	return AsynqLogger{log: log, client: client}
 }
 
-// Debug logs at debug.
 func (l AsynqLogger) Debug(args ...any) { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
-
-// Info logs at info.
-func (l AsynqLogger) Info(args ...any) { l.log.Info("asynq", "text", fmt.Sprint(args...)) }
-
-// Warn logs at warn.
-func (l AsynqLogger) Warn(args ...any) { l.problem(l.log.Warn, args) }
-
-// Error logs at error.
+func (l AsynqLogger) Info(args ...any)  { l.log.Info("asynq", "text", fmt.Sprint(args...)) }
+func (l AsynqLogger) Warn(args ...any)  { l.problem(l.log.Warn, args) }
 func (l AsynqLogger) Error(args ...any) { l.problem(l.log.Error, args) }
 
 // Fatal does not end the process: that is not for a library to decide.

@@ -89,10 +89,8 @@ func New(client redis.UniversalClient, o Options) (*Client, error) {
 	return &Client{UniversalClient: client, scripts: scripts, breaker: guard}, nil
 }
 
-// Down reports whether the circuit breaker is not closed.
 func (c *Client) Down() bool { return c.breaker.down() }
 
-// Available reports whether Redis replies to a ping.
 func (c *Client) Available() bool { return c.Ping(context.Background()).Err() == nil }
 
 // EvalSha shares a round trip with other calls. Once begun it ends with the client's timeout, not with ctx.

@@ -16,36 +16,19 @@ import (
 //go:embed objects.txt
 var expectedObjects string
 
-// Missing names what the migrations create and the database lacks.
-type Missing struct {
-	Tables      []string
-	Types       []string
-	Indexes     []string // absent or not valid
-	Constraints []string // as table.constraint; absent or not validated
-}
-
-// FindMissing compares the objects of the database with those of the migrations: versions alone do not show
-// that an index was dropped.
-func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
+// FindMissing returns the names of what the migrations create and the database lacks, by kind: table, type, index
+// or constraint, which is named table.constraint. An index or a constraint that is not valid is missing, too.
+func FindMissing(ctx context.Context, pool *pgxpool.Pool) (map[string][]string, error) {
 	present, err := objects(ctx, pool)
 	if err != nil {
-		return Missing{}, err
+		return nil, err
 	}
-	var missing Missing
+	missing := map[string][]string{}
 	for object := range strings.Lines(expectedObjects) {
 		object = strings.TrimSpace(object)
-		if slices.Contains(present, object) {
-			continue
-		}
-		switch kind, name, _ := strings.Cut(object, " "); kind {
-		case "table":
-			missing.Tables = append(missing.Tables, name)
-		case "type":
-			missing.Types = append(missing.Types, name)
-		case "index":
-			missing.Indexes = append(missing.Indexes, name)
-		case "constraint":
-			missing.Constraints = append(missing.Constraints, name)
+		if !slices.Contains(present, object) {
+			kind, name, _ := strings.Cut(object, " ")
+			missing[kind] = append(missing[kind], name)
 		}
 	}
 	return missing, nil

@@ -85,25 +85,17 @@ func (l *Locks) Extend(ctx context.Context, lock domain.SeatLock, ttl time.Durat
 
 // Release removes the locks that still carry their token.
 func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
-	type show struct {
-		keys   []string
-		tokens []any
-	}
-	shows := map[int64]*show{}
+	names, tokens := map[int64][]string{}, map[int64][]any{} // by show
 	for _, lock := range locks {
-		s := shows[lock.ShowID]
-		if s == nil {
-			s = &show{}
-			shows[lock.ShowID] = s
-		}
 		for _, key := range keys(lock) {
-			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
+			names[lock.ShowID] = append(names[lock.ShowID], key)
+			tokens[lock.ShowID] = append(tokens[lock.ShowID], lock.Token)
 		}
 	}
-	for _, s := range shows {
-		for start := 0; start < len(s.keys); start += maxReleased {
-			end := min(start+maxReleased, len(s.keys))
-			err := releaseScript.Run(ctx, l.client, s.keys[start:end], s.tokens[start:end]...).Err()
+	for show := range names {
+		for start := 0; start < len(names[show]); start += maxReleased {
+			end := min(start+maxReleased, len(names[show]))
+			err := releaseScript.Run(ctx, l.client, names[show][start:end], tokens[show][start:end]...).Err()
 			if err != nil && !errors.Is(err, redis.Nil) {
 				return fmt.Errorf("release seat locks: %w", err)
 			}

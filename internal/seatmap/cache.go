@@ -80,7 +80,6 @@ func (c *Cache) Changed(change domain.SeatChange) {
 	}
 }
 
-// Forget drops the map of a show.
 func (c *Cache) Forget(showID int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -89,7 +88,6 @@ func (c *Cache) Forget(showID int64) {
 	}
 }
 
-// Reset drops all maps.
 func (c *Cache) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -33,7 +33,6 @@ func New(listener net.Listener, server *http.Server, log *slog.Logger) *Server {
 	return &Server{listener: listener, http: server}
 }
 
-// Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Serve serves requests until Shutdown is called, and then returns nil at once.

@@ -38,7 +38,6 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 
 func (c collector) Collect(ch chan<- prometheus.Metric) { c(scrape{ch: ch}) }
 
-// WatchPostgres adds the metrics of a connection pool.
 func (m *Metrics) WatchPostgres(stat func() *pgxpool.Stat) {
 	m.registry.MustRegister(collector(func(s scrape) {
 		pool := stat()

@@ -114,7 +114,6 @@ func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]d
 	return list, nil
 }
 
-// Leave ends the user's place in the queue or their admission.
 func (r *Room) Leave(ctx context.Context, showID, userID int64) error {
 	_, err := r.run(ctx, r.scripts.leave, showID, userID)
 	return err
@@ -141,7 +140,6 @@ func (r *Room) Close(ctx context.Context, showID int64) error {
 	return err
 }
 
-// View returns the state of the room of a show.
 func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) {
 	reply, err := r.run(ctx, r.scripts.view, showID)
 	if err != nil {

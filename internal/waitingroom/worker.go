@@ -99,7 +99,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Queue returns the state of the queue of ticks.
 func (w *Worker) Queue() (*asynq.QueueInfo, error) {
 	queues, err := w.inspector.Queues() // asynq has no error for a queue that does not exist yet
 	if err != nil {
