@@ -12,11 +12,13 @@ import (
 
 // MyBookings serves the routes on which users see their own bookings.
 type MyBookings struct {
-	bookings *service.MyBookings
+	bookings service.BookingReader
 }
 
 // NewMyBookings returns the handlers over bookings.
-func NewMyBookings(bookings *service.MyBookings) *MyBookings { return &MyBookings{bookings: bookings} }
+func NewMyBookings(bookings service.BookingReader) *MyBookings {
+	return &MyBookings{bookings: bookings}
+}
 
 type pricedSeatDTO struct {
 	seatDTO
@@ -102,7 +104,7 @@ func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Booking(r.Context(), userID, id)
+	booking, err := h.bookings.BookingDetails(r.Context(), userID, id)
 	if err != nil {
 		return err
 	}
@@ -122,7 +124,7 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	if q.err != nil {
 		return q.err
 	}
-	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
+	bookings, more, err := h.bookings.UserBookings(r.Context(), userID, status, limit, after)
 	if err != nil {
 		return err
 	}

@@ -55,14 +55,8 @@ func (s *Store) LoadBooking(ctx context.Context, userID, bookingID int64, attemp
 			&b.CreatedAt, &b.ExpiresAt, &state.Now, &state.ShowStart)
 		return notFound(err, domain.ErrBookingNotFound)
 	})
-	batch.Queue(paymentsOfBooking, bookingID, attemptKey).Query(func(rows pgx.Rows) (err error) {
-		state.Payments, err = pgx.CollectRows(rows, scanPayment)
-		return err
-	})
-	batch.Queue(seatsOfBooking, bookingID).Query(func(rows pgx.Rows) (err error) {
-		state.Seats, err = pgx.CollectRows(rows, scanBookedSeat)
-		return err
-	})
+	collect(batch, &state.Payments, scanPayment, paymentsOfBooking, bookingID, attemptKey)
+	collect(batch, &state.Seats, scanBookedSeat, seatsOfBooking, bookingID)
 	if err := s.send(ctx, batch); err != nil {
 		return service.BookingState{}, err
 	}
@@ -80,10 +74,7 @@ func scanBookedSeat(row pgx.CollectableRow) (domain.BookedSeat, error) {
 func (s *Store) LoadDueHolds(ctx context.Context, limit int) ([]domain.ExpiredHold, error) {
 	var due []domain.ExpiredHold
 	batch := &pgx.Batch{}
-	batch.Queue(lockDueHolds, limit).Query(func(rows pgx.Rows) (err error) {
-		due, err = pgx.CollectRows(rows, scanExpiredHold)
-		return err
-	})
+	collect(batch, &due, scanExpiredHold, lockDueHolds, limit)
 	err := s.send(ctx, batch)
 	return due, err
 }

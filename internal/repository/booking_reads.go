@@ -53,10 +53,8 @@ func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.B
 		before = math.MaxInt64
 	}
 	bookings, err = s.bookingDetails(ctx, userBookings, userID, before, status, limit+1)
-	if len(bookings) > limit {
-		return bookings[:limit], true, err
-	}
-	return bookings, false, err
+	bookings, more = page(bookings, limit)
+	return bookings, more, err
 }
 
 // bookingDetails returns the bookings whose ids the query page selects, newest first.

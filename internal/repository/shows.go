@@ -43,13 +43,8 @@ func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *doma
 		FROM page AS shows
 		ORDER BY start_time, show_id`,
 		from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	if len(shows) > limit {
-		return shows[:limit], true, nil
-	}
-	return shows, false, nil
+	shows, more = page(shows, limit)
+	return shows, more, err
 }
 
 // Show returns a show, past or coming, or domain.ErrShowNotFound.
