@@ -77,7 +77,7 @@ func NewServices(
 	s := &Services{
 		Store:   store,
 		Tokens:  tokens,
-		Auth:    service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		Auth:    service.NewAuth(store, tokens, passwords),
 		Demo:    service.NewDemo(store, passwords.Hash),
 		shows:   responses(cfg.Cache.MaxAge),
 		reports: responses(cfg.Cache.AnalyticsMaxAge),

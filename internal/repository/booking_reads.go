@@ -34,7 +34,6 @@ const (
 		LIMIT $4`
 )
 
-// BookingDetails returns a booking of this user with its show, seats and payment.
 func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (domain.BookingDetails, error) {
 	bookings, err := s.bookingDetails(ctx, oneBooking, bookingID, userID)
 	if err == nil && len(bookings) == 0 {
@@ -46,7 +45,6 @@ func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (do
 	return bookings[0], nil
 }
 
-// UserBookings returns up to limit bookings of a user, newest first, and whether there are more.
 func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.BookingStatus, limit int, after int64) (bookings []domain.BookingDetails, more bool, err error) {
 	before := after
 	if after == 0 {

@@ -223,7 +223,6 @@ const (
 		LIMIT 1000`
 )
 
-// LoadDemo implements service.DemoStore.
 func (s *Store) LoadDemo(ctx context.Context, email, passwordHash string) (loaded service.DemoLoaded, err error) {
 	err = s.withinTx(ctx, func(ctx context.Context, q querier) (err error) {
 		loaded = service.DemoLoaded{} // the transaction may run again
@@ -273,7 +272,6 @@ func (s *Store) LoadDemo(ctx context.Context, email, passwordHash string) (loade
 	return loaded, err
 }
 
-// ClearDemo implements service.DemoStore.
 func (s *Store) ClearDemo(ctx context.Context) (cleared service.DemoCleared, err error) {
 	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		cleared = service.DemoCleared{} // the transaction may run again

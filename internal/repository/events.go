@@ -8,7 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// InsertEvent inserts an event.
 func (s *Store) CreateEvent(ctx context.Context, title string) (domain.Event, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.Event], domain.ErrEventNotFound, `
 		INSERT INTO events (title, title_folded)
@@ -16,7 +15,6 @@ func (s *Store) CreateEvent(ctx context.Context, title string) (domain.Event, er
 		RETURNING event_id, title, created_at`, title, domain.Fold(title))
 }
 
-// ListEvents returns up to limit events with an id above afterID, by id.
 func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) ([]domain.Event, bool, error) {
 	events, err := list(ctx, s, pgx.RowToStructByPos[domain.Event], `
 		SELECT event_id, title, created_at
@@ -28,7 +26,6 @@ func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) ([]dom
 	return events, more, err
 }
 
-// Event returns an event, or ErrEventNotFound.
 func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.Event], domain.ErrEventNotFound, `
 		SELECT event_id, title, created_at
@@ -36,7 +33,6 @@ func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
 		WHERE event_id = $1`, id)
 }
 
-// UpdateEvent changes the title of an event and returns the event, or ErrEventNotFound.
 func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.Event], domain.ErrEventNotFound, `
 		UPDATE events
@@ -45,7 +41,6 @@ func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain
 		RETURNING event_id, title, created_at`, id, title, domain.Fold(title))
 }
 
-// DeleteEvent deletes an event.
 func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `

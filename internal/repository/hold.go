@@ -76,7 +76,6 @@ const (
 		WHERE user_id = $1 AND show_id = $2 AND ` + liveBooking
 )
 
-// LoadHold implements service.BookingStore.
 func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
 	var state domain.HoldState
 	batch := &pgx.Batch{}

@@ -10,7 +10,6 @@ import (
 
 const maxVenueSeats = 200_000
 
-// VenueSeats returns the seats of a venue by row, A to Z before AA, and number.
 func (s *Store) VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error) {
 	return list(ctx, s, pgx.RowToStructByPos[domain.Seat], `
 		SELECT seat_id, venue_id, seat_row, seat_number

@@ -8,7 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// InsertShow inserts a show with every seat of its venue, which the caller has locked.
 func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, error) {
 	err := s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		err := q.QueryRow(ctx, `
@@ -25,7 +24,6 @@ func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, 
 	return show, err
 }
 
-// ShowVenue returns the venue of a show, or ErrShowNotFound.
 func (s *Store) ShowVenue(ctx context.Context, id int64) (int64, error) {
 	return one(ctx, s, pgx.RowTo[int64], domain.ErrShowNotFound, `
 		SELECT venue_id
@@ -38,7 +36,6 @@ func (s *Store) ShowVenue(ctx context.Context, id int64) (int64, error) {
 // it. Row locks would let them pass, and never get a turn while people book.
 const lockShowAlone = `SELECT pg_advisory_xact_lock(hashtextextended('show ' || $1::bigint, 0))`
 
-// LockShow returns a show, or ErrShowNotFound, and locks it until the transaction ends.
 func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		if _, err := q.Exec(ctx, lockShowAlone, id); err != nil {
@@ -56,7 +53,6 @@ func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err e
 	return show, err
 }
 
-// UpdateShow writes a show that the caller has locked.
 func (s *Store) UpdateShow(ctx context.Context, show domain.Show) error {
 	_, err := s.exec(ctx, `
 		UPDATE shows
@@ -66,7 +62,6 @@ func (s *Store) UpdateShow(ctx context.Context, show domain.Show) error {
 	return err
 }
 
-// FitShowSeats makes the seats of a show those of its venue.
 func (s *Store) FitShowSeats(ctx context.Context, id int64) error {
 	return s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `
@@ -92,7 +87,6 @@ const lockExpiredOfShow = `
 	ORDER BY bookings.booking_id
 	FOR UPDATE`
 
-// LoadExpiredHolds implements service.ShowAdminStore.
 func (s *Store) LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error) {
 	var holds []domain.ExpiredHold
 	batch := &pgx.Batch{}
@@ -101,7 +95,6 @@ func (s *Store) LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.Ex
 	return holds, err
 }
 
-// ShowHasLiveBookings reports whether a seat of the show is held or booked.
 func (s *Store) ShowHasLiveBookings(ctx context.Context, id int64) (bool, error) {
 	return one(ctx, s, pgx.RowTo[bool], domain.ErrShowNotFound, `
 		SELECT EXISTS (
@@ -112,7 +105,6 @@ func (s *Store) ShowHasLiveBookings(ctx context.Context, id int64) (bool, error)
 		)`, id)
 }
 
-// DeleteShow deletes a show with its seats and the bookings that were never paid.
 func (s *Store) DeleteShow(ctx context.Context, id int64) error {
 	return s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		batch := &pgx.Batch{}

@@ -30,13 +30,11 @@ const (
 
 var errNotCharged = errors.New("the provider has no such charge")
 
-// RecordCharge implements payment.Ledger.
 func (s *Store) RecordCharge(ctx context.Context, charge domain.Charge, result domain.ChargeResult) (domain.ChargeResult, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.ChargeResult], domain.ErrInternal,
 		recordCharge, charge.AttemptKey, numeric(charge.Amount), result.State, result.TransactionID)
 }
 
-// FindCharge implements payment.Ledger.
 func (s *Store) FindCharge(ctx context.Context, attemptKey string) (domain.ChargeResult, error) {
 	charges, err := list(ctx, s, pgx.RowToStructByPos[domain.ChargeResult], findCharge, attemptKey)
 	if err != nil || len(charges) == 0 {
@@ -45,7 +43,6 @@ func (s *Store) FindCharge(ctx context.Context, attemptKey string) (domain.Charg
 	return charges[0], nil
 }
 
-// RecordRefund implements payment.Ledger.
 func (s *Store) RecordRefund(ctx context.Context, attemptKey string) error {
 	refunded, err := s.exec(ctx, recordRefund, attemptKey)
 	if err == nil && refunded == 0 {

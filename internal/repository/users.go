@@ -8,7 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// CreateUser inserts an account.
 func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (domain.User, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.User], domain.ErrUserNotFound, `
 		INSERT INTO users (email, email_key, password_hash, role)
@@ -17,7 +16,6 @@ func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role
 		email, domain.EmailKey(email), passwordHash, role)
 }
 
-// UserByEmail returns the account with this email, regardless of case, or domain.ErrUserNotFound.
 func (s *Store) UserByEmail(ctx context.Context, email string) (domain.User, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.User], domain.ErrUserNotFound, `
 		SELECT user_id, email, password_hash, role, created_at
@@ -25,7 +23,6 @@ func (s *Store) UserByEmail(ctx context.Context, email string) (domain.User, err
 		WHERE email_key = $1`, domain.EmailKey(email))
 }
 
-// ReplacePasswordHash sets the password hash of an account if it is still old, and reports whether it did.
 func (s *Store) ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error) {
 	changed, err := s.exec(ctx, `
 		UPDATE users

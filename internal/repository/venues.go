@@ -23,7 +23,6 @@ func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
 	return err
 }
 
-// InsertVenue inserts a venue.
 func (s *Store) CreateVenue(ctx context.Context, name, address string) (domain.Venue, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		INSERT INTO venues (venue_name, name_folded, address)
@@ -31,7 +30,6 @@ func (s *Store) CreateVenue(ctx context.Context, name, address string) (domain.V
 		RETURNING venue_id, venue_name, address, created_at`, name, domain.Fold(name), address)
 }
 
-// ListVenues returns up to limit venues with an id above afterID, by id.
 func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, bool, error) {
 	venues, err := list(ctx, s, pgx.RowToStructByPos[domain.Venue], `
 		SELECT venue_id, venue_name, address, created_at
@@ -43,7 +41,6 @@ func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) ([]dom
 	return venues, more, err
 }
 
-// Venue returns a venue, or ErrVenueNotFound.
 func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		SELECT venue_id, venue_name, address, created_at
@@ -51,7 +48,6 @@ func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
 		WHERE venue_id = $1`, id)
 }
 
-// UpdateVenue changes a venue and returns it, or ErrVenueNotFound.
 func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
 	var folded *string
 	if change.Name != nil {
@@ -66,7 +62,6 @@ func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueCh
 		RETURNING venue_id, venue_name, address, created_at`, id, change.Name, folded, change.Address)
 }
 
-// DeleteVenue deletes a venue and its seats.
 func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 	// Not in a transaction: after a refusal the shows are read.
 	return s.withConn(ctx, longFactor*s.options.QueryTimeout, func(ctx context.Context, q *pgxpool.Conn) error {

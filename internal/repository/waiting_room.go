@@ -8,7 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// RoomOverrides implements waitingroom.Store.
 func (s *Store) RoomOverrides(ctx context.Context, showID int64) (domain.RoomOverrides, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.RoomOverrides], domain.ErrShowNotFound, `
 		SELECT o.mode, o.max_concurrent_users, o.batch_size, coalesce(o.version, 0)
@@ -18,7 +17,6 @@ func (s *Store) RoomOverrides(ctx context.Context, showID int64) (domain.RoomOve
 		showID)
 }
 
-// ChangeRoomOverrides implements waitingroom.Store.
 func (s *Store) ChangeRoomOverrides(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomOverrides, error) {
 	return one(ctx, s, pgx.RowToStructByPos[domain.RoomOverrides], domain.ErrShowNotFound, `
 		INSERT INTO waiting_room_overrides AS o (show_id, mode, max_concurrent_users, batch_size)

@@ -41,6 +41,7 @@ type CatalogStore interface {
 	// It returns ErrVenueNotFound if one is missing.
 	LockVenues(ctx context.Context, ids ...int64) error
 	Venue(ctx context.Context, id int64) (domain.Venue, error)
+	// VenueSeats returns the seats by row, A to Z before AA, and number.
 	VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error)
 	InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error)
 	DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error)
@@ -49,11 +50,13 @@ type CatalogStore interface {
 	// LockShow returns a show and locks it against bookings and changes until the transaction ends.
 	LockShow(ctx context.Context, id int64) (domain.Show, error)
 	UpdateShow(ctx context.Context, show domain.Show) error
+	// FitShowSeats makes the seats of a show those of its venue.
 	FitShowSeats(ctx context.Context, id int64) error
 	LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error)
 	// Save queues the writes of transitions; they fail the transaction, if they fail, at its commit.
 	Save(ctx context.Context, transitions ...domain.Transition)
 	ShowHasLiveBookings(ctx context.Context, id int64) (bool, error)
+	// DeleteShow deletes a show with its seats and the bookings that were never paid.
 	DeleteShow(ctx context.Context, id int64) error
 }
 
