@@ -84,11 +84,7 @@ func TestAdmin_Create(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth := service.NewAuth(service.AuthDeps{
-		Users:     repository.New(testkit.Pool(t), repository.Options{}),
-		Tokens:    tokens,
-		Passwords: passwords,
-	})
+	auth := service.NewAuth(repository.New(testkit.Pool(t), repository.Options{}), tokens, passwords)
 	run := func(stdin string, args ...string) (string, error) {
 		opened, closed := 0, 0
 		command := newAdminCommand(func(context.Context) (*service.Auth, func(), error) {

@@ -119,7 +119,7 @@ func (b *boxOffice) awaitAvailable(t testing.TB, n int) {
 
 func (b *boxOffice) audit(t testing.TB) {
 	t.Helper()
-	violations, err := repository.New(b.pool, repository.Options{}).Audit(context.Background(), time.Hour, 20)
+	violations, err := repository.New(b.pool, repository.Options{}).Audit(context.Background(), time.Hour, 20, func(string) {})
 	if err != nil {
 		t.Fatalf("audit: %v", err)
 	}

@@ -220,7 +220,7 @@ func TestOnARedisCluster(t *testing.T) {
 	if err := client.Set(t.Context(), key, "of nobody", time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
-	report, err := app.NewAudit(b.cfg, b.pool, client, app.AuditOptions{Grace: time.Minute, Settle: time.Millisecond, Limit: 9}).
+	report, err := app.NewAudit(b.cfg, b.pool, client, service.AuditRules{Grace: time.Minute, Settle: time.Millisecond, Limit: 9}).
 		Run(t.Context(), func(string) {})
 	if err != nil || len(report.Violations) == 0 {
 		t.Errorf("%v, %v", report, err)

@@ -35,17 +35,14 @@ const (
 
 // Services are the use cases, put together.
 type Services struct {
-	Store      *repository.Store
-	Tokens     *service.Tokens
-	Auth       *service.Auth
-	Bookings   *service.Bookings
-	Payments   *service.Payments
-	MyBookings *service.MyBookings
-	Discover   *service.Discover
-	Catalog    *service.Catalog
-	Analytics  *service.Analytics
-	Demo       *service.Demo
-	Rooms      *waitingroom.Room
+	Store    *repository.Store
+	Tokens   *service.Tokens
+	Auth     *service.Auth
+	Bookings *service.Bookings
+	Payments *service.Payments
+	Catalog  *service.Catalog
+	Demo     *service.Demo
+	Rooms    *waitingroom.Room
 
 	seatMaps *seatmap.Cache
 	shows    *respcache.Cache
@@ -78,15 +75,12 @@ func NewServices(
 		return respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: cfg.Cache.ListBytes, Now: time.Now})
 	}
 	s := &Services{
-		Store:      store,
-		Tokens:     tokens,
-		Auth:       service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
-		MyBookings: service.NewMyBookings(store),
-		Discover:   service.NewDiscover(store),
-		Analytics:  service.NewAnalytics(store),
-		Demo:       service.NewDemo(store, passwords.Hash),
-		shows:      responses(cfg.Cache.MaxAge),
-		reports:    responses(cfg.Cache.AnalyticsMaxAge),
+		Store:   store,
+		Tokens:  tokens,
+		Auth:    service.NewAuth(store, tokens, passwords),
+		Demo:    service.NewDemo(store, passwords.Hash),
+		shows:   responses(cfg.Cache.MaxAge),
+		reports: responses(cfg.Cache.AnalyticsMaxAge),
 		seatMaps: seatmap.New(store, seatmap.Options{
 			MaxAge:   cfg.Cache.MaxAge,
 			MaxBytes: cfg.Cache.SeatMapBytes,
@@ -155,11 +149,11 @@ func (a *App) routes(version string) (http.Handler, error) {
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
-		Shows:      handler.NewShows(s.Discover, s.seatMaps, s.shows),
+		Shows:      handler.NewShows(s.Store, s.seatMaps, s.shows),
 		Bookings:   bookings,
-		MyBookings: handler.NewMyBookings(s.MyBookings),
+		MyBookings: handler.NewMyBookings(s.Store),
 		Catalog:    handler.NewCatalog(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics, s.reports),
+		Analytics:  handler.NewAnalytics(s.Store, s.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{

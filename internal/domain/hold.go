@@ -145,7 +145,6 @@ type ExpiredHold struct {
 	Overdue time.Duration // since its end
 }
 
-// End returns the transition that ends the hold.
 func (h ExpiredHold) End() Transition {
 	seats := make([]BookedSeat, len(h.SeatIDs))
 	for i, id := range h.SeatIDs {

@@ -8,5 +8,4 @@ type Identity struct {
 	Role   Role
 }
 
-// Known reports whether r is one of the roles.
 func (r Role) Known() bool { return r == RoleUser || r == RoleAdmin }

@@ -56,9 +56,6 @@ func ParseMoney(s string) (Money, error) {
 	return Money(cents), err
 }
 
-// Times returns the amount of n such prices.
-func (m Money) Times(n int) Money { return m * Money(n) }
-
 // String returns the shortest exact form: "450", "380.5", "0.05".
 func (m Money) String() string {
 	sign := ""

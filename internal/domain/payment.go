@@ -48,7 +48,6 @@ func (p Payment) Charged(transactionID string, booking Booking, now time.Time) P
 	return p
 }
 
-// Declined returns the payment after the provider refused the charge.
 func (p Payment) Declined() Payment {
 	if p.Status == PaymentCreated {
 		p.Status = PaymentFailed

@@ -18,7 +18,6 @@ type RequestKey struct {
 	Fingerprint []byte // of the request's path and body
 }
 
-// IsZero reports whether the request has no key.
 func (k RequestKey) IsZero() bool { return k.Key == "" }
 
 // Fingerprint returns a hash that is equal for requests to the same path with the same JSON value as their body:

@@ -28,7 +28,6 @@ type Transition struct {
 	Overdue time.Duration // how long ago an expired hold had ended
 }
 
-// Lock returns the seat locks of the booking.
 func (t Transition) Lock() SeatLock {
 	return SeatLock{ShowID: t.Booking.ShowID, SeatIDs: SeatIDs(t.Seats), Token: t.Booking.LockToken}
 }

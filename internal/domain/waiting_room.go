@@ -60,17 +60,10 @@ type RoomOverrides struct {
 	Version   int64 // grows with every change; 0 before the first
 }
 
-// Over returns the defaults with the overrides applied.
 func (o RoomOverrides) Over(defaults RoomSettings) RoomSettings {
-	if o.Mode != nil {
-		defaults.Mode = *o.Mode
-	}
-	if o.MaxUsers != nil {
-		defaults.MaxUsers = *o.MaxUsers
-	}
-	if o.BatchSize != nil {
-		defaults.BatchSize = *o.BatchSize
-	}
+	setIfGiven(&defaults.Mode, o.Mode)
+	setIfGiven(&defaults.MaxUsers, o.MaxUsers)
+	setIfGiven(&defaults.BatchSize, o.BatchSize)
 	return defaults
 }
 

@@ -13,12 +13,12 @@ import (
 
 // Analytics serves the admin route for booking statistics.
 type Analytics struct {
-	analytics *service.Analytics
+	analytics service.AnalyticsReader
 	cache     *respcache.Cache
 }
 
 // NewAnalytics returns an Analytics over analytics that caches its reports.
-func NewAnalytics(analytics *service.Analytics, cache *respcache.Cache) *Analytics {
+func NewAnalytics(analytics service.AnalyticsReader, cache *respcache.Cache) *Analytics {
 	return &Analytics{analytics: analytics, cache: cache}
 }
 
@@ -33,7 +33,7 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	body, err := h.cache.Get(r.Context(), strconv.Itoa(days), func(ctx context.Context) (any, error) {
-		report, err := h.analytics.Report(ctx, days)
+		report, err := h.analytics.BookingReport(ctx, days)
 		return toAnalytics(report), err
 	})
 	if err != nil {

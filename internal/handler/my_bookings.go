@@ -11,11 +11,13 @@ import (
 
 // MyBookings serves the routes on which users see their own bookings.
 type MyBookings struct {
-	bookings *service.MyBookings
+	bookings service.BookingReader
 }
 
 // NewMyBookings returns the handlers over bookings.
-func NewMyBookings(bookings *service.MyBookings) *MyBookings { return &MyBookings{bookings: bookings} }
+func NewMyBookings(bookings service.BookingReader) *MyBookings {
+	return &MyBookings{bookings: bookings}
+}
 
 type pricedSeatDTO struct {
 	seatDTO
@@ -95,7 +97,7 @@ func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Booking(r.Context(), userID, id)
+	booking, err := h.bookings.BookingDetails(r.Context(), userID, id)
 	return write(w, http.StatusOK, envelope{"booking": toBooking(booking)}, err)
 }
 
@@ -116,7 +118,7 @@ func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	if word != "" {
 		status = new(domain.BookingStatus(word))
 	}
-	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
+	bookings, more, err := h.bookings.UserBookings(r.Context(), userID, status, limit, after)
 	response := envelope{"bookings": mapSlice(bookings, toBooking), "next_cursor": nil}
 	if more {
 		response["next_cursor"] = list.cursor(bookings[len(bookings)-1].ID)

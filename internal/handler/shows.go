@@ -15,14 +15,14 @@ import (
 
 // Shows serves the public routes for finding a show and a seat. Responses are the same for all callers and cached.
 type Shows struct {
-	discover *service.Discover
-	seats    *seatmap.Cache
-	cache    *respcache.Cache // lists, searches and shows
+	shows service.ShowReader
+	seats *seatmap.Cache
+	cache *respcache.Cache // lists, searches and shows
 }
 
-// NewShows returns Shows over discover, with the given caches.
-func NewShows(discover *service.Discover, seats *seatmap.Cache, cache *respcache.Cache) *Shows {
-	return &Shows{discover: discover, seats: seats, cache: cache}
+// NewShows returns Shows over shows, with the given caches.
+func NewShows(shows service.ShowReader, seats *seatmap.Cache, cache *respcache.Cache) *Shows {
+	return &Shows{shows: shows, seats: seats, cache: cache}
 }
 
 type showsResponse struct {
@@ -38,7 +38,7 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	return h.serve(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
-		shows, more, err := h.discover.Upcoming(ctx, after, limit)
+		shows, more, err := h.shows.Shows(ctx, domain.ShowFilter{}, after, limit)
 		return toShows(shows, more, list), err
 	})
 }
@@ -55,7 +55,7 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	return h.serve(w, r, pageKey(key, after, limit), func(ctx context.Context) (any, error) {
-		shows, more, err := h.discover.Search(ctx, filter, after, limit)
+		shows, more, err := h.shows.Shows(ctx, filter, after, limit)
 		return toShows(shows, more, list), err
 	})
 }
@@ -66,7 +66,7 @@ func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return h.serve(w, r, "show "+strconv.FormatInt(id, 10), func(ctx context.Context) (any, error) {
-		show, err := h.discover.Show(ctx, id)
+		show, err := h.shows.Show(ctx, id)
 		return envelope{"show": toShowDetails(show)}, err
 	})
 }

@@ -44,7 +44,6 @@ const (
 		FOR UPDATE SKIP LOCKED`
 )
 
-// LoadBooking implements service.BookingStore.
 func (s *Store) LoadBooking(ctx context.Context, userID, bookingID int64, attemptKey string) (service.BookingState, error) {
 	var state service.BookingState
 	batch := &pgx.Batch{}
@@ -55,14 +54,8 @@ func (s *Store) LoadBooking(ctx context.Context, userID, bookingID int64, attemp
 			&b.CreatedAt, &b.ExpiresAt, &state.Now, &state.ShowStart)
 		return notFound(err, domain.ErrBookingNotFound)
 	})
-	batch.Queue(paymentsOfBooking, bookingID, attemptKey).Query(func(rows pgx.Rows) (err error) {
-		state.Payments, err = pgx.CollectRows(rows, scanPayment)
-		return err
-	})
-	batch.Queue(seatsOfBooking, bookingID).Query(func(rows pgx.Rows) (err error) {
-		state.Seats, err = pgx.CollectRows(rows, scanBookedSeat)
-		return err
-	})
+	collect(batch, &state.Payments, scanPayment, paymentsOfBooking, bookingID, attemptKey)
+	collect(batch, &state.Seats, scanBookedSeat, seatsOfBooking, bookingID)
 	if err := s.send(ctx, batch); err != nil {
 		return service.BookingState{}, err
 	}
@@ -76,14 +69,10 @@ func scanBookedSeat(row pgx.CollectableRow) (domain.BookedSeat, error) {
 	return seat, err
 }
 
-// LoadDueHolds implements service.BookingStore.
 func (s *Store) LoadDueHolds(ctx context.Context, limit int) ([]domain.ExpiredHold, error) {
 	var due []domain.ExpiredHold
 	batch := &pgx.Batch{}
-	batch.Queue(lockDueHolds, limit).Query(func(rows pgx.Rows) (err error) {
-		due, err = pgx.CollectRows(rows, scanExpiredHold)
-		return err
-	})
+	collect(batch, &due, scanExpiredHold, lockDueHolds, limit)
 	err := s.send(ctx, batch)
 	return due, err
 }
@@ -147,7 +136,7 @@ const (
 		WHERE bookings.booking_id = ended.booking_id`
 )
 
-// Save implements service.BookingStore: every transition of a booking or a payment is written here.
+// Save is where every transition of a booking or a payment is written.
 func (s *Store) Save(ctx context.Context, transitions ...domain.Transition) {
 	var ended []int64
 	var reasons []string
@@ -189,7 +178,6 @@ func enqueueHold(ctx context.Context, b domain.Booking, seats []domain.BookedSea
 const bookingShow = showDetails + `
 	WHERE shows.show_id = $1`
 
-// BookingShow implements service.BookingStore.
 func (s *Store) BookingShow(ctx context.Context, showID int64) (domain.ShowDetails, error) {
 	var show domain.ShowDetails
 	batch := &pgx.Batch{}

@@ -34,7 +34,6 @@ const (
 		LIMIT $4`
 )
 
-// BookingDetails returns a booking of this user with its show, seats and payment.
 func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (domain.BookingDetails, error) {
 	bookings, err := s.bookingDetails(ctx, oneBooking, bookingID, userID)
 	if err == nil && len(bookings) == 0 {
@@ -46,17 +45,14 @@ func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (do
 	return bookings[0], nil
 }
 
-// UserBookings returns up to limit bookings of a user, newest first, and whether there are more.
 func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.BookingStatus, limit int, after int64) (bookings []domain.BookingDetails, more bool, err error) {
 	before := after
 	if after == 0 {
 		before = math.MaxInt64
 	}
 	bookings, err = s.bookingDetails(ctx, userBookings, userID, before, status, limit+1)
-	if len(bookings) > limit {
-		return bookings[:limit], true, err
-	}
-	return bookings, false, err
+	bookings, more = page(bookings, limit)
+	return bookings, more, err
 }
 
 // bookingDetails returns the bookings whose ids the query page selects, newest first.

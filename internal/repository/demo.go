@@ -223,7 +223,6 @@ const (
 		LIMIT 1000`
 )
 
-// LoadDemo implements service.DemoStore.
 func (s *Store) LoadDemo(ctx context.Context, email, passwordHash string) (loaded service.DemoLoaded, err error) {
 	err = s.withinTx(ctx, func(ctx context.Context, q querier) (err error) {
 		loaded = service.DemoLoaded{} // the transaction may run again
@@ -258,7 +257,7 @@ func (s *Store) LoadDemo(ctx context.Context, email, passwordHash string) (loade
 		}
 		ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 		if err != nil {
-			return onConstraint(err, showRules)
+			return err
 		}
 		if len(ids) == 0 {
 			return domain.ErrVenueBusy
@@ -273,7 +272,6 @@ func (s *Store) LoadDemo(ctx context.Context, email, passwordHash string) (loade
 	return loaded, err
 }
 
-// ClearDemo implements service.DemoStore.
 func (s *Store) ClearDemo(ctx context.Context) (cleared service.DemoCleared, err error) {
 	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		cleared = service.DemoCleared{} // the transaction may run again
@@ -284,10 +282,7 @@ func (s *Store) ClearDemo(ctx context.Context) (cleared service.DemoCleared, err
 		// Once locked, the user makes no booking that the next statement would not see.
 		batch.Queue(`SELECT FROM users WHERE user_id IN (SELECT user_id FROM demo_rows) FOR UPDATE`)
 		batch.Queue(deleteDemoUser).Exec(addTo(&cleared.Users))
-		batch.Queue(keptDemoRows).Query(func(rows pgx.Rows) (err error) {
-			cleared.Kept, err = pgx.CollectRows(rows, pgx.RowTo[string])
-			return err
-		})
+		collect(batch, &cleared.Kept, pgx.RowTo[string], keptDemoRows)
 		return q.SendBatch(ctx, batch).Close()
 	})
 	return cleared, err

@@ -50,26 +50,29 @@ func retryable(err error) bool {
 	return hasCode(err, codeSerialization, codeDeadlock)
 }
 
-// onConstraint maps a violation of a named constraint to a domain error.
-func onConstraint(err error, meanings map[string]*domain.Error) error {
-	for name, meaning := range meanings {
-		if violates(err, name) {
-			return meaning.WithCause(err)
-		}
-	}
-	return err
+// constraintErrors are what the violation of a constraint means, unless a statement says otherwise.
+var constraintErrors = map[string]*domain.Error{
+	"users_email_key_key":     domain.ErrEmailTaken,
+	"seats_venue_fkey":        domain.ErrVenueNotFound,
+	"show_seats_seat_fkey":    domain.ErrSeatsInUse,
+	"booking_seats_seat_fkey": domain.ErrSeatsInUse,
+	"shows_event_fkey":        domain.ErrEventNotFound,
+	"shows_venue_fkey":        domain.ErrVenueNotFound,
+	"shows_end_after_start":   domain.ErrEndNotAfterStart,
+	"shows_venue_busy":        domain.ErrVenueBusy,
 }
 
-func violates(err error, constraint string) bool {
+// violated returns the name of the constraint that a statement violated, or "".
+func violated(err error) string {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.ConstraintName != constraint {
-		return false
+	if !errors.As(err, &pg) {
+		return ""
 	}
 	switch pg.Code {
 	case codeForeignKeyViolation, codeUniqueViolation, codeCheckViolation, codeExclusionViolation:
-		return true
+		return pg.ConstraintName
 	}
-	return false
+	return ""
 }
 
 // notFound maps "no rows" to a domain error. Other errors are returned as they are.
@@ -89,6 +92,9 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	var replay *service.Replay
 	if errors.As(err, &coded) || errors.As(err, &replay) {
 		return err
+	}
+	if meaning := constraintErrors[violated(err)]; meaning != nil {
+		return meaning.WithCause(err)
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -77,7 +76,6 @@ const (
 		WHERE user_id = $1 AND show_id = $2 AND ` + liveBooking
 )
 
-// LoadHold implements service.BookingStore.
 func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
 	var state domain.HoldState
 	batch := &pgx.Batch{}
@@ -91,15 +89,9 @@ func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domai
 		}
 		return rows.Err()
 	})
-	batch.Queue(lockExpiredHolders, request.ShowID, request.SeatIDs).Query(func(rows pgx.Rows) (err error) {
-		state.Expired, err = pgx.CollectRows(rows, scanExpiredHold)
-		return err
-	})
+	collect(batch, &state.Expired, scanExpiredHold, lockExpiredHolders, request.ShowID, request.SeatIDs)
 	batch.Queue(lockSeatsForHold, request.ShowID, request.SeatIDs)
-	batch.Queue(seatsForHold, request.ShowID, request.SeatIDs).Query(func(rows pgx.Rows) (err error) {
-		state.Seats, err = pgx.CollectRows(rows, scanSeatState)
-		return err
-	})
+	collect(batch, &state.Seats, scanSeatState, seatsForHold, request.ShowID, request.SeatIDs)
 	batch.Queue(userSeats, request.UserID, request.ShowID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&state.UserSeats)
 	})
@@ -130,9 +122,7 @@ func scanSeatState(row pgx.CollectableRow) (domain.SeatState, error) {
 func scanExpiredHold(row pgx.CollectableRow) (domain.ExpiredHold, error) {
 	hold := domain.ExpiredHold{Booking: domain.Booking{Status: domain.BookingPending}}
 	b := &hold.Booking
-	var overdue time.Duration
 	err := row.Scan(&b.ID, &b.UserID, &b.ShowID, (*numeric)(&b.Amount), &b.LockToken,
-		&b.CreatedAt, &b.ExpiresAt, &overdue, &hold.SeatIDs, &hold.Paid)
-	hold.Overdue = overdue
+		&b.CreatedAt, &b.ExpiresAt, &hold.Overdue, &hold.SeatIDs, &hold.Paid)
 	return hold, err
 }

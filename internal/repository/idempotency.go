@@ -60,7 +60,6 @@ const (
 
 const maxKeys = 20_000
 
-// BeginKey implements service.BookingStore.
 func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration) {
 	queue := transactionFrom(ctx).queue
 	queue.Queue(lockKey, key.UserID, key.Route, key.Key).QueryRow(func(row pgx.Row) error {
@@ -81,7 +80,6 @@ func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor tim
 	})
 }
 
-// StoredResponse implements service.BookingStore.
 func (s *Store) StoredResponse(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (response service.Response, err error) {
 	batch := &pgx.Batch{}
 	queueReadKey(batch, key, keepFor, func(stored service.Response, _ bool) error {
@@ -116,22 +114,18 @@ func queueReadKey(
 	})
 }
 
-// StoreResponse implements service.BookingStore.
 func (s *Store) StoreResponse(ctx context.Context, key domain.RequestKey, response service.Response) {
 	enqueue(ctx, storeResponse, key.UserID, key.Route, key.Key, key.Fingerprint, response.Status, response.Body)
 }
 
-// ClaimKey implements service.PaymentStore.
 func (s *Store) ClaimKey(ctx context.Context, key domain.RequestKey, claimFor time.Duration) {
 	enqueue(ctx, claimKey, key.UserID, key.Route, key.Key, key.Fingerprint, claimFor)
 }
 
-// ReleaseKey implements service.PaymentStore.
 func (s *Store) ReleaseKey(ctx context.Context, key domain.RequestKey) {
 	enqueue(ctx, releaseKey, key.UserID, key.Route, key.Key)
 }
 
-// PurgeKeys implements service.IdempotencyStore.
 func (s *Store) PurgeKeys(ctx context.Context, age time.Duration, limit int) (int, error) {
 	return s.exec(ctx, purgeKeys, age, limit)
 }

@@ -39,7 +39,6 @@ func (n *numeric) ScanNumeric(v pgtype.Numeric) error {
 	return nil
 }
 
-// NumericValue implements pgtype.NumericValuer.
 func (n numeric) NumericValue() (pgtype.Numeric, error) {
 	return pgtype.Numeric{Int: big.NewInt(int64(n)), Exp: cents, Valid: true}, nil
 }

@@ -62,12 +62,10 @@ const (
 			WHERE status = 'refund_pending' AND next_check_at <= now()` + claimedPayments
 )
 
-// ClaimOpenPayments implements service.PaymentStore.
 func (s *Store) ClaimOpenPayments(ctx context.Context, age time.Duration, limit int) ([]domain.DuePayment, error) {
 	return list(ctx, s, scanDuePayment, claimOpenPayments, limit, age)
 }
 
-// ClaimRefunds implements service.PaymentStore.
 func (s *Store) ClaimRefunds(ctx context.Context, limit int) ([]domain.DuePayment, error) {
 	return list(ctx, s, scanDuePayment, claimRefunds, limit)
 }

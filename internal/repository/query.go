@@ -21,6 +21,19 @@ func list[T any](ctx context.Context, s *Store, scan pgx.RowToFunc[T], sql strin
 	return items, err
 }
 
+// collect queues a query that puts its rows into items.
+func collect[T any](batch *pgx.Batch, items *[]T, scan pgx.RowToFunc[T], sql string, args ...any) {
+	batch.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		*items, err = pgx.CollectRows(rows, scan)
+		return err
+	})
+}
+
+// page cuts items, of which limit+1 were asked for, to limit and reports whether there were more.
+func page[T any](items []T, limit int) (cut []T, more bool) {
+	return items[:min(limit, len(items))], len(items) > limit
+}
+
 // one runs a statement that returns one row, or missing if it returns none.
 func one[T any](
 	ctx context.Context, s *Store, scan pgx.RowToFunc[T], missing *domain.Error, sql string, args ...any,

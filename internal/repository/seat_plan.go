@@ -47,12 +47,11 @@ const (
 		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`
 )
 
-// SeatsVersion implements seatmap.Reader.
 func (s *Store) SeatsVersion(ctx context.Context, showID int64) (string, error) {
 	return one(ctx, s, pgx.RowTo[string], domain.ErrShowNotFound, seatsVersion, showID)
 }
 
-// SeatPlan implements seatmap.Reader. It reads the version first: a change in between makes the next one differ.
+// SeatPlan reads the version first: a change in between makes the next one differ.
 func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, seats []domain.PlannedSeat, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		seats = []domain.PlannedSeat{}

@@ -10,9 +10,8 @@ import (
 
 const maxVenueSeats = 200_000
 
-// VenueSeats returns the seats of a venue by row, A to Z before AA, and number.
 func (s *Store) VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error) {
-	return list(ctx, s, seatRow, `
+	return list(ctx, s, pgx.RowToStructByPos[domain.Seat], `
 		SELECT seat_id, venue_id, seat_row, seat_number
 		FROM seats
 		WHERE venue_id = $1
@@ -38,9 +37,7 @@ func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.
 			SELECT count(*), coalesce(min(seat_id), 0)
 			FROM added`, venueID, seatRows, numbers).Scan(&added, &firstID)
 		if err != nil || added == 0 {
-			return onConstraint(err, map[string]*domain.Error{
-				"seats_venue_fkey": domain.ErrVenueNotFound,
-			})
+			return err
 		}
 		var total int
 		err = q.QueryRow(ctx, `
@@ -113,10 +110,7 @@ func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.
 		if len(inUse) > 0 {
 			deleted = nil
 		}
-		return onConstraint(err, map[string]*domain.Error{
-			"show_seats_seat_fkey":    domain.ErrSeatsInUse,
-			"booking_seats_seat_fkey": domain.ErrSeatsInUse,
-		})
+		return err
 	})
 	return deleted, inUse, err
 }
@@ -127,9 +121,4 @@ func placeColumns(places []domain.SeatPlace) (rows []string, numbers []int32) {
 		rows[i], numbers[i] = place.Row, place.Number
 	}
 	return rows, numbers
-}
-
-func seatRow(row pgx.CollectableRow) (s domain.Seat, err error) {
-	err = row.Scan(&s.ID, &s.VenueID, &s.Row, &s.Number)
-	return s, err
 }

@@ -10,8 +10,6 @@ import (
 	"evently/internal/domain"
 )
 
-// Shows returns up to limit shows that have not begun and match the filter, soonest first, and whether there are
-// more.
 func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int) (shows []domain.ShowDetails, more bool, err error) {
 	start, id := timestamp(nil, pgtype.NegativeInfinity), int64(0)
 	if after != nil {
@@ -43,16 +41,10 @@ func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *doma
 		FROM page AS shows
 		ORDER BY start_time, show_id`,
 		from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	if len(shows) > limit {
-		return shows[:limit], true, nil
-	}
-	return shows, false, nil
+	shows, more = page(shows, limit)
+	return shows, more, err
 }
 
-// Show returns a show, past or coming, or domain.ErrShowNotFound.
 func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, error) {
 	return one(ctx, s, showDetailsRow, domain.ErrShowNotFound, showDetails+`
 		WHERE shows.show_id = $1 AND deleted_at IS NULL`, showID)

@@ -116,7 +116,6 @@ func (s *Store) exhausted() bool {
 	return stat.AcquiredConns() >= stat.MaxConns()
 }
 
-// Ping checks that the database responds.
 func (s *Store) Ping(ctx context.Context) error {
 	_, err := s.exec(ctx, `SELECT 1`)
 	return err

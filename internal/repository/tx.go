@@ -103,7 +103,6 @@ func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier)
 	})
 }
 
-// withinTx runs fn in the transaction of ctx, or else in one of its own.
 func (s *Store) withinTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
 	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
 }

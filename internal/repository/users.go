@@ -8,41 +8,25 @@ import (
 	"evently/internal/domain"
 )
 
-// CreateUser inserts an account.
-func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (user domain.User, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			INSERT INTO users (email, email_key, password_hash, role)
-			VALUES ($1, $2, $3, $4)
-			RETURNING user_id, email, password_hash, role, created_at`,
-			email, domain.EmailKey(email), passwordHash, role)
-		if err != nil {
-			return err
-		}
-		user, err = pgx.CollectExactlyOneRow(rows, userRow)
-		return onConstraint(err, map[string]*domain.Error{"users_email_key_key": domain.ErrEmailTaken})
-	})
-	return user, err
+func (s *Store) CreateUser(ctx context.Context, email, passwordHash string, role domain.Role) (domain.User, error) {
+	return one(ctx, s, pgx.RowToStructByPos[domain.User], domain.ErrUserNotFound, `
+		INSERT INTO users (email, email_key, password_hash, role)
+		VALUES ($1, $2, $3, $4)
+		RETURNING user_id, email, password_hash, role, created_at`,
+		email, domain.EmailKey(email), passwordHash, role)
 }
 
-// UserByEmail returns the account with this email, regardless of case, or domain.ErrUserNotFound.
 func (s *Store) UserByEmail(ctx context.Context, email string) (domain.User, error) {
-	return one(ctx, s, userRow, domain.ErrUserNotFound, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.User], domain.ErrUserNotFound, `
 		SELECT user_id, email, password_hash, role, created_at
 		FROM users
 		WHERE email_key = $1`, domain.EmailKey(email))
 }
 
-// ReplacePasswordHash sets the password hash of an account if it is still old, and reports whether it did.
 func (s *Store) ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error) {
 	changed, err := s.exec(ctx, `
 		UPDATE users
 		SET password_hash = $3
 		WHERE user_id = $1 AND password_hash = $2`, userID, old, replacement)
 	return changed == 1, err
-}
-
-func userRow(row pgx.CollectableRow) (user domain.User, err error) {
-	err = row.Scan(&user.ID, &user.Email, &user.PasswordHash, &user.Role, &user.CreatedAt)
-	return user, err
 }

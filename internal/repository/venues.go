@@ -23,39 +23,37 @@ func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
 	return err
 }
 
-// InsertVenue inserts a venue.
-func (s *Store) InsertVenue(ctx context.Context, name, address string) (domain.Venue, error) {
-	return one(ctx, s, venueRow, domain.ErrVenueNotFound, `
+func (s *Store) CreateVenue(ctx context.Context, name, address string) (domain.Venue, error) {
+	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		INSERT INTO venues (venue_name, name_folded, address)
 		VALUES ($1, $2, $3)
 		RETURNING venue_id, venue_name, address, created_at`, name, domain.Fold(name), address)
 }
 
-// ListVenues returns up to limit venues with an id above afterID, by id.
-func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, error) {
-	return list(ctx, s, venueRow, `
+func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, bool, error) {
+	venues, err := list(ctx, s, pgx.RowToStructByPos[domain.Venue], `
 		SELECT venue_id, venue_name, address, created_at
 		FROM venues
 		WHERE venue_id > $1
 		ORDER BY venue_id
-		LIMIT $2`, afterID, limit)
+		LIMIT $2`, afterID, limit+1)
+	venues, more := page(venues, limit)
+	return venues, more, err
 }
 
-// Venue returns a venue, or ErrVenueNotFound.
 func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
-	return one(ctx, s, venueRow, domain.ErrVenueNotFound, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		SELECT venue_id, venue_name, address, created_at
 		FROM venues
 		WHERE venue_id = $1`, id)
 }
 
-// UpdateVenue changes a venue and returns it, or ErrVenueNotFound.
 func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
 	var folded *string
 	if change.Name != nil {
 		folded = new(domain.Fold(*change.Name))
 	}
-	return one(ctx, s, venueRow, domain.ErrVenueNotFound, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		UPDATE venues
 		SET venue_name  = coalesce($2, venue_name),
 		    name_folded = coalesce($3, name_folded),
@@ -64,7 +62,6 @@ func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueCh
 		RETURNING venue_id, venue_name, address, created_at`, id, change.Name, folded, change.Address)
 }
 
-// DeleteVenue deletes a venue and its seats.
 func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 	// Not in a transaction: after a refusal the shows are read.
 	return s.withConn(ctx, longFactor*s.options.QueryTimeout, func(ctx context.Context, q *pgxpool.Conn) error {
@@ -72,14 +69,14 @@ func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 			DELETE FROM venues
 			WHERE venue_id = $1`, id)
 		switch {
-		case violates(err, "shows_venue_fkey"), violates(err, "show_seats_seat_fkey"):
+		case violated(err) == "shows_venue_fkey", violated(err) == "show_seats_seat_fkey":
 			return showsInTheWay(ctx, q, domain.ErrVenueHasShows.WithCause(err), `
 				SELECT show_id, deleted_at IS NOT NULL
 				FROM shows
 				WHERE venue_id = $1
 				ORDER BY deleted_at IS NOT NULL, show_id
 				LIMIT $2`, id)
-		case violates(err, "booking_seats_seat_fkey"): // by a show that has moved to another venue
+		case violated(err) == "booking_seats_seat_fkey": // by a show that has moved to another venue
 			return domain.ErrVenueHasShows.WithMessage("The venue has seats that were booked for a show").WithCause(err)
 		case err != nil:
 			return err
@@ -88,9 +85,4 @@ func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 		}
 		return nil
 	})
-}
-
-func venueRow(row pgx.CollectableRow) (v domain.Venue, err error) {
-	err = row.Scan(&v.ID, &v.Name, &v.Address, &v.CreatedAt)
-	return v, err
 }

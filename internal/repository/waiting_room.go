@@ -8,9 +8,8 @@ import (
 	"evently/internal/domain"
 )
 
-// RoomOverrides implements waitingroom.Store.
 func (s *Store) RoomOverrides(ctx context.Context, showID int64) (domain.RoomOverrides, error) {
-	return one(ctx, s, roomOverridesRow, domain.ErrShowNotFound, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.RoomOverrides], domain.ErrShowNotFound, `
 		SELECT o.mode, o.max_concurrent_users, o.batch_size, coalesce(o.version, 0)
 		FROM shows
 		LEFT JOIN waiting_room_overrides o USING (show_id)
@@ -18,9 +17,8 @@ func (s *Store) RoomOverrides(ctx context.Context, showID int64) (domain.RoomOve
 		showID)
 }
 
-// ChangeRoomOverrides implements waitingroom.Store.
 func (s *Store) ChangeRoomOverrides(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomOverrides, error) {
-	return one(ctx, s, roomOverridesRow, domain.ErrShowNotFound, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.RoomOverrides], domain.ErrShowNotFound, `
 		INSERT INTO waiting_room_overrides AS o (show_id, mode, max_concurrent_users, batch_size)
 		SELECT show_id, $2, $3, $4
 		FROM shows
@@ -35,9 +33,4 @@ func (s *Store) ChangeRoomOverrides(ctx context.Context, showID int64, change do
 		showID,
 		change.Mode.Value, change.MaxUsers.Value, change.BatchSize.Value,
 		change.Mode.Set, change.MaxUsers.Set, change.BatchSize.Set)
-}
-
-func roomOverridesRow(row pgx.CollectableRow) (o domain.RoomOverrides, err error) {
-	err = row.Scan(&o.Mode, &o.MaxUsers, &o.BatchSize, &o.Version)
-	return o, err
 }

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"evently/internal/domain"
@@ -10,8 +11,9 @@ import (
 
 // AuditStore checks PostgreSQL.
 type AuditStore interface {
-	// AuditEach runs every check in one snapshot and returns up to limit violations of each.
-	AuditEach(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error)
+	// Audit runs every check in one snapshot, calls begin with its name before, and returns up to limit violations
+	// of each.
+	Audit(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error)
 	// StrayLocks returns those of the locks that belong to no live booking.
 	StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]domain.HeldLock, error)
 }
@@ -24,8 +26,8 @@ type LockLister interface {
 
 // AuditRules are the bounds of an audit.
 type AuditRules struct {
-	Grace time.Duration
-	Limit int
+	Grace time.Duration // how long a hold may be overdue, and a lock without a hold may last
+	Limit int           // violations of each check
 	// Settle is how long a request may take from its seat locks to its hold: a lock without a hold is checked
 	// again after that.
 	Settle time.Duration
@@ -62,7 +64,7 @@ func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport,
 		begin(check)
 	}
 	var err error
-	if report.Violations, err = a.store.AuditEach(ctx, a.rules.Grace, a.rules.Limit, counted); err != nil {
+	if report.Violations, err = a.store.Audit(ctx, a.rules.Grace, a.rules.Limit, counted); err != nil {
 		return report, err
 	}
 	if a.locks == nil {
@@ -109,15 +111,7 @@ func (a *Audit) strayLocks(ctx context.Context) (stray []domain.HeldLock, more b
 	for _, lock := range locks {
 		still[lock] = true
 	}
-	remaining := suspects[:0]
-	for _, lock := range suspects {
-		if still[lock] {
-			remaining = append(remaining, lock)
-		}
-	}
-	if len(remaining) == 0 {
-		return nil, more, nil
-	}
-	stray, err = a.store.StrayLocks(ctx, remaining)
+	suspects = slices.DeleteFunc(suspects, func(lock domain.HeldLock) bool { return !still[lock] })
+	stray, err = a.store.StrayLocks(ctx, suspects)
 	return stray, more, err
 }

@@ -21,13 +21,6 @@ type UserStore interface {
 	ReplacePasswordHash(ctx context.Context, userID int64, old, replacement string) (bool, error)
 }
 
-// AuthDeps are the dependencies of Auth.
-type AuthDeps struct {
-	Users     UserStore
-	Tokens    *Tokens
-	Passwords *Passwords
-}
-
 // Auth registers users and signs them in.
 type Auth struct {
 	users     UserStore
@@ -36,8 +29,8 @@ type Auth struct {
 }
 
 // NewAuth returns an Auth.
-func NewAuth(deps AuthDeps) *Auth {
-	return &Auth{users: deps.Users, tokens: deps.Tokens, passwords: deps.Passwords}
+func NewAuth(users UserStore, tokens *Tokens, passwords *Passwords) *Auth {
+	return &Auth{users: users, tokens: tokens, passwords: passwords}
 }
 
 // Session is a user who is signed in.
@@ -151,7 +144,6 @@ func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
 	return a.users.UserByEmail(ctx, email)
 }
 
-// renewHash replaces a hash of another cost than the configured one.
 func (a *Auth) renewHash(ctx context.Context, user domain.User, password string) error {
 	if !a.passwords.Outdated(user.PasswordHash) {
 		return nil

@@ -10,8 +10,8 @@ import (
 // BookingRecorder counts what happened to bookings. Its methods return at once and cannot fail.
 type BookingRecorder interface {
 	SeatLock(layer LockLayer, outcome LockOutcome)
-	// Hold counts a step of a hold. Expired holds go to HoldReleased.
-	Hold(event HoldEvent)
+	// Hold counts a booking that was held, confirmed or cancelled. Expired holds go to HoldReleased.
+	Hold(event domain.BookingEvent)
 	// HoldReleased counts an expired hold and how long after its end it was ended.
 	HoldReleased(overdue time.Duration)
 	Payment(result PaymentResult)
@@ -36,17 +36,6 @@ const (
 	LockLost    LockOutcome = "lost"    // another booking has a seat
 	LockRefused LockOutcome = "refused" // by a rule: unknown seats, a limit, a show that has started
 	LockFailed  LockOutcome = "failed"  // the layer is away
-)
-
-// HoldEvent is a step in the life of a hold.
-type HoldEvent string
-
-// The steps. A confirmed booking that is cancelled counts as cancelled, too.
-const (
-	HoldMade      HoldEvent = "held"
-	HoldConfirmed HoldEvent = "confirmed"
-	HoldCancelled HoldEvent = "cancelled"
-	HoldExpired   HoldEvent = "expired"
 )
 
 // PaymentResult is how a charge ended.

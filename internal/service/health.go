@@ -97,7 +97,6 @@ func ping(p Pinger) func(context.Context) (struct{}, error) {
 	return func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Ping(ctx) }
 }
 
-// SetReady makes the service ready.
 func (h *Health) SetReady() { h.state.Store(HealthOK) }
 
 // SetDraining makes the service not ready: it is about to stop.

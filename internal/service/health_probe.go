@@ -50,7 +50,6 @@ func newProbe[T any](name string, run func(context.Context) (T, error), deps Hea
 	return &probe[T]{name: name, run: run, log: deps.Log, down: slog.LevelWarn, up: slog.LevelInfo, now: deps.Now}
 }
 
-// quiet makes the probe log at debug: others log that outage.
 func (p *probe[T]) quiet() *probe[T] {
 	p.down, p.up = slog.LevelDebug, slog.LevelDebug
 	return p

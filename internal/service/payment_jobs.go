@@ -40,7 +40,6 @@ func (p *Payments) settleOpen(ctx context.Context, open domain.DuePayment) error
 	})
 }
 
-// giveUp lets an attempt fail that the provider does not know, if it has not been tried for long.
 func (p *Payments) giveUp(ctx context.Context, open domain.DuePayment) error {
 	return p.settleByJob(ctx, func(ctx context.Context) (outcome, error) {
 		state, err := p.bookings.deps.Store.LoadBooking(ctx, open.UserID, open.BookingID, open.AttemptKey)

@@ -127,7 +127,6 @@ func (p *Payments) releaseKey(ctx context.Context, key domain.RequestKey) {
 	}
 }
 
-// settle is the step that records the result of a charge.
 func (p *Payments) settle(ctx context.Context, userID int64, attempt domain.Payment, charge domain.ChargeResult) (outcome, error) {
 	state, err := p.bookings.deps.Store.LoadBooking(ctx, userID, attempt.BookingID, attempt.AttemptKey)
 	if err != nil {
@@ -172,7 +171,6 @@ func (s BookingState) attempt(key string) (domain.Payment, error) {
 	return domain.Payment{}, domain.ErrInternal.WithCause(errNoAttempt)
 }
 
-// tooLate returns the result of a charge whose money is to be refunded. It is stored for the key.
 func (s BookingState) tooLate() outcome {
 	done := outcome{refusal: domain.ErrBookingNotPending}
 	if s.Booking.Expired(s.Now) {

@@ -15,7 +15,6 @@ type Response struct {
 	Replayed bool // it was stored by an earlier request with the same idempotency key
 }
 
-// IsZero reports whether there is no response.
 func (r Response) IsZero() bool { return r.Status == 0 }
 
 // Replay is the error that ends the transaction of a request which was answered before.
@@ -143,12 +142,8 @@ func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, b
 
 func (b *Bookings) record(t domain.Transition) {
 	switch t.Event {
-	case domain.EventHeld:
-		b.deps.Recorder.Hold(HoldMade)
-	case domain.EventConfirmed:
-		b.deps.Recorder.Hold(HoldConfirmed)
-	case domain.EventCancelled:
-		b.deps.Recorder.Hold(HoldCancelled)
+	case domain.EventHeld, domain.EventConfirmed, domain.EventCancelled:
+		b.deps.Recorder.Hold(t.Event)
 	case domain.EventExpired:
 		b.deps.Recorder.HoldReleased(t.Overdue)
 	case domain.EventPaymentSettled:

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"evently/internal/domain"
 	"evently/internal/service"
 )
 
@@ -106,7 +107,7 @@ func (m *Metrics) preset() {
 			m.seatLocks.WithLabelValues(string(layer), string(outcome))
 		}
 	}
-	for _, event := range []service.HoldEvent{service.HoldMade, service.HoldConfirmed, service.HoldCancelled, service.HoldExpired} {
+	for _, event := range []domain.BookingEvent{domain.EventHeld, domain.EventConfirmed, domain.EventCancelled, domain.EventExpired} {
 		m.holds.WithLabelValues(string(event))
 	}
 	for _, result := range []service.PaymentResult{service.PaymentSucceeded, service.PaymentDeclined, service.PaymentLate, service.PaymentFailed} {
@@ -152,11 +153,11 @@ func (m *Metrics) SeatLock(layer service.LockLayer, outcome service.LockOutcome)
 }
 
 // Hold counts an event of a hold.
-func (m *Metrics) Hold(event service.HoldEvent) { m.holds.WithLabelValues(string(event)).Inc() }
+func (m *Metrics) Hold(event domain.BookingEvent) { m.holds.WithLabelValues(string(event)).Inc() }
 
 // HoldReleased counts a hold that was released so long after its expiry.
 func (m *Metrics) HoldReleased(overdue time.Duration) {
-	m.holds.WithLabelValues(string(service.HoldExpired)).Inc()
+	m.holds.WithLabelValues(string(domain.EventExpired)).Inc()
 	m.holdOverdue.Observe(overdue.Seconds())
 }
 
