@@ -30,6 +30,7 @@ import (
 
 	"evently/internal/app"
 	"evently/internal/rediskit"
+	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -282,7 +283,7 @@ func TestTLSToBothStores(t *testing.T) {
 
 func certificates(t *testing.T, dir string) string {
 	t.Helper()
-	make := func(name string, template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	issue := func(name string, template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
@@ -312,11 +313,11 @@ func certificates(t *testing.T, dir string) string {
 		return certificate, key
 	}
 	until := time.Now().Add(time.Hour)
-	authority, signer := make("authority", &x509.Certificate{
+	authority, signer := issue("authority", &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test"}, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
-	make("server", &x509.Certificate{
+	issue("server", &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"}, NotAfter: until,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, authority, signer)
