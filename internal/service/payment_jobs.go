@@ -32,35 +32,10 @@ func (p *Payments) settleOpen(ctx context.Context, open domain.DuePayment) error
 	if err != nil {
 		return err
 	}
-	if charge.State == domain.ChargeUnknown {
-		return p.giveUp(ctx, open)
-	}
-	return p.settleByJob(ctx, func(ctx context.Context) (outcome, error) {
+	_, err = p.bookings.transact(ctx, Request{Encoder: noResponse{}}, func(ctx context.Context) (outcome, error) {
 		return p.settle(ctx, open.UserID, open.Payment, charge)
 	})
-}
-
-func (p *Payments) giveUp(ctx context.Context, open domain.DuePayment) error {
-	return p.settleByJob(ctx, func(ctx context.Context) (outcome, error) {
-		state, err := p.bookings.deps.Store.LoadBooking(ctx, open.UserID, open.BookingID, open.AttemptKey)
-		if err != nil {
-			return outcome{}, err
-		}
-		attempt, err := state.attempt(open.AttemptKey)
-		if err != nil || state.Now.Sub(attempt.AttemptedAt) < giveUpAfter*p.bookings.rules.ChargeTimeout {
-			return outcome{goesOn: true}, err
-		}
-		failed := attempt.Declined()
-		return outcome{goesOn: true, changes: []domain.Transition{{
-			Event: domain.EventPaymentSettled, Booking: state.Booking, Payment: &failed,
-		}}}, nil
-	})
-}
-
-// settleByJob runs a step that responds to nobody.
-func (p *Payments) settleByJob(ctx context.Context, step func(context.Context) (outcome, error)) error {
-	_, err := p.bookings.transact(ctx, Request{Encoder: noResponse{}}, step)
-	if errors.Is(err, domain.ErrPaymentDeclined) {
+	if errors.Is(err, domain.ErrPaymentDeclined) || errors.Is(err, domain.ErrPaymentUnavailable) {
 		return nil
 	}
 	return err

@@ -137,9 +137,12 @@ func (p *Payments) settle(ctx context.Context, userID int64, attempt domain.Paym
 		return outcome{}, err
 	}
 	after := before
-	if charge.State == domain.ChargeSucceeded {
+	switch {
+	case charge.State == domain.ChargeSucceeded:
 		after = before.Charged(charge.TransactionID, state.Booking, state.Now)
-	} else {
+	case charge.State == domain.ChargeUnknown && state.Now.Sub(before.AttemptedAt) < giveUpAfter*p.bookings.rules.ChargeTimeout:
+		return outcome{refusal: domain.ErrPaymentUnavailable}, nil // it may be under way
+	default:
 		after = before.Declined()
 	}
 	var done outcome
