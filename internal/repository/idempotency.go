@@ -3,6 +3,7 @@ package repository
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,13 +21,13 @@ const (
 			ELSE 'the idempotency key is in use by user ' || $1::bigint
 		END)::int`
 
-	// readKey follows lockKey, so that it sees what the request before has stored. It returns one row.
+	// readKey follows lockKey, so that it sees what the request before has stored.
 	readKey = `
-		SELECT k.request_hash, coalesce(k.response_status, 0), coalesce(k.response_body, ''), coalesce(k.claimed_until > now(), false),
-		       EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 OFFSET $5)
-		FROM (SELECT) AS one
-		LEFT JOIN idempotency_keys AS k
-		  ON k.user_id = $1 AND k.route = $2 AND k.idempotency_key = $3 AND k.created_at > now() - $4::interval`
+		SELECT request_hash, coalesce(response_status, 0), coalesce(response_body, ''), coalesce(claimed_until > now(), false)
+		FROM idempotency_keys
+		WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_at > now() - $4::interval`
+
+	keysExhausted = `SELECT EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 OFFSET $2)`
 
 	storeResponse = `
 		INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, response_status, response_body)
@@ -69,11 +70,20 @@ func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor tim
 		}
 		return err
 	})
-	queueReadKey(queue, key, keepFor, func(stored service.Response, exhausted bool) error {
-		switch {
-		case !stored.IsZero():
-			return &service.Replay{Response: stored}
-		case exhausted:
+	known := false
+	queueReadKey(queue, key, keepFor, func(stored service.Response) error {
+		known = true
+		if stored.IsZero() { // a claim that ran out
+			return nil
+		}
+		return &service.Replay{Response: stored}
+	})
+	queue.Queue(keysExhausted, key.UserID, maxKeys-1).QueryRow(func(row pgx.Row) error {
+		var exhausted bool
+		if err := row.Scan(&exhausted); err != nil {
+			return err
+		}
+		if exhausted && !known {
 			return domain.ErrTooManyKeys
 		}
 		return nil
@@ -82,35 +92,33 @@ func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor tim
 
 func (s *Store) StoredResponse(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (response service.Response, err error) {
 	batch := &pgx.Batch{}
-	queueReadKey(batch, key, keepFor, func(stored service.Response, _ bool) error {
+	queueReadKey(batch, key, keepFor, func(stored service.Response) error {
 		response = stored
 		return nil
 	})
 	return response, s.send(ctx, batch)
 }
 
-func queueReadKey(
-	batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, found func(stored service.Response, exhausted bool) error,
-) {
-	batch.Queue(readKey, key.UserID, key.Route, key.Key, keepFor, maxKeys-1).QueryRow(func(row pgx.Row) error {
+// queueReadKey queues a read of the key, and passes what is stored for it to found, unless the key is new.
+func queueReadKey(batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, found func(stored service.Response) error) {
+	batch.Queue(readKey, key.UserID, key.Route, key.Key, keepFor).QueryRow(func(row pgx.Row) error {
 		var (
-			fingerprint        []byte
-			response           service.Response
-			claimed, exhausted bool
+			fingerprint []byte
+			response    service.Response
+			claimed     bool
 		)
-		if err := row.Scan(&fingerprint, &response.Status, &response.Body, &claimed, &exhausted); err != nil {
-			return err
-		}
+		err := row.Scan(&fingerprint, &response.Status, &response.Body, &claimed)
 		switch {
-		case fingerprint == nil: // a new key
+		case errors.Is(err, pgx.ErrNoRows):
+			return nil
+		case err != nil:
+			return err
 		case !bytes.Equal(fingerprint, key.Fingerprint):
 			return domain.ErrIdempotencyKeyReused
 		case claimed: // by a payment that is under way
 			return domain.ErrIdempotencyInProgress
-		default:
-			exhausted = false // the key is among those that the user has
 		}
-		return found(response, exhausted)
+		return found(response)
 	})
 }
 
