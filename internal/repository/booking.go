@@ -13,8 +13,7 @@ import (
 // that.
 const (
 	lockUserAndShowOfBooking = `
-		SELECT pg_advisory_xact_lock(hashtextextended('user ' || user_id, 0)),
-		       pg_advisory_xact_lock_shared(hashtextextended('show ' || show_id, 0))
+		SELECT pg_advisory_xact_lock(` + userKey + `), pg_advisory_xact_lock_shared(` + showKey + `)
 		FROM bookings
 		WHERE booking_id = $1 AND user_id = $2`
 

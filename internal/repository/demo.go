@@ -303,7 +303,7 @@ func lockDemo() *pgx.Batch {
 // transactions: shows, bookings, seats.
 func removeDemoShows(batch *pgx.Batch, bookings, removed, retired *int) {
 	batch.Queue(`
-		SELECT pg_advisory_xact_lock(hashtextextended('show ' || show_id, 0))
+		SELECT pg_advisory_xact_lock(` + showKey + `)
 		FROM (SELECT show_id FROM demo_rows WHERE show_id IS NOT NULL ORDER BY show_id) AS demo`)
 	batch.Queue(`SELECT FROM shows WHERE show_id IN (SELECT show_id FROM demo_rows) ORDER BY show_id FOR UPDATE`)
 	batch.Queue(deleteDemoBookings).Exec(addTo(bookings))

@@ -15,8 +15,8 @@ const (
 	// One user's transitions run one after the other, so that each counts the seats of those before it. The
 	// show keeps its price and its start until the transaction ends; see lockShowAlone.
 	lockUserAndShow = `
-		SELECT pg_advisory_xact_lock(hashtextextended('user ' || $1::bigint, 0)),
-		       pg_advisory_xact_lock_shared(hashtextextended('show ' || $2::bigint, 0))`
+		SELECT pg_advisory_xact_lock(` + userKey + `), pg_advisory_xact_lock_shared(` + showKey + `)
+		FROM (VALUES ($1::bigint, $2::bigint)) AS request (user_id, show_id)`
 
 	showForHold = `
 		SELECT now(), nextval('bookings_booking_id_seq'), start_time

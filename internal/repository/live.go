@@ -29,5 +29,11 @@ const (
 	)`
 )
 
+// Keys of advisory locks, in a statement with the columns user_id and show_id.
+const (
+	userKey = `hashtextextended('user ' || user_id, 0)`
+	showKey = `hashtextextended('show ' || show_id, 0)`
+)
+
 // seatPrice is the price of a seat of show_seats in a statement that has joined its row of shows.
 const seatPrice = "shows.price"

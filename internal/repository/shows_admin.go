@@ -34,7 +34,7 @@ func (s *Store) ShowVenue(ctx context.Context, id int64) (int64, error) {
 
 // lockShowAlone waits for the transitions of bookings of a show that are under way, and later ones wait for
 // it. Row locks would let them pass, and never get a turn while people book.
-const lockShowAlone = `SELECT pg_advisory_xact_lock(hashtextextended('show ' || $1::bigint, 0))`
+const lockShowAlone = `SELECT pg_advisory_xact_lock(` + showKey + `) FROM (VALUES ($1::bigint)) AS change (show_id)`
 
 func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
