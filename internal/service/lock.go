@@ -16,9 +16,9 @@ type LockSeats struct {
 	SeatIDs []int64
 }
 
-// Lock holds all of the seats for the user, or none. The same request again returns the same hold. It fails with domain.ErrValidation, ErrDuplicateSeats,
-// ErrSeatsUnavailable (failed_seats, held_by_you), ErrInvalidSeats (invalid_seats), ErrShowNotFound,
-// ErrShowStarted, ErrSeatLimit or the errors of idempotency keys.
+// Lock holds all of the seats for the user, or none. The same request again returns the same hold. It fails with
+// domain.ErrValidation, ErrDuplicateSeats, ErrSeatsUnavailable (failed_seats, held_by_you), ErrInvalidSeats
+// (invalid_seats), ErrShowNotFound, ErrShowStarted, ErrSeatLimit or the errors of idempotency keys.
 func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (Response, error) {
 	seats, err := b.orderSeats(lock.SeatIDs)
 	if err != nil {
