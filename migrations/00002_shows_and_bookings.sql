@@ -46,6 +46,7 @@ CREATE TABLE bookings (
     confirmed_at  timestamptz,
     cancelled_at  timestamptz,
     CONSTRAINT bookings_pkey PRIMARY KEY (booking_id),
+    CONSTRAINT bookings_show_booking_key UNIQUE (show_id, booking_id),
     CONSTRAINT bookings_user_fkey FOREIGN KEY (user_id) REFERENCES users (user_id),
     CONSTRAINT bookings_show_fkey FOREIGN KEY (show_id) REFERENCES shows (show_id),
     CONSTRAINT bookings_seat_count_positive CHECK (seat_count > 0),
@@ -83,7 +84,9 @@ CREATE TABLE show_seats (
     CONSTRAINT show_seats_pkey PRIMARY KEY (show_id, seat_id),
     CONSTRAINT show_seats_show_fkey FOREIGN KEY (show_id) REFERENCES shows (show_id) ON DELETE CASCADE,
     CONSTRAINT show_seats_seat_fkey FOREIGN KEY (seat_id) REFERENCES seats (seat_id),
-    CONSTRAINT show_seats_booking_fkey FOREIGN KEY (booking_id) REFERENCES bookings (booking_id),
+    -- With the show, so that the deletion of a booking finds its seats by the primary key: an index on
+    -- booking_id would keep updates from being HOT.
+    CONSTRAINT show_seats_booking_fkey FOREIGN KEY (show_id, booking_id) REFERENCES bookings (show_id, booking_id),
     CONSTRAINT show_seats_status_agrees CHECK (
         (status = 'AVAILABLE') = (booking_id IS NULL)
         AND (status = 'AVAILABLE') = (locked_at IS NULL)
@@ -116,6 +119,7 @@ CREATE TABLE payments (
     status              text           NOT NULL,
     transaction_id      text,
     created_at          timestamptz    NOT NULL DEFAULT now(),
+    attempted_at        timestamptz    NOT NULL DEFAULT now(),
     paid_at             timestamptz,
     refund_requested_at timestamptz,
     refunded_at         timestamptz,
@@ -137,6 +141,7 @@ CREATE TABLE payments (
     CONSTRAINT payments_transaction_key UNIQUE (transaction_id)
 );
 COMMENT ON COLUMN payments.attempt_key IS 'Identifies the attempt to the provider, which charges once for it.';
+COMMENT ON COLUMN payments.attempted_at IS 'When the provider was last asked to charge.';
 COMMENT ON COLUMN payments.next_check_at IS 'When a job next looks at a payment that is created or refund_pending.';
 
 CREATE UNIQUE INDEX payments_one_open_per_booking ON payments (booking_id) WHERE status IN ('created', 'succeeded');

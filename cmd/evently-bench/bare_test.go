@@ -37,7 +37,7 @@ func TestBareServer_MakesTheBookingsOfTheService(t *testing.T) {
 	if charges := testkit.Value[int](t, pool, `SELECT count(*) FROM simulated_charges`); charges != 1 {
 		t.Errorf("%d charges are in the provider's ledger, want 1", charges)
 	}
-	violations, err := repository.New(pool, repository.Options{}).Audit(t.Context(), 0, auditLines)
+	violations, err := repository.New(pool, repository.Options{}).Audit(t.Context(), 0, auditLines, func(string) {})
 	if err != nil || len(violations) > 0 {
 		t.Errorf("audit: %v, %v", violations, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -147,11 +148,17 @@ func (p *process) proc(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), name)
 }
 
+// freePort returns a port that is free on all addresses. It is below those that the kernel gives to clients: one of
+// them may take any of those before the program listens.
 func freePort(ctx context.Context) (string, error) {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	const lowest, highest = 20_000, 32_000
+	var err error
+	for range 100 {
+		port := strconv.Itoa(lowest + rand.IntN(highest-lowest)) //nolint:gosec // not a secret
+		var l net.Listener
+		if l, err = new(net.ListenConfig).Listen(ctx, "tcp", ":"+port); err == nil {
+			return port, l.Close()
+		}
 	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, errors.Join(err, l.Close())
+	return "", err
 }

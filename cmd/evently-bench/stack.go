@@ -122,7 +122,7 @@ func (in *instance) end(ctx context.Context) (err error) {
 	for _, p := range in.yardsticks {
 		err = errors.Join(err, p.stop())
 	}
-	violations, auditErr := repository.New(in.pool, repository.Options{}).Audit(ctx, auditGrace, auditLines)
+	violations, auditErr := repository.New(in.pool, repository.Options{}).Audit(ctx, auditGrace, auditLines, func(string) {})
 	err = errors.Join(err, auditErr)
 	for _, v := range violations {
 		err = errors.Join(err, fmt.Errorf("audit: %s: %s", v.Check, v.Detail))

@@ -92,11 +92,7 @@ func adminCommandWithAuth(t *testing.T) (run func(stdin string, args ...string) 
 	}
 	store := repository.New(testkit.Pool(t), repository.Options{})
 	epochs := service.NewEpochs(store, time.Hour)
-	auth = service.NewAuth(service.AuthDeps{
-		Users:     store,
-		Tokens:    tokens,
-		Passwords: passwords,
-	})
+	auth = service.NewAuth(store, tokens, passwords, nil)
 	run = func(stdin string, args ...string) (string, error) {
 		opened, closed := 0, 0
 		command := newAdminCommand(func(context.Context) (accountServices, func(), error) {

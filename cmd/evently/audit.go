@@ -19,7 +19,7 @@ const maxAuditLimit = 10_000
 
 // newAuditCommand returns `evently audit`.
 func newAuditCommand() *cobra.Command {
-	var o app.AuditOptions
+	var o service.AuditRules
 	audit := &cobra.Command{
 		Use:   "audit",
 		Short: "Check the data in the stores",
@@ -50,7 +50,7 @@ func newAuditCommand() *cobra.Command {
 	return audit
 }
 
-func runAudit(cmd *cobra.Command, o app.AuditOptions) error {
+func runAudit(cmd *cobra.Command, o service.AuditRules) error {
 	ctx := cmd.Context()
 	cfg, _, err := settings(config.NeedDatabase, io.Discard)
 	if err != nil {

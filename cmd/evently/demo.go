@@ -28,7 +28,7 @@ func newDemoCommand() *cobra.Command {
 			Example: "  evently demo load",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
-				loaded, err := s.Demo.Load(cmd.Context(), progress(cmd.ErrOrStderr(), "loading"))
+				loaded, err := s.Demo.Load(cmd.Context())
 				if err != nil {
 					return fmt.Errorf("load the demo data: %w", err)
 				}
@@ -88,7 +88,7 @@ func printCleared(out io.Writer, c service.DemoCleared) error {
 		c.Users, c.Bookings, c.Shows, c.Events, c.Venues)
 	for _, kept := range c.Kept {
 		if err == nil {
-			_, err = fmt.Fprintf(out, "  kept %s %d (%s): %s\n", kept.Kind, kept.ID, kept.Name, kept.Reason())
+			_, err = fmt.Fprintf(out, "  kept %s\n", kept)
 		}
 	}
 	return err

@@ -84,7 +84,7 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	if err != nil {
 		return err
 	}
-	loaded, err := a.Services().Demo.Load(ctx, nil)
+	loaded, err := a.Services().Demo.Load(ctx)
 	if err != nil {
 		return errors.Join(fmt.Errorf("load the demo data: %w", err), a.Close(ctx))
 	}

@@ -25,7 +25,6 @@ import (
 )
 
 const (
-	// cleanupTimeout bounds one run of a job.
 	cleanupTimeout  = time.Minute
 	watchdogTimeout = 8 * time.Second
 	// closeGrace is the time to close a store, also after SHUTDOWN_TIMEOUT.
@@ -34,14 +33,12 @@ const (
 
 // Options are the parts of an App.
 type Options struct {
-	Config  *config.Config
-	Log     *slog.Logger
-	Version string
-	Commit  string
-	// Tracing takes the spans; nil: as configured. The App owns it.
-	Tracing *telemetry.Tracing
-	// Listener accepts the connections; nil: on the configured port. The App owns it.
-	Listener net.Listener
+	Config   *config.Config
+	Log      *slog.Logger
+	Version  string
+	Commit   string
+	Tracing  *telemetry.Tracing // nil: as configured; the App closes it
+	Listener net.Listener       // nil: on the configured port; the App closes it
 }
 
 // App is one instance of Evently.
@@ -63,9 +60,7 @@ type App struct {
 	measuring     sync.WaitGroup // while metricsServer serves
 }
 
-// New listens, connects to the database, migrates it and builds the App. It fails, and leaves nothing open, if
-// the port is in use, the database does not respond within 10 s or its schema does not match. Redis may
-// be away.
+// New builds an App, and leaves nothing open if it fails. Redis may be away.
 func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{cfg: o.Config, log: o.Log}
 	listener := o.Listener
@@ -137,7 +132,6 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	return a, nil
 }
 
-// newServer returns a server of routes within the configured limits.
 func (a *App) newServer(listener net.Listener, routes http.Handler) *server.Server {
 	return server.New(listener, &http.Server{
 		Handler:           routes,
@@ -149,7 +143,6 @@ func (a *App) newServer(listener net.Listener, routes http.Handler) *server.Serv
 	}, a.log)
 }
 
-// ensureAdmin creates the configured administrator, if any.
 func (a *App) ensureAdmin(ctx context.Context) error {
 	email := a.cfg.Auth.AdminEmail
 	if email == "" {
@@ -174,7 +167,6 @@ func (a *App) Addr() net.Addr { return a.server.Addr() }
 // Services returns the use cases.
 func (a *App) Services() *Services { return a.services }
 
-// jobs are the entries of the schedule.
 func (a *App) jobs() []schedule.Entry {
 	return []schedule.Entry{{
 		Name:          "token-epochs",
@@ -217,8 +209,7 @@ func (a *App) jobs() []schedule.Entry {
 	}}
 }
 
-// Run serves until ctx is done, and then shuts down in order: not ready, running requests and jobs, stores. It
-// fails if serving failed or something had to be interrupted. It is called once.
+// Run serves until ctx is done and shuts down in order. It returns an error if anything failed or was interrupted.
 func (a *App) Run(ctx context.Context) error {
 	cron, err := schedule.Start(ctx, a.log, a.metrics, a.jobs()...)
 	if err != nil {
@@ -283,7 +274,6 @@ func (a *App) shutdown(ctx context.Context, cron *schedule.Schedule) error {
 	return errors.Join(err, a.closeStores(ctx))
 }
 
-// closeStores closes Redis and then the pool, if they were opened.
 func (a *App) closeStores(ctx context.Context) error {
 	var err error
 	if a.redis != nil {
@@ -296,7 +286,6 @@ func (a *App) closeStores(ctx context.Context) error {
 	return err
 }
 
-// closeTracing sends the last spans.
 func (a *App) closeTracing(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer cancel()
@@ -305,7 +294,6 @@ func (a *App) closeTracing(ctx context.Context) {
 	}
 }
 
-// closePool closes the pool, which waits at most closeGrace for its connections to be released.
 func closePool(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeGrace)
 	defer cancel()

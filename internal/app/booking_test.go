@@ -12,7 +12,7 @@ import (
 	"evently/internal/testkit"
 )
 
-func TestBookingFromLockToCancel(t *testing.T) {
+func TestBooking_FromLockToCancel(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	user := b.user(t)
@@ -31,7 +31,7 @@ func TestBookingFromLockToCancel(t *testing.T) {
 		"amount":     900.0,
 		"booking":    b.booking(t, user, booking),
 	}
-	locked.body["booking"].(map[string]any)["expires_in"] = want["booking"].(map[string]any)["expires_in"] // a second may have passed
+	locked.body["booking"].(map[string]any)["expires_in"] = want["booking"].(map[string]any)["expires_in"] // they may differ by a second
 	if diff := cmp.Diff(want, locked.body); diff != "" {
 		t.Error(diff)
 	}
@@ -48,16 +48,16 @@ func TestBookingFromLockToCancel(t *testing.T) {
 		body: map[string]any{"booking_id": booking, "amount": 900, "outcome": "decline"}}).
 		want(t, http.StatusPaymentRequired, "payment_declined")
 	if declined.body["message"] != "Payment failed" || declined.body["error"] != "Insufficient funds" {
-		t.Errorf("a declined payment says %s", declined.raw)
+		t.Errorf("declined payment: %s", declined.raw)
 	}
 	paid := b.pay(t, user, booking, 900).want(t, http.StatusOK, "")
 	if again := b.pay(t, user, booking, 900.00).want(t, http.StatusOK, ""); string(again.raw) != string(paid.raw) {
-		t.Errorf("paying again says %s, and not %s", again.raw, paid.raw)
+		t.Errorf("repeated payment returned %s, want %s", again.raw, paid.raw)
 	}
 
 	confirmed := b.confirm(t, user, booking).want(t, http.StatusOK, "")
 	if again := b.confirm(t, user, booking).want(t, http.StatusOK, ""); string(again.raw) != string(confirmed.raw) {
-		t.Errorf("confirming again says %s, and not %s", again.raw, confirmed.raw)
+		t.Errorf("repeated confirmation returned %s, want %s", again.raw, confirmed.raw)
 	}
 	b.pay(t, user, booking, 900).want(t, http.StatusOK, "")
 	if diff := cmp.Diff(map[string]int{"BOOKED": 2, "AVAILABLE": 8}, b.statuses(t)); diff != "" {
@@ -74,15 +74,13 @@ func TestBookingFromLockToCancel(t *testing.T) {
 	b.pay(t, user, booking, 900).want(t, http.StatusConflict, "booking_not_pending")
 	got := b.booking(t, user, booking)
 	if got["status"] != "CANCELLED" || got["cancel_reason"] != "user" || len(got["seats"].([]any)) != 2 {
-		t.Errorf("the cancelled booking reads %v", got)
+		t.Errorf("cancelled booking: %v", got)
 	}
-	if n := b.available(t); n != 10 {
-		t.Errorf("%d seats are available, want 10", n)
-	}
+	b.awaitAvailable(t, 10)
 	b.audit(t)
 }
 
-func TestSomebodyElsesBookingIsNotThere(t *testing.T) {
+func TestBooking_OfAnotherUserIsNotFound(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	owner, other := b.user(t), b.user(t)
@@ -93,11 +91,11 @@ func TestSomebodyElsesBookingIsNotThere(t *testing.T) {
 	b.send(t, request{path: fmt.Sprintf("/api/v1/bookings/%d", booking), token: other}).
 		want(t, http.StatusNotFound, "booking_not_found")
 	if got := b.booking(t, owner, booking); got["status"] != "PENDING" {
-		t.Errorf("the booking reads %v", got)
+		t.Errorf("booking: %v", got)
 	}
 }
 
-func TestLockRefusals(t *testing.T) {
+func TestLock_RefusalLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "MAX_SEATS_PER_BOOKING=4", "MAX_SEATS_PER_USER_PER_SHOW=5")
 	user, other := b.user(t), b.user(t)
@@ -126,7 +124,6 @@ func TestLockRefusals(t *testing.T) {
 		body: map[string]any{"show_id": 1 << 40, "seat_ids": b.seats[:1]}}).
 		want(t, http.StatusNotFound, "show_not_found")
 
-	// What was refused left nothing in either store: everybody else can have those seats.
 	if diff := cmp.Diff(map[string]int{"LOCKED": 6, "AVAILABLE": 4}, b.statuses(t)); diff != "" {
 		t.Error(diff)
 	}
@@ -134,7 +131,7 @@ func TestLockRefusals(t *testing.T) {
 	b.audit(t)
 }
 
-func TestCancelAfterTheShowHasStarted(t *testing.T) {
+func TestCancel_StartedShowIsAConflict(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	user := b.user(t)
@@ -143,8 +140,7 @@ func TestCancelAfterTheShowHasStarted(t *testing.T) {
 	b.cancel(t, user, booking).want(t, http.StatusConflict, "show_started")
 }
 
-// The schedule never runs here: everything about an expired hold must be right without it.
-func TestExpiredHoldWithoutAnyCleanup(t *testing.T) {
+func TestHold_ExpiresWithoutTheCleanup(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "CLEANUP_SCHEDULE=@every 24h")
 	user := b.user(t)
@@ -171,21 +167,17 @@ func TestExpiredHoldWithoutAnyCleanup(t *testing.T) {
 		booking := b.hold(t, user, b.seats[0], b.seats[2])
 		b.pay(t, user, booking, 900).want(t, http.StatusOK, "")
 		testkit.Expire(t, b.pool, booking)
-		b.flushRedis(t) // its locks run out at the same moment
+		b.flushRedis(t) // its seat locks expire with the hold
 
-		if n := b.available(t); n != 10 {
-			t.Errorf("%s: %d seats are available, want 10", name, n)
-		}
-		if diff := cmp.Diff(map[string]int{"AVAILABLE": 10}, b.statuses(t)); diff != "" {
-			t.Errorf("%s: %s", name, diff)
-		}
+		b.awaitAvailable(t, 10)
+		b.awaitStatuses(t, map[string]int{"AVAILABLE": 10})
 		if got := b.booking(t, user, booking); got["status"] != "CANCELLED" || got["cancel_reason"] != "expired" {
-			t.Errorf("%s: the booking reads %v", name, got)
+			t.Errorf("%s: booking %v", name, got)
 		}
 		end(booking)
 		refunded := testkit.Value[bool](t, b.pool, `SELECT bool_and(status IN ('refund_pending', 'refunded')) FROM payments WHERE booking_id = $1`, booking)
 		if !refunded {
-			t.Errorf("%s: the payment was not given back", name)
+			t.Errorf("%s: the payment was not refunded", name)
 		}
 		testkit.Exec(t, b.pool, `UPDATE bookings SET expires_at = now() WHERE status = 'PENDING'`)
 		b.flushRedis(t)
@@ -201,33 +193,27 @@ func (b *boxOffice) flushRedis(t testing.TB) {
 	}
 }
 
-func TestTheScheduleEndsExpiredHolds(t *testing.T) {
+func TestSchedule_EndsExpiredHolds(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "CLEANUP_SCHEDULE=@every 1s", "SEAT_LOCK_TIMEOUT=1")
 	user := b.user(t)
 	booking := b.hold(t, user, b.seats[0])
-	ended := false
-	for range 600 { // each time the database itself waits a little: a minute in all
-		if ended = testkit.Value[bool](t, b.pool, `
+	eventually(t, "the hold to be cancelled", func() bool {
+		return testkit.Value[bool](t, b.pool, `
 			SELECT status = 'CANCELLED' AND cancel_reason = 'expired'
-			FROM pg_sleep(0.1), bookings
-			WHERE booking_id = $1`, booking); ended {
-			break
-		}
-	}
-	if !ended {
-		t.Fatal("the hold was never ended")
-	}
+			FROM bookings
+			WHERE booking_id = $1`, booking)
+	})
 	b.hold(t, b.user(t), b.seats[0])
 	b.audit(t)
 }
 
-func TestBookingGoesOnWithoutRedis(t *testing.T) {
+func TestBooking_WorksWithoutRedis(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "REDIS_URL=redis://127.0.0.1:1/0", "DATABASE_ACQUIRE_TIMEOUT=30s")
 	crowd := b.users(t, 20)
-	answers := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[0], b.seats[1]) })
-	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 19}, answers); diff != "" {
+	responses := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[0], b.seats[1]) })
+	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 19}, responses); diff != "" {
 		t.Error(diff)
 	}
 	user := b.user(t)
@@ -237,19 +223,19 @@ func TestBookingGoesOnWithoutRedis(t *testing.T) {
 	b.cancel(t, user, booking).want(t, http.StatusOK, "")
 	health := b.send(t, request{path: "/health"}).want(t, http.StatusOK, "")
 	if health.body["status"] != "DEGRADED" {
-		t.Errorf("health says %v", health.body["status"])
+		t.Errorf("health is %v, want DEGRADED", health.body["status"])
 	}
 	b.audit(t)
 }
 
-func TestRedisFlushedUnderHolds(t *testing.T) {
+func TestLock_HeldSeatIsRefusedAfterARedisFlush(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	b.hold(t, b.user(t), b.seats[:5]...)
 	b.flushRedis(t)
 	crowd := b.users(t, 20)
-	answers := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[i%5]) })
-	if diff := cmp.Diff(map[string]int{"409 seats_unavailable": 20}, answers); diff != "" {
+	responses := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[i%5]) })
+	if diff := cmp.Diff(map[string]int{"409 seats_unavailable": 20}, responses); diff != "" {
 		t.Error(diff)
 	}
 	b.audit(t)

@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -39,7 +40,6 @@ func boxOfficeOn(t testing.TB, i *instance) *boxOffice {
 	return &boxOffice{instance: i, pool: pool, show: show, seats: testkit.SeatIDs(t, pool, show)}
 }
 
-// user inserts a user and returns a token.
 func (b *boxOffice) user(t testing.TB) string {
 	t.Helper()
 	id := testkit.NewUser(t, b.pool)
@@ -65,7 +65,6 @@ func (b *boxOffice) lock(t testing.TB, token string, seats ...int64) response {
 		body: map[string]any{"show_id": b.show, "seat_ids": seats}})
 }
 
-// hold locks seats and returns the booking.
 func (b *boxOffice) hold(t testing.TB, token string, seats ...int64) int64 {
 	t.Helper()
 	return int64(b.lock(t, token, seats...).want(t, http.StatusOK, "").body["booking_id"].(float64))
@@ -93,7 +92,6 @@ func (b *boxOffice) booking(t testing.TB, token string, booking int64) map[strin
 		want(t, http.StatusOK, "").body["booking"].(map[string]any)
 }
 
-// statuses returns the number of seats of the show by status.
 func (b *boxOffice) statuses(t testing.TB) map[string]int {
 	t.Helper()
 	seats := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d/seats", b.show)}).want(t, http.StatusOK, "")
@@ -104,17 +102,24 @@ func (b *boxOffice) statuses(t testing.TB) map[string]int {
 	return counts
 }
 
-// available returns available_seats of the show.
-func (b *boxOffice) available(t testing.TB) int {
+// awaitStatuses polls the seat map, which lags behind changes by others, until it has these statuses.
+func (b *boxOffice) awaitStatuses(t testing.TB, want map[string]int) {
 	t.Helper()
-	show := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d", b.show)}).want(t, http.StatusOK, "")
-	return int(show.body["show"].(map[string]any)["available_seats"].(float64))
+	eventually(t, fmt.Sprintf("the seat map to have %v", want), func() bool { return maps.Equal(want, b.statuses(t)) })
 }
 
-// audit fails the test on any violation that the audit finds in the database.
+// awaitAvailable polls the show, which is cached, until it has n available seats.
+func (b *boxOffice) awaitAvailable(t testing.TB, n int) {
+	t.Helper()
+	eventually(t, fmt.Sprintf("%d available seats", n), func() bool {
+		show := b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d", b.show)}).want(t, http.StatusOK, "")
+		return show.member(t, "show.available_seats") == float64(n)
+	})
+}
+
 func (b *boxOffice) audit(t testing.TB) {
 	t.Helper()
-	violations, err := repository.New(b.pool, repository.Options{}).Audit(context.Background(), time.Hour, 20)
+	violations, err := repository.New(b.pool, repository.Options{}).Audit(context.Background(), time.Hour, 20, func(string) {})
 	if err != nil {
 		t.Fatalf("audit: %v", err)
 	}

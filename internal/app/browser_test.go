@@ -73,7 +73,6 @@ func operation(method, path string) string {
 		strings.ToLower(method), path)
 }
 
-// until waits until a JavaScript expression is true.
 // The policy of the page forbids the script that chromedp polls with.
 func until(expression string) chromedp.Action[chromedp.Void] {
 	ask := chromedp.Evaluate[bool](`(() => { try { return !!(` + expression + `) } catch { return false } })()`)
@@ -94,7 +93,6 @@ func until(expression string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// do runs JavaScript.
 func do(script string) chromedp.Action[chromedp.Void] {
 	run := chromedp.Evaluate[bool](`(() => {` + script + `; return true })()`)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
@@ -103,7 +101,6 @@ func do(script string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// read stores the value of a JavaScript expression.
 func read[T any](expression string, into *T) chromedp.Action[chromedp.Void] {
 	ask := chromedp.Evaluate[T](expression)
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
@@ -119,7 +116,7 @@ func typeInto(element, value string) chromedp.Action[chromedp.Void] {
 }
 
 // try opens an operation, fills in its body, executes it, and stores status and body of the response.
-func try(method, path, body string, status, answer *string) chromedp.Action[chromedp.Void] {
+func try(method, path, body string, status, got *string) chromedp.Action[chromedp.Void] {
 	block := operation(method, path)
 	return chromedp.Steps(
 		until(block),
@@ -130,11 +127,10 @@ func try(method, path, body string, status, answer *string) chromedp.Action[chro
 		do(block+`.querySelector('button.execute').click()`),
 		until(block+`.querySelector('.live-responses-table td.response-col_status')`),
 		read(block+`.querySelector('.live-responses-table tbody td.response-col_status').innerText`, status),
-		read(block+`.querySelector('.live-responses-table tbody .microlight, .live-responses-table tbody pre').innerText`, answer),
+		read(block+`.querySelector('.live-responses-table tbody .microlight, .live-responses-table tbody pre').innerText`, got),
 	)
 }
 
-// size sets the size of the page.
 func size(width, height int64, mobile bool) chromedp.Action[chromedp.Void] {
 	if mobile {
 		return chromedp.EmulateViewport(width, height, chromedp.EmulateMobile)
@@ -142,7 +138,6 @@ func size(width, height int64, mobile bool) chromedp.Action[chromedp.Void] {
 	return chromedp.EmulateViewport(width, height)
 }
 
-// screenshot writes a screenshot to artifacts/.
 func screenshot(t testing.TB, name string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
 		picture, err := chromedp.CaptureScreenshot()(ctx, target)

@@ -30,14 +30,14 @@ import (
 
 	"evently/internal/app"
 	"evently/internal/rediskit"
+	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
-// bookAndRace goes through everything that speaks to the stores, and races fifty for one seat.
 func bookAndRace(t *testing.T, settings ...string) *boxOffice {
 	t.Helper()
 	direct := testkit.DatabaseURL(t)
-	all := []string{"DATABASE_URL=" + direct, "REDIS_URL=" + testkit.RedisURL(t), "DATABASE_QUERY_TIMEOUT=30s", "DATABASE_ACQUIRE_TIMEOUT=30s", "WAITING_ROOM_ADMIT_INTERVAL=200ms"}
+	all := []string{"DATABASE_URL=" + direct, "REDIS_URL=" + testkit.RedisURL(t), "DATABASE_QUERY_TIMEOUT=30s", "DATABASE_ACQUIRE_TIMEOUT=30s"}
 	for _, setting := range settings {
 		all = append(all, strings.ReplaceAll(setting, "{database}", strings.TrimPrefix(path(t, direct), "/")))
 	}
@@ -50,13 +50,13 @@ func bookAndRace(t *testing.T, settings ...string) *boxOffice {
 	b.await(t, "/health", http.StatusOK, "status", "OK")
 	b.await(t, "/health/schema", http.StatusOK, "status", "OK")
 	crowd := b.users(t, 50)
-	answers := atOnce(len(crowd), func(n int) response {
+	responses := atOnce(len(crowd), func(n int) response {
 		return []*boxOffice{b, second}[n%2].lock(t, crowd[n], b.seats[0], b.seats[1])
 	})
-	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 49}, answers); diff != "" {
+	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 49}, responses); diff != "" {
 		t.Error(diff)
 	}
-	for _, seat := range b.seats[2:8] { // more than any statement cache needs to be tripped
+	for _, seat := range b.seats[2:8] { // pgx may prepare repeated statements
 		c := b.customer(t)
 		booking := bookingOf(c.post(t, "lock", "k", c.lockBody(seat)).want(t, http.StatusOK, ""))
 		c.pay(t, booking, 1)
@@ -68,7 +68,7 @@ func bookAndRace(t *testing.T, settings ...string) *boxOffice {
 	expired := b.customer(t)
 	testkit.Expire(t, pool, expired.hold(t, b.seats[9]))
 	if n, err := b.Services().Bookings.ExpireDue(t.Context()); n != 1 || err != nil {
-		t.Errorf("ended %d holds, %v", n, err)
+		t.Errorf("%d holds expired, %v", n, err)
 	}
 	admin := b.admin(t)
 	for _, path := range []string{
@@ -82,7 +82,6 @@ func bookAndRace(t *testing.T, settings ...string) *boxOffice {
 	return b
 }
 
-// queue lets one user in, another wait, and the next one follow: scripts, tasks and messages.
 func queue(t *testing.T, b *boxOffice, admin string) {
 	t.Helper()
 	show := testkit.NewShow(t, b.pool, testkit.Show{})
@@ -109,7 +108,6 @@ func path(t *testing.T, storeURL string) string {
 	return u.Path
 }
 
-// run starts a server that ends with the test, and waits until it listens.
 func run(t *testing.T, port string, name string, args ...string) {
 	t.Helper()
 	program, err := exec.LookPath(name)
@@ -135,7 +133,7 @@ func run(t *testing.T, port string, name string, args ...string) {
 			t.Logf("%s:\n%s", name, text)
 		}
 	})
-	eventually(t, name+" listens", func() bool {
+	eventually(t, name, func() bool {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
@@ -154,8 +152,6 @@ func freePort(t *testing.T) string {
 	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
-// Neon's pooler is one of these. Five connections to the server for two instances of twenty each:
-// nothing may depend on a connection's being the same from one statement to the next.
 func TestBehindPgBouncerInTransactionMode(t *testing.T) {
 	server, err := url.Parse(testkit.DatabaseURL(t))
 	if err != nil {
@@ -178,7 +174,7 @@ max_client_conn = 200
 		t.Fatal(err)
 	}
 	args := []string{ini}
-	if os.Getuid() == 0 { // which it refuses to run as
+	if os.Getuid() == 0 { // pgbouncer refuses to run as root
 		for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
 			if err := os.Chmod(at, 0o755); err != nil {
 				t.Fatal(err)
@@ -204,7 +200,7 @@ func TestOnARedisCluster(t *testing.T) {
 	}
 	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: addresses})
 	t.Cleanup(func() { _ = cluster.Close() })
-	eventually(t, "the cluster is there", func() bool {
+	eventually(t, "the cluster", func() bool {
 		for _, address := range addresses {
 			node := redis.NewClient(&redis.Options{Addr: address})
 			info, err := node.ClusterInfo(context.Background()).Result()
@@ -216,7 +212,6 @@ func TestOnARedisCluster(t *testing.T) {
 		return true
 	})
 	b := bookAndRace(t, "REDIS_URL="+strings.Join(urls, ","), "REDIS_TIMEOUT=5s")
-	// Locks of a hold are there, on whichever node, and the audit finds one that is astray.
 	client, err := rediskit.Open(b.cfg.Redis.URL.Parts(), rediskit.Options{Timeout: b.cfg.Redis.Timeout})
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +221,7 @@ func TestOnARedisCluster(t *testing.T) {
 	if err := client.Set(t.Context(), key, "of nobody", time.Hour).Err(); err != nil {
 		t.Fatal(err)
 	}
-	report, err := app.NewAudit(b.cfg, b.pool, client, app.AuditOptions{Grace: time.Minute, Settle: time.Millisecond, Limit: 9}).
+	report, err := app.NewAudit(b.cfg, b.pool, client, service.AuditRules{Grace: time.Minute, Settle: time.Millisecond, Limit: 9}).
 		Run(t.Context(), func(string) {})
 	if err != nil || len(report.Violations) == 0 {
 		t.Errorf("%v, %v", report, err)
@@ -236,7 +231,7 @@ func TestOnARedisCluster(t *testing.T) {
 func TestTLSToBothStores(t *testing.T) {
 	dir := t.TempDir()
 	authority := certificates(t, dir)
-	// What the service is told of a private authority; Go reads it once for the whole process.
+	// Go reads SSL_CERT_FILE once per process.
 	t.Setenv("SSL_CERT_FILE", authority)
 
 	port := freePort(t)
@@ -286,10 +281,9 @@ func TestTLSToBothStores(t *testing.T) {
 	}
 }
 
-// certificates makes an authority and a server's certificate for 127.0.0.1 and gives the former's file.
 func certificates(t *testing.T, dir string) string {
 	t.Helper()
-	make := func(name string, template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	issue := func(name string, template, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			t.Fatal(err)
@@ -319,11 +313,11 @@ func certificates(t *testing.T, dir string) string {
 		return certificate, key
 	}
 	until := time.Now().Add(time.Hour)
-	authority, signer := make("authority", &x509.Certificate{
+	authority, signer := issue("authority", &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test"}, NotAfter: until,
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}, nil, nil)
-	make("server", &x509.Certificate{
+	issue("server", &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "127.0.0.1"}, NotAfter: until,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, authority, signer)

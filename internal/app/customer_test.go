@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	"evently/internal/domain"
 	"evently/internal/testkit"
@@ -18,13 +17,11 @@ type customer struct {
 	token string
 }
 
-// newCustomer starts an instance with a show and inserts a user.
 func newCustomer(t testing.TB, settings ...string) customer {
 	t.Helper()
 	return openBoxOffice(t, settings...).customer(t)
 }
 
-// customer inserts a user and issues a token.
 func (b *boxOffice) customer(t testing.TB) customer {
 	t.Helper()
 	c := customer{boxOffice: b, user: testkit.NewUser(t, b.pool)}
@@ -50,12 +47,10 @@ func (c customer) posting(path, key string, body any) request {
 	return r
 }
 
-// lockBody is the body of a lock of seats of the show.
 func (c customer) lockBody(seats ...int64) map[string]any {
 	return map[string]any{"show_id": c.show, "seat_ids": seats}
 }
 
-// hold locks seats and returns the booking.
 func (c customer) hold(t testing.TB, seats ...int64) int64 {
 	t.Helper()
 	return bookingOf(c.post(t, "lock", "", c.lockBody(seats...)).want(t, http.StatusOK, ""))
@@ -81,7 +76,7 @@ func bookingPath(booking int64, what string) string { return fmt.Sprintf("%d/%s"
 // blocked waits until n statements in the database wait for a lock.
 func (b *boxOffice) blocked(t testing.TB, n int) {
 	t.Helper()
-	eventually(t, "statements wait for a lock", func() bool {
+	eventually(t, "statements that wait for a lock", func() bool {
 		return testkit.Value[int](t, b.pool, `
 			SELECT count(*)
 			FROM pg_stat_activity
@@ -89,19 +84,16 @@ func (b *boxOffice) blocked(t testing.TB, n int) {
 	})
 }
 
-// eventually waits until isTrue returns true.
-func eventually(t testing.TB, what string, isTrue func() bool) {
+// untilUnlocked waits until no transaction has the advisory lock of a user or of a key.
+func (b *boxOffice) untilUnlocked(t testing.TB) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !isTrue() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("never: %s", what)
-		}
-	}
+	eventually(t, "advisory locks to be released", func() bool {
+		return testkit.Value[int](t, b.pool, `
+			SELECT count(*)
+			FROM pg_locks
+			JOIN pg_database ON pg_database.oid = pg_locks.database
+			WHERE datname = current_database() AND locktype = 'advisory'`) == 0
+	})
 }
 
 // lockRow locks the rows of a SELECT … FOR UPDATE until unlock is called.
@@ -119,7 +111,6 @@ func (b *boxOffice) lockRow(t testing.TB, sql string, args ...any) (unlock func(
 	return unlock
 }
 
-// inBackground sends a request and returns a channel of its response.
 func (c customer) inBackground(t testing.TB, r request) <-chan response {
 	t.Helper()
 	received := make(chan response, 1)

@@ -21,7 +21,9 @@ import (
 // FuzzRouter sends requests to the whole application without a token, as a user and as an admin. None
 // makes it panic or respond with 500, and every error has the standard shape.
 func FuzzRouter(f *testing.F) {
-	b := openBoxOffice(f)
+	// Fuzzing sends thousands of requests a second.
+	b := openBoxOffice(f, "RATE_LIMIT_PER_MINUTE=1000000", "BOOKING_RATE_LIMIT_PER_MINUTE=1000000",
+		"AUTH_RATE_LIMIT_PER_MINUTE=1000000")
 	user := b.user(f)
 	admin, err := b.Services().Tokens.Issue(domain.User{ID: testkit.NewUser(f, b.pool), Email: "a@b.example", Role: domain.RoleAdmin})
 	if err != nil {
@@ -114,7 +116,9 @@ func wantErrorBody(t *testing.T, status int, id string, body []byte) {
 // FuzzWire sends any bytes to the server. It responds with HTTP, never with 500, and closes the
 // connection.
 func FuzzWire(f *testing.F) {
-	i := start(f, "HTTP_READ_TIMEOUT=2s", "HTTP_WRITE_TIMEOUT=5s")
+	// Fuzzing sends thousands of requests a second.
+	i := start(f, "HTTP_READ_TIMEOUT=2s", "HTTP_WRITE_TIMEOUT=5s",
+		"RATE_LIMIT_PER_MINUTE=1000000", "AUTH_RATE_LIMIT_PER_MINUTE=1000000")
 	for _, text := range []string{
 		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /health HTTP/1.0\r\n\r\n", "GET /nope HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",

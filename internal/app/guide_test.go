@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// guideAddress is the address of the service in the documents.
 const guideAddress = "http://localhost:3000"
 
 // guide returns the code blocks of a language in a document, for the service at url.
@@ -49,7 +48,7 @@ func TestGuides_ShellCommandsWork(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			i := start(t)
-			if _, err := i.Services().Demo.Load(t.Context(), nil); err != nil {
+			if _, err := i.Services().Demo.Load(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			// An error response ends the script.

@@ -22,19 +22,17 @@ import (
 
 func TestMain(m *testing.M) { testkit.Main(m) }
 
-// instance is a whole Evently on a port of its own.
 type instance struct {
 	*app.App
 	url    string
 	cfg    *config.Config
 	client *http.Client
-	stop   context.CancelFunc // as a signal does
+	stop   context.CancelFunc // like SIGTERM
 	ended  chan struct{}
-	err    error // of Run, to be read when ended is closed
+	err    error // of Run; valid once ended is closed
 	log    *lockedBuffer
 }
 
-// lockedBuffer takes what several goroutines log.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -52,23 +50,13 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// configure gives a configuration on fresh stores of this test's own, with settings NAME=value.
+// configure returns the default configuration on stores of this test's own, changed by settings NAME=value.
 func configure(t testing.TB, settings ...string) *config.Config {
 	t.Helper()
 	environ := map[string]string{
 		"PORT":               "0",
-		"JWT_SECRET":         "the tests of this package sign with this",
-		"PAYMENT_DELAY":      "0s",
-		"DATABASE_MAX_CONNS": "8", // many instances share one server
-		// Tests change rows by themselves and look at once.
-		"CACHE_MAX_AGE":     "0s",
-		"ANALYTICS_MAX_AGE": "0s",
-		"LOG_LEVEL":         "debug",
-		"LOG_FORMAT":        "json",
-		// Limits that are there and that no test meets unless it asks for it.
-		"RATE_LIMIT_PER_MINUTE":         "1000000",
-		"BOOKING_RATE_LIMIT_PER_MINUTE": "1000000",
-		"AUTH_RATE_LIMIT_PER_MINUTE":    "1000000",
+		"DATABASE_MAX_CONNS": "8",    // the instances of parallel tests share one server
+		"LOG_FORMAT":         "json", // for logged
 	}
 	for _, setting := range settings {
 		name, value, _ := strings.Cut(setting, "=")
@@ -93,7 +81,7 @@ func start(t testing.TB, settings ...string) *instance {
 	return startWith(t, configure(t, settings...))
 }
 
-// startWith runs an instance on the stores of cfg, which another may be using, too.
+// startWith runs an instance with cfg until the test ends. Several instances may share a cfg.
 func startWith(t testing.TB, cfg *config.Config, adjust ...func(*app.Options)) *instance {
 	t.Helper()
 	i := &instance{cfg: cfg, ended: make(chan struct{}), log: &lockedBuffer{}}
@@ -107,7 +95,7 @@ func startWith(t testing.TB, cfg *config.Config, adjust ...func(*app.Options)) *
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(i.Addr().String(), "[::]"), ":")
 	i.url = "http://127.0.0.1:" + port
-	transport := &http.Transport{MaxIdleConnsPerHost: 100} // as many as race
+	transport := &http.Transport{MaxIdleConnsPerHost: 100}
 	i.client = &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -124,11 +112,11 @@ func startWith(t testing.TB, cfg *config.Config, adjust ...func(*app.Options)) *
 		select {
 		case <-i.ended:
 		case <-time.After(time.Minute):
-			t.Error("the instance does not stop")
+			t.Error("the instance did not stop")
 			return
 		}
 		if i.err != nil {
-			t.Errorf("the instance ended badly: %v", i.err)
+			t.Errorf("Run: %v", i.err)
 		}
 		if t.Failed() {
 			t.Logf("log of the instance:\n%s", i.log)
@@ -137,7 +125,7 @@ func startWith(t testing.TB, cfg *config.Config, adjust ...func(*app.Options)) *
 	return i
 }
 
-// request is a request to send; what is left out is a plain GET.
+// request is a request to send. The zero method is GET.
 type request struct {
 	method, path string
 	token        string
@@ -145,68 +133,65 @@ type request struct {
 	header       map[string]string
 }
 
-// response is an answer that was found to be as the OpenAPI document has it.
+// response is a response that was validated against the OpenAPI document.
 type response struct {
 	status int
 	header http.Header
 	raw    []byte
-	body   map[string]any // nil when the answer is no JSON object
+	body   map[string]any // nil unless it is a JSON object
 }
 
-// member gives a member of the body by its path, as in "checks.redis.status".
+// member returns the member of the body at a path such as "checks.redis.status".
 func (r response) member(t testing.TB, path string) any {
 	t.Helper()
 	var value any = r.body
 	for name := range strings.SplitSeq(path, ".") {
 		object, ok := value.(map[string]any)
 		if !ok {
-			t.Fatalf("there is no %s in %s", path, r.raw)
+			t.Fatalf("no %s in %s", path, r.raw)
 		}
 		value = object[name]
 	}
 	return value
 }
 
-// text gives a member that is a string.
 func (r response) text(t testing.TB, path string) string {
 	t.Helper()
 	text, ok := r.member(t, path).(string)
 	if !ok {
-		t.Fatalf("%s is no string in %s", path, r.raw)
+		t.Fatalf("%s is not a string in %s", path, r.raw)
 	}
 	return text
 }
 
-// id gives a member that is a whole number.
 func (r response) id(t testing.TB, path string) int64 {
 	t.Helper()
 	number, ok := r.member(t, path).(float64)
 	if !ok {
-		t.Fatalf("%s is no number in %s", path, r.raw)
+		t.Fatalf("%s is not a number in %s", path, r.raw)
 	}
 	return int64(number)
 }
 
-// dial opens a connection for what an HTTP client would not send.
+// dial opens a connection for bytes that an HTTP client does not send.
 func dial(t testing.TB, addr net.Addr) (net.Conn, error) {
 	t.Helper()
 	return new(net.Dialer).DialContext(t.Context(), addr.Network(), addr.String())
 }
 
-// code gives the code of an error.
+// code returns the code of an error response, or "".
 func (r response) code() string {
 	code, _ := r.body["code"].(string)
 	return code
 }
 
-// send sends a request and validates the answer against the OpenAPI document.
+// send sends a request and validates the response against the OpenAPI document.
 func (i *instance) send(t testing.TB, in request) response {
 	t.Helper()
 	if in.method == "" {
 		in.method = http.MethodGet
 	}
 	payload := encode(t, in.body)
-	// NewRequest would give a nil body a length; an empty reader is http.NoBody to it.
 	req, err := http.NewRequestWithContext(t.Context(), in.method, i.url+in.path, bytes.NewReader(payload))
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +217,7 @@ func (i *instance) send(t testing.TB, in request) response {
 	if resp.Header.Get("X-Request-ID") == "" || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%s %s: headers are missing: %v", in.method, in.path, resp.Header)
 	}
-	if in.method != http.MethodHead { // the answer to GET without its body
+	if in.method != http.MethodHead { // the document describes GET
 		apitest.ValidateResponse(t, req, payload, resp, out.raw)
 	}
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/json") && len(out.raw) > 0 {
@@ -260,34 +245,31 @@ func encode(t testing.TB, body any) []byte {
 	return encoded
 }
 
-// want fails the test unless the answer has this status and, unless code is "", this code.
+// want fails the test unless the response has the status and the code; "" is no code.
 func (r response) want(t testing.TB, status int, code string) response {
 	t.Helper()
 	if r.status != status || r.code() != code {
-		t.Fatalf("answered %d %q, want %d %q: %s", r.status, r.code(), status, code, r.raw)
+		t.Fatalf("status %d %q, want %d %q: %s", r.status, r.code(), status, code, r.raw)
 	}
 	return r
 }
 
-// register makes a user and gives their token.
 func (i *instance) register(t testing.TB, email string) string {
 	t.Helper()
-	answer := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/register", body: map[string]any{
+	response := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/register", body: map[string]any{
 		"email": email, "password": "password of " + email,
 	}}).want(t, http.StatusCreated, "")
-	return answer.text(t, "token")
+	return response.text(t, "token")
 }
 
-// login gives the token of somebody who is there already.
 func (i *instance) login(t testing.TB, email, password string) string {
 	t.Helper()
-	answer := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/login", body: map[string]any{
+	response := i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/login", body: map[string]any{
 		"email": email, "password": password,
 	}}).want(t, http.StatusOK, "")
-	return answer.text(t, "token")
+	return response.text(t, "token")
 }
 
-// admin makes an administrator and gives their token.
 func (i *instance) admin(t testing.TB) string {
 	t.Helper()
 	const email, password = "admin@example.com", "admin-password"
@@ -297,7 +279,7 @@ func (i *instance) admin(t testing.TB) string {
 	return i.login(t, email, password)
 }
 
-// logged gives the lines that the instance has logged so far with this message, or all with "".
+// logged returns the log lines with a message, or all lines if message is "".
 func (i *instance) logged(t testing.TB, message string) []map[string]any {
 	t.Helper()
 	var found []map[string]any
@@ -311,4 +293,18 @@ func (i *instance) logged(t testing.TB, message string) []map[string]any {
 		}
 	}
 	return found
+}
+
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("timed out waiting for %s", what)
+		}
+	}
 }

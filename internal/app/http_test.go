@@ -113,9 +113,9 @@ func TestHead_IsGetWithoutABody(t *testing.T) {
 func TestWelcome_LinksWork(t *testing.T) {
 	t.Parallel()
 	i := start(t)
-	answer := i.send(t, request{path: "/"}).want(t, http.StatusOK, "")
+	got := i.send(t, request{path: "/"}).want(t, http.StatusOK, "")
 	for _, name := range []string{"documentation", "openapi", "health", "shows"} {
-		link := answer.text(t, "links."+name)
+		link := got.text(t, "links."+name)
 		if got := i.send(t, request{path: link}).status; got != http.StatusOK {
 			t.Errorf("link %s to %s: status %d", name, link, got)
 		}
@@ -125,14 +125,14 @@ func TestWelcome_LinksWork(t *testing.T) {
 func TestRequestID_IsInResponseAndLog(t *testing.T) {
 	t.Parallel()
 	i := start(t)
-	answer := i.send(t, request{path: "/api/v1/shows/1", header: map[string]string{"X-Request-ID": "abc-123"}}).
+	got := i.send(t, request{path: "/api/v1/shows/1", header: map[string]string{"X-Request-ID": "abc-123"}}).
 		want(t, http.StatusNotFound, "show_not_found")
-	if answer.header.Get("X-Request-ID") != "abc-123" || answer.body["request_id"] != "abc-123" {
-		t.Errorf("header %q, body %q", answer.header.Get("X-Request-ID"), answer.body["request_id"])
+	if got.header.Get("X-Request-ID") != "abc-123" || got.body["request_id"] != "abc-123" {
+		t.Errorf("header %q, body %q", got.header.Get("X-Request-ID"), got.body["request_id"])
 	}
-	answer = i.send(t, request{path: "/api/v1/shows/1", header: map[string]string{"X-Request-ID": "not safe"}})
-	if id := answer.header.Get("X-Request-ID"); id == "not safe" || id != answer.body["request_id"] {
-		t.Errorf("header %q, body %q", id, answer.body["request_id"])
+	got = i.send(t, request{path: "/api/v1/shows/1", header: map[string]string{"X-Request-ID": "not safe"}})
+	if id := got.header.Get("X-Request-ID"); id == "not safe" || id != got.body["request_id"] {
+		t.Errorf("header %q, body %q", id, got.body["request_id"])
 	}
 	found := 0
 	for _, line := range i.logged(t, "request") {
@@ -152,8 +152,8 @@ func TestAccessLog_HasTheUser(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	token := i.register(t, "user@example.com")
-	answer := i.send(t, request{path: "/api/v1/user/bookings", token: token}).want(t, http.StatusOK, "")
-	if got := answer.header.Get("Cache-Control"); got != "no-store" {
+	got := i.send(t, request{path: "/api/v1/user/bookings", token: token}).want(t, http.StatusOK, "")
+	if got := got.header.Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control %q, want no-store", got)
 	}
 	lines := i.logged(t, "request")
@@ -219,8 +219,8 @@ func TestCORS_OnlyForConfiguredOrigins(t *testing.T) {
 	t.Parallel()
 	i := start(t, "CORS_ALLOWED_ORIGINS=https://app.example.com")
 	for origin, want := range map[string]string{"https://app.example.com": "https://app.example.com", "https://evil.example": ""} {
-		answer := i.send(t, request{path: "/api/v1/shows", header: map[string]string{"Origin": origin}})
-		if got := answer.header.Get("Access-Control-Allow-Origin"); got != want {
+		got := i.send(t, request{path: "/api/v1/shows", header: map[string]string{"Origin": origin}})
+		if got := got.header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: allowed %q, want %q", origin, got, want)
 		}
 	}

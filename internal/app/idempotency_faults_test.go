@@ -17,14 +17,12 @@ import (
 	"evently/internal/testkit"
 )
 
-// keys returns how many idempotency keys there are, and how many of them have a response.
 func (c customer) keys(t testing.TB) (all, answered int) {
 	t.Helper()
 	return testkit.Value[int](t, c.pool, `SELECT count(*) FROM idempotency_keys`),
 		testkit.Value[int](t, c.pool, `SELECT count(response_status) FROM idempotency_keys`)
 }
 
-// The client goes away while its work waits: the work is undone, and the key is free for a repeat.
 func TestIdempotency_KeyIsFreeAfterTheClientLeft(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)
@@ -52,10 +50,8 @@ func TestIdempotency_KeyIsFreeAfterTheClientLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	unlock()
-	// The first request may still hold the key while its work is being undone.
-	eventually(t, "the key is free", func() bool {
-		return c.post(t, "lock", "k", c.lockBody(c.seats[0])).status == http.StatusOK
-	})
+	c.untilUnlocked(t) // the first transaction is rolled back
+	c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
 	c.post(t, "lock", "k", fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, c.show, c.seats[0])).want(t, http.StatusOK, "")
 	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings`); n != 1 {
 		t.Errorf("%d bookings", n)
@@ -75,7 +71,6 @@ func TestIdempotency_ResponseIsStoredForADay(t *testing.T) {
 		t.Errorf("purged %d, %v", n, err)
 	}
 	age("24 hours")
-	// The key is new again, for another request too, whether or not the purge has run.
 	second := c.post(t, "lock", "k", c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
 	same(t, second, c.post(t, "lock", "k", c.lockBody(c.seats[1])))
 	age("24 hours")
@@ -133,7 +128,7 @@ func TestIdempotency_KeyHasBounds(t *testing.T) {
 		"the longest":   {[]string{strings.Repeat("k", 255)}, true},
 		"all printable": {[]string{`!"#$%&'()*+,-./:;<=>?@[\]^_{|}~ x` + "`"}, true},
 		"empty":         {[]string{""}, false},
-		"blank":         {[]string{"  "}, false}, // surrounding space is no part of a header's value
+		"blank":         {[]string{"  "}, false}, // leading and trailing spaces are not part of a header's value
 		"too long":      {[]string{strings.Repeat("k", 256)}, false},
 		"not ASCII":     {[]string{"ключ"}, false},
 		"a tab":         {[]string{"a\tb"}, false},
@@ -197,7 +192,7 @@ func TestIdempotency_UserWithTooManyKeysIsRefused(t *testing.T) {
 	c.customer(t).post(t, "lock", "new", c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
 }
 
-// The seats of a repeat may be locked by another user by now: Redis would refuse it.
+// Redis would refuse the repeat, because another user has locked the seats.
 func TestIdempotency_RepeatIsReplayedWhenTheSeatsAreTaken(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)

@@ -47,7 +47,6 @@ func TestIdempotency_RepeatIsReplayedByteForByte(t *testing.T) {
 		t.Errorf("no refund in %s", first.raw)
 	}
 	same(t, first, c.post(t, bookingPath(booking, "cancel"), "c", nil))
-	// Another booking has the seats by now, and the repeat gets the first response.
 	same(t, c.post(t, "lock", "l2", lock).want(t, http.StatusOK, ""), c.post(t, "lock", "l2", lock))
 	if n := testkit.Value[int](t, c.pool, `SELECT count(*) FROM bookings`); n != 2 {
 		t.Errorf("%d bookings, want 2", n)
@@ -79,21 +78,18 @@ func TestIdempotency_KeyBelongsToUserRouteAndRequest(t *testing.T) {
 	const key = "the same key"
 
 	first := c.post(t, "lock", key, c.lockBody(c.seats[0])).want(t, http.StatusOK, "")
-	// Keys of another user are other keys.
 	second := other.post(t, "lock", key, c.lockBody(c.seats[1])).want(t, http.StatusOK, "")
 	if bookingOf(first) == bookingOf(second) {
 		t.Error("two users have one booking")
 	}
-	// Requests are told apart by the value of their body, not by its bytes.
 	c.post(t, "lock", key, c.lockBody(c.seats[2])).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
 	same(t, first, c.post(t, "lock", key, fmt.Sprintf(`{ "seat_ids":[%d], "show_id":%d}`, c.seats[0], c.show)))
 	same(t, first, c.post(t, "lock", key, fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, c.show, c.seats[0])))
-	// So are keys of another route.
 	booking := bookingOf(first)
 	c.post(t, "payments/simulate", key, payBody(booking, 450, "success")).want(t, http.StatusOK, "")
 	c.post(t, bookingPath(booking, "confirm"), key, nil).want(t, http.StatusOK, "")
 	c.post(t, bookingPath(booking, "cancel"), key, nil).want(t, http.StatusOK, "")
-	// Another booking is another path of the same route.
+	// Another booking is another request of the same route.
 	third := c.hold(t, c.seats[3])
 	c.post(t, bookingPath(third, "cancel"), key, nil).want(t, http.StatusUnprocessableEntity, "idempotency_key_reused")
 	c.audit(t)
@@ -105,8 +101,8 @@ func TestIdempotency_RepeatOfARunningRequestIsRefused(t *testing.T) {
 	unlock := c.lockRow(t, `SELECT FROM show_seats WHERE seat_id = $1 FOR UPDATE`, c.seats[0])
 	first := c.inBackground(t, c.posting("lock", "k", c.lockBody(c.seats[0])))
 	c.blocked(t, 1)
-	answer := c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusConflict, "idempotency_in_progress")
-	if answer.header.Get("Retry-After") == "" {
+	got := c.post(t, "lock", "k", c.lockBody(c.seats[0])).want(t, http.StatusConflict, "idempotency_in_progress")
+	if got.header.Get("Retry-After") == "" {
 		t.Error("no Retry-After")
 	}
 	unlock()
@@ -117,14 +113,14 @@ func TestIdempotency_TwentyAtOnceMakeOneBooking(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)
 	const n = 20
-	var answers [n]<-chan response
-	for i := range answers {
-		answers[i] = c.inBackground(t, c.posting("lock", "k", c.lockBody(c.seats[0])))
+	var responses [n]<-chan response
+	for i := range responses {
+		responses[i] = c.inBackground(t, c.posting("lock", "k", c.lockBody(c.seats[0])))
 	}
 	told := map[string]bool{}
 	first := 0
-	for _, answer := range answers {
-		r := <-answer
+	for _, got := range responses {
+		r := <-got
 		if r.status == http.StatusConflict && r.code() == "idempotency_in_progress" {
 			continue
 		}
@@ -141,7 +137,6 @@ func TestIdempotency_TwentyAtOnceMakeOneBooking(t *testing.T) {
 	}
 }
 
-// A refusal that changed nothing is not stored, so that the same key serves a client until it succeeds.
 func TestIdempotency_RefusalThatChangedNothingIsNotStored(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)
@@ -162,7 +157,6 @@ func TestIdempotency_RefusalThatChangedNothingIsNotStored(t *testing.T) {
 	c.audit(t)
 }
 
-// A refusal that gives money back is stored: a repeat must not be told anything else.
 func TestIdempotency_RefusalThatRefundsIsStored(t *testing.T) {
 	t.Parallel()
 	c := newCustomer(t)

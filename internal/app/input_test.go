@@ -15,7 +15,6 @@ import (
 	"evently/internal/testkit"
 )
 
-// snapshot returns a digest of everything in both stores.
 func (b *boxOffice) snapshot(t testing.TB) map[string]string {
 	t.Helper()
 	state := map[string]string{}
@@ -38,9 +37,10 @@ func (b *boxOffice) snapshot(t testing.TB) map[string]string {
 	return state
 }
 
-func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
+func TestInput_InvalidRequestChangesNothing(t *testing.T) {
 	t.Parallel()
-	b := openBoxOffice(t)
+	// One user sends more than 30 invalid booking requests.
+	b := openBoxOffice(t, "BOOKING_RATE_LIMIT_PER_MINUTE=100")
 	user, admin := b.user(t), b.admin(t)
 	booking := b.hold(t, user, b.seats[0])
 	other := b.hold(t, user, b.seats[1])
@@ -59,7 +59,6 @@ func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
 		code                            string
 		detail                          string // how the one detail starts, when it matters
 	}{
-		// lock
 		{"empty", user, "POST", lock, ``, 400, "invalid_json", ""},
 		{"not JSON", user, "POST", lock, `show_id=1`, 400, "invalid_json", ""},
 		{"truncated", user, "POST", lock, good[:len(good)-3], 400, "invalid_json", ""},
@@ -86,7 +85,6 @@ func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
 		{"seats of another venue", user, "POST", lock, fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d,%d]}`, elsewhere, seat, testkit.SeatIDs(t, b.pool, elsewhere)[0]), 400, "invalid_seats", ""},
 		{"no such show", user, "POST", lock, fmt.Sprintf(`{"show_id":9223372036854775807,"seat_ids":[%d]}`, seat), 404, "show_not_found", ""},
 		{"65 KiB", user, "POST", lock, good + strings.Repeat(" ", 65<<10), 413, "body_too_large", ""},
-		// pay
 		{"amount as string", user, "POST", pay, fmt.Sprintf(`{"booking_id":%d,"amount":"450"}`, booking), 400, "validation_failed", "amount:"},
 		{"three decimals", user, "POST", pay, fmt.Sprintf(`{"booking_id":%d,"amount":450.001}`, booking), 400, "amount_mismatch", ""},
 		{"negative amount", user, "POST", pay, fmt.Sprintf(`{"booking_id":%d,"amount":-450}`, booking), 400, "amount_mismatch", ""},
@@ -94,7 +92,6 @@ func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
 		{"wrong amount", user, "POST", pay, fmt.Sprintf(`{"booking_id":%d,"amount":449.99}`, booking), 400, "amount_mismatch", ""},
 		{"unknown outcome", user, "POST", pay, fmt.Sprintf(`{"booking_id":%d,"amount":450,"outcome":"maybe"}`, booking), 400, "validation_failed", "outcome:"},
 		{"pay for no booking", user, "POST", pay, `{"booking_id":9223372036854775807,"amount":450}`, 404, "booking_not_found", ""},
-		// confirm and cancel
 		{"confirm another", user, "POST", confirm, fmt.Sprintf(`{"booking_id":%d}`, other), 400, "booking_mismatch", "booking_id:"},
 		{"cancel another", user, "POST", cancel, fmt.Sprintf(`{"booking_id":%d}`, other), 400, "booking_mismatch", "booking_id:"},
 		{"confirm with more", user, "POST", confirm, `{"amount":450}`, 400, "unknown_field", "amount:"},
@@ -105,7 +102,6 @@ func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
 		{"cancel -1", user, "POST", "/api/v1/bookings/-1/cancel", ``, 400, "invalid_parameter", "booking_id:"},
 		{"cancel 2^63", user, "POST", "/api/v1/bookings/9223372036854775808/cancel", ``, 400, "invalid_parameter", "booking_id:"},
 		{"confirm SQL", user, "POST", "/api/v1/bookings/" + url.PathEscape("1 OR 1=1") + "/confirm", ``, 400, "invalid_parameter", "booking_id:"},
-		// reading
 		{"booking 0", user, "GET", "/api/v1/bookings/0", ``, 400, "invalid_parameter", "booking_id:"},
 		{"show 2^63 in path", "", "GET", "/api/v1/shows/9223372036854775808", ``, 400, "invalid_parameter", "show_id:"},
 		{"seats of no show", "", "GET", "/api/v1/shows/9223372036854775807/seats", ``, 404, "show_not_found", ""},
@@ -118,7 +114,6 @@ func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
 		{"NUL", "", "GET", "/api/v1/shows/search?venue=%00", ``, 400, "invalid_parameter", "venue:"},
 		{"zero-width space", "", "GET", "/api/v1/shows/search?event=a%E2%80%8B", ``, 400, "invalid_parameter", "event:"},
 		{"NUL in a password", "", "POST", "/api/v1/auth/register", `{"email":"a@b.example","password":"password\u0000"}`, 400, "validation_failed", "password:"},
-		// admin
 		{"user as admin", user, "POST", "/api/v1/admin/events", `{"title":"Mine"}`, 403, "forbidden", ""},
 		{"invisible title", admin, "POST", "/api/v1/admin/events", `{"title":"\u200b"}`, 400, "validation_failed", "title:"},
 		{"direction override in title", admin, "POST", "/api/v1/admin/events", `{"title":"a\u202eb"}`, 400, "validation_failed", "title:"},
@@ -151,7 +146,7 @@ func TestInput_InvalidRequestsChangeNothing(t *testing.T) {
 	}
 }
 
-func TestInput_ContentType(t *testing.T) {
+func TestInput_ContentTypeMustBeJSON(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	user := b.user(t)
@@ -164,7 +159,6 @@ func TestInput_ContentType(t *testing.T) {
 		header: map[string]string{"Content-Type": "application/json; charset=UTF-8"}}).want(t, http.StatusOK, "")
 }
 
-// A cursor is accepted by the list it comes from with the same filters, and by no other list.
 func TestCursor_IsOfOneListAndItsFilters(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
@@ -206,7 +200,7 @@ func TestCursor_IsOfOneListAndItsFilters(t *testing.T) {
 	}
 }
 
-func TestPay_AmountInAnySpelling(t *testing.T) {
+func TestPay_AmountMayHaveAnySpelling(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	user := b.user(t)
@@ -242,7 +236,7 @@ func TestSearch_MetacharactersAreLiteral(t *testing.T) {
 	}
 }
 
-func TestAuth_ForgedTokens(t *testing.T) {
+func TestAuth_ForgedTokenIsUnauthorized(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	secret := []byte(b.cfg.Auth.JWTSecrets[0].Reveal())

@@ -9,10 +9,9 @@ import (
 	"evently/internal/service"
 )
 
-// schemaInspector inspects the schema for the health routes.
 type schemaInspector struct{ pool *pgxpool.Pool }
 
-// InspectSchema implements service.SchemaInspector. With an error only the expected version is set.
+// InspectSchema sets only the expected version when it fails.
 func (s schemaInspector) InspectSchema(ctx context.Context) (service.SchemaState, error) {
 	state := service.SchemaState{Expected: schema.Expected()}
 	applied, err := schema.Applied(ctx, s.pool)
@@ -24,9 +23,9 @@ func (s schemaInspector) InspectSchema(ctx context.Context) (service.SchemaState
 		return state, err
 	}
 	state.Applied = applied
-	state.MissingTables = missing.Tables
-	state.MissingTypes = missing.Types
-	state.MissingIndexes = missing.Indexes
-	state.MissingConstraints = missing.Constraints
+	state.MissingTables = missing["table"]
+	state.MissingTypes = missing["type"]
+	state.MissingIndexes = missing["index"]
+	state.MissingConstraints = missing["constraint"]
 	return state, nil
 }

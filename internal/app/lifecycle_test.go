@@ -13,7 +13,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,26 +22,17 @@ import (
 	"evently/internal/testkit"
 )
 
-// await asks until the answer is as it should be: health is looked at once a second.
-func (i *instance) await(t testing.TB, path string, status int, member, want string) response {
+// await polls path until the response has the status and the member. Health is measured once a second.
+func (i *instance) await(t testing.TB, path string, status int, member, want string) (got response) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		answer := i.send(t, request{path: path})
-		if answer.status == status && answer.body[member] == want {
-			return answer
-		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s stays %d %s, want %d with %s %s", path, answer.status, answer.raw, status, member, want)
-		}
-	}
+	eventually(t, fmt.Sprintf("%d from %s with %s %s", status, path, member, want), func() bool {
+		got = i.send(t, request{path: path})
+		return got.status == status && got.body[member] == want
+	})
+	return got
 }
 
-func TestHealthWhenAllIsWell(t *testing.T) {
+func TestHealth_IsOK(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	i.await(t, "/health", http.StatusOK, "status", "OK")
@@ -51,13 +41,13 @@ func TestHealthWhenAllIsWell(t *testing.T) {
 	i.await(t, "/health/schema", http.StatusOK, "status", "OK")
 }
 
-func TestWithoutRedisTheServiceStartsAndIsDegraded(t *testing.T) {
+func TestHealth_IsDegradedWithoutRedis(t *testing.T) {
 	t.Parallel()
 	redis, redisURL := newProxy(t, testkit.RedisURL(t))
 	redis.set(refusing)
 	i := start(t, "REDIS_URL="+redisURL)
-	answer := i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
-	if redis, database := answer.member(t, "checks.redis.status"), answer.member(t, "checks.database.status"); redis != "DOWN" || database != "OK" {
+	got := i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
+	if redis, database := got.member(t, "checks.redis.status"), got.member(t, "checks.database.status"); redis != "DOWN" || database != "OK" {
 		t.Errorf("redis %v, database %v", redis, database)
 	}
 	i.await(t, "/health/ready", http.StatusOK, "status", "OK")
@@ -65,7 +55,7 @@ func TestWithoutRedisTheServiceStartsAndIsDegraded(t *testing.T) {
 	i.await(t, "/health", http.StatusOK, "status", "OK")
 }
 
-func TestWithoutADatabaseTheServiceIsDownAndComesBack(t *testing.T) {
+func TestHealth_IsDownWithoutTheDatabase(t *testing.T) {
 	t.Parallel()
 	for name, mode := range map[string]proxyMode{"refusing": refusing, "silent": silent} {
 		t.Run(name, func(t *testing.T) {
@@ -79,12 +69,12 @@ func TestWithoutADatabaseTheServiceIsDownAndComesBack(t *testing.T) {
 			i.await(t, "/health/ready", http.StatusServiceUnavailable, "status", "DOWN")
 			i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "DOWN")
 			i.await(t, "/health/live", http.StatusOK, "status", "OK")
-			answer := i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusServiceUnavailable, "database_unavailable")
-			if answer.header.Get("Retry-After") == "" || strings.Contains(string(answer.raw), "127.0.0.1") {
-				t.Errorf("Retry-After %q, body %s", answer.header.Get("Retry-After"), answer.raw)
+			got := i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusServiceUnavailable, "database_unavailable")
+			if got.header.Get("Retry-After") == "" || strings.Contains(string(got.raw), "127.0.0.1") {
+				t.Errorf("Retry-After %q, body %s", got.header.Get("Retry-After"), got.raw)
 			}
 			if mode == silent {
-				database.set(refusing) // what fell silent stays so until it breaks
+				database.set(refusing) // closes the silent connections
 			}
 			database.set(passing)
 			i.await(t, "/health", http.StatusOK, "status", "OK")
@@ -93,18 +83,18 @@ func TestWithoutADatabaseTheServiceIsDownAndComesBack(t *testing.T) {
 	}
 }
 
-func TestASchemaThatWasTamperedWithIsAMismatch(t *testing.T) {
+func TestHealth_MissingIndexIsAMismatch(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	testkit.Exec(t, testkit.Connect(t, i.cfg.Database.URL.Reveal()), `DROP INDEX bookings_user_idx`)
-	answer := i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "MISMATCH")
-	if diff := cmp.Diff([]any{"bookings_user_idx"}, answer.member(t, "missing_indexes")); diff != "" {
+	got := i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "MISMATCH")
+	if diff := cmp.Diff([]any{"bookings_user_idx"}, got.member(t, "missing_indexes")); diff != "" {
 		t.Errorf("missing (-want +got):\n%s", diff)
 	}
 	i.await(t, "/health", http.StatusOK, "status", "DEGRADED")
 }
 
-func TestBeforeItRunsItIsStarting(t *testing.T) {
+func TestHealth_IsStartingBeforeRun(t *testing.T) {
 	t.Parallel()
 	cfg := configure(t)
 	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard), Version: "test"})
@@ -121,18 +111,18 @@ func TestBeforeItRunsItIsStarting(t *testing.T) {
 	}
 }
 
-func TestAPortThatIsTakenIsAClearError(t *testing.T) {
+func TestNew_PortInUseIsAnError(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	_, port, _ := strings.Cut(strings.TrimPrefix(i.url, "http://"), ":")
 	cfg := configure(t, "PORT="+port)
 	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
-	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "port "+port) {
+	if !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), ":"+port) {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestInstancesThatStartAtOnceMigrateOnce(t *testing.T) {
+func TestNew_ConcurrentInstancesMigrateOnce(t *testing.T) {
 	t.Parallel()
 	settings := []string{"DATABASE_URL=" + testkit.EmptyDatabaseURL(t), "REDIS_URL=" + testkit.RedisURL(t)}
 	var all sync.WaitGroup
@@ -152,7 +142,7 @@ func TestInstancesThatStartAtOnceMigrateOnce(t *testing.T) {
 	all.Wait()
 }
 
-func TestWithoutMigratingASchemaThatIsBehindStopsTheStart(t *testing.T) {
+func TestNew_OldSchemaWithoutMigrationsIsAnError(t *testing.T) {
 	t.Parallel()
 	cfg := configure(t, "DATABASE_URL="+testkit.EmptyDatabaseURL(t), "MIGRATE_ON_START=false")
 	_, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
@@ -161,9 +151,7 @@ func TestWithoutMigratingASchemaThatIsBehindStopsTheStart(t *testing.T) {
 	}
 }
 
-// The binary of yesterday does not know what it would do to the schema of tomorrow. To go back a
-// release, somebody has to say so.
-func TestASchemaThatIsAheadStopsTheStartUnlessItIsAllowed(t *testing.T) {
+func TestNew_NewerSchemaIsAnErrorUnlessAllowed(t *testing.T) {
 	t.Parallel()
 	for _, migrate := range []string{"true", "false"} {
 		t.Run("MIGRATE_ON_START="+migrate, func(t *testing.T) {
@@ -177,7 +165,7 @@ func TestASchemaThatIsAheadStopsTheStartUnlessItIsAllowed(t *testing.T) {
 			}
 			i := start(t, "DATABASE_URL="+url, "MIGRATE_ON_START="+migrate, "ALLOW_NEWER_SCHEMA=true")
 			if len(i.logged(t, "the database is newer than this binary")) != 1 {
-				t.Error("nobody is told")
+				t.Error("no warning was logged")
 			}
 			i.await(t, "/health/schema", http.StatusServiceUnavailable, "status", "MISMATCH")
 			i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
@@ -185,7 +173,7 @@ func TestASchemaThatIsAheadStopsTheStartUnlessItIsAllowed(t *testing.T) {
 	}
 }
 
-func TestADatabaseThatDoesNotExistIsAnErrorAtOnce(t *testing.T) {
+func TestNew_MissingDatabaseIsAnErrorAtOnce(t *testing.T) {
 	t.Parallel()
 	u, err := url.Parse(testkit.DatabaseURL(t))
 	if err != nil {
@@ -200,7 +188,7 @@ func TestADatabaseThatDoesNotExistIsAnErrorAtOnce(t *testing.T) {
 	}
 }
 
-func TestARequestThatRunsIsFinishedAndThenAllStops(t *testing.T) {
+func TestShutdown_RunningRequestIsFinished(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	conn, err := dial(t, i.Addr())
@@ -217,12 +205,12 @@ func TestARequestThatRunsIsFinishedAndThenAllStops(t *testing.T) {
 	}
 	send(fmt.Sprintf("POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
-	answers := bufio.NewReader(conn)
-	// The server says so when the handler asks for the body: the request runs.
-	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+	responses := bufio.NewReader(conn)
+	// The server sends 100 Continue when the handler reads the body.
+	if line, err := responses.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
 		t.Fatalf("%q, %v", line, err)
 	}
-	if _, err := answers.ReadString('\n'); err != nil {
+	if _, err := responses.ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
 
@@ -230,42 +218,33 @@ func TestARequestThatRunsIsFinishedAndThenAllStops(t *testing.T) {
 	i.untilRefused(t)
 	select {
 	case <-i.ended:
-		t.Fatal("it ended before its request")
+		t.Fatal("the instance stopped before its request was finished")
 	default:
 	}
 	send(body)
-	answer, err := http.ReadResponse(answers, nil)
+	got, err := http.ReadResponse(responses, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = answer.Body.Close()
-	if answer.StatusCode != http.StatusUnauthorized {
-		t.Errorf("answered %d, want 401", answer.StatusCode)
+	_ = got.Body.Close()
+	if got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("status %d, want 401", got.StatusCode)
 	}
 	<-i.ended
 }
 
-// untilRefused waits until nobody listens.
 func (i *instance) untilRefused(t testing.TB) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	eventually(t, "the listener to close", func() bool {
 		conn, err := dial(t, i.Addr())
-		if err != nil {
-			return
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("it still listens")
-		}
-	}
+		return err != nil
+	})
 }
 
-func TestWhileItDrainsItServesAndIsNotReady(t *testing.T) {
+func TestShutdown_DrainingInstanceServesAndIsNotReady(t *testing.T) {
 	t.Parallel()
 	i := start(t, "DRAIN_DELAY=3s")
 	i.stop()
@@ -274,7 +253,7 @@ func TestWhileItDrainsItServesAndIsNotReady(t *testing.T) {
 	<-i.ended
 }
 
-func TestARequestThatNeverEndsIsBrokenOff(t *testing.T) {
+func TestShutdown_EndlessRequestIsAborted(t *testing.T) {
 	t.Parallel()
 	cfg := configure(t, "SHUTDOWN_TIMEOUT=100ms")
 	a, err := app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
@@ -299,11 +278,11 @@ func TestARequestThatNeverEndsIsBrokenOff(t *testing.T) {
 	}
 	stop()
 	if err := <-ended; !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("ended with %v, want the deadline", err)
+		t.Errorf("Run returned %v, want the deadline", err)
 	}
 }
 
-func TestTheCleanupRunsOnItsSchedule(t *testing.T) {
+func TestSchedule_RunsTheCleanup(t *testing.T) {
 	t.Parallel()
 	i := start(t, "CLEANUP_SCHEDULE=@every 1s")
 	token := i.register(t, "user@example.com")
@@ -313,19 +292,12 @@ func TestTheCleanupRunsOnItsSchedule(t *testing.T) {
 		"show_id": show, "seat_ids": testkit.SeatIDs(t, pool, show)[:2],
 	}}).want(t, http.StatusOK, "")
 	testkit.Expire(t, pool, held.id(t, "booking_id"))
-	deadline := time.After(20 * time.Second)
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for testkit.Value[string](t, pool, `SELECT status::text FROM bookings`) != "CANCELLED" {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("the hold is not tidied away")
-		}
-	}
+	eventually(t, "the cleanup", func() bool {
+		return testkit.Value[string](t, pool, `SELECT status::text FROM bookings`) == "CANCELLED"
+	})
 }
 
-func TestTheAdminOfTheConfigurationCanSignIn(t *testing.T) {
+func TestAdmin_OfTheConfigurationCanLogIn(t *testing.T) {
 	t.Parallel()
 	i := start(t, "ADMIN_EMAIL=root@example.com", "ADMIN_PASSWORD=root-password")
 	token := i.login(t, "root@example.com", "root-password")

@@ -8,7 +8,6 @@ import (
 	"evently/internal/telemetry"
 )
 
-// watchRooms adds the waiting rooms and their task queue to the metrics.
 func (a *App) watchRooms() {
 	a.metrics.WatchRooms(a.services.Rooms.Totals)
 	a.metrics.WatchQueue(func() (telemetry.Queue, error) {
@@ -23,7 +22,6 @@ func (a *App) watchRooms() {
 	})
 }
 
-// listenForMetrics creates the metrics server, if METRICS_ADDR is set.
 func (a *App) listenForMetrics(ctx context.Context) error {
 	if a.cfg.Metrics.Addr == "" {
 		return nil
@@ -44,7 +42,7 @@ func (a *App) MetricsAddr() net.Addr {
 	return a.metricsServer.Addr()
 }
 
-// serveMetrics serves /metrics until closeMetrics. Without it the service goes on.
+// serveMetrics does not stop the service when it fails.
 func (a *App) serveMetrics(ctx context.Context) {
 	if a.metricsServer == nil {
 		return
@@ -57,7 +55,6 @@ func (a *App) serveMetrics(ctx context.Context) {
 	})
 }
 
-// closeMetrics shuts down the metrics server, if there is one.
 func (a *App) closeMetrics(ctx context.Context) error {
 	if a.metricsServer == nil {
 		return nil

@@ -11,7 +11,6 @@ import (
 	"evently/internal/testkit"
 )
 
-// scrape returns the text of /metrics.
 func (i *instance) scrape(t testing.TB) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+i.MetricsAddr().String()+"/metrics", nil)
@@ -30,7 +29,6 @@ func (i *instance) scrape(t testing.TB) string {
 	return string(body)
 }
 
-// wantSeries fails the test for every line that is missing.
 func wantSeries(t testing.TB, scraped string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
@@ -65,7 +63,7 @@ func TestMetrics_CountASale(t *testing.T) {
 	}
 	b.send(t, request{path: "/api/v1/nowhere/4711"}).want(t, http.StatusNotFound, "route_not_found")
 
-	b.eventually(t, "refund", func() bool { return strings.Contains(b.scrape(t), "evently_refunds_total 1") })
+	eventually(t, "refund", func() bool { return strings.Contains(b.scrape(t), "evently_refunds_total 1") })
 	scraped := b.scrape(t)
 	wantSeries(t, scraped,
 		`evently_seat_locks_total{layer="redis",outcome="won"} 5`,

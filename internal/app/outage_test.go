@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"testing"
-	"time"
 
 	"evently/internal/testkit"
 )
@@ -21,8 +20,8 @@ func (i *instance) operatorLines(t testing.TB) []map[string]any {
 	return lines
 }
 
-// In an outage everything that uses Redis fails again and again: seat locks, rate limits, the waiting room,
-// asynq, two jobs of the schedule, health checks. It is one line in the log, and its end another.
+// During an outage seat locks, rate limits, the waiting room, asynq, jobs and health checks fail repeatedly.
+// An operator sees one line when it begins and one when it ends.
 func TestRedisOutage_IsTwoLines(t *testing.T) {
 	t.Parallel()
 	redis, redisURL := newProxy(t, testkit.RedisURL(t))
@@ -43,34 +42,17 @@ func TestRedisOutage_IsTwoLines(t *testing.T) {
 	if health := b.send(t, request{path: "/health"}).want(t, http.StatusOK, ""); health.text(t, "status") != "DEGRADED" {
 		t.Errorf("health: %s", health.raw)
 	}
-	// Two runs of the job that runs every two seconds.
-	b.eventually(t, "failed jobs", func() bool { return len(b.logged(t, "job failed")) >= 2 })
+	eventually(t, "failed jobs", func() bool { return len(b.logged(t, "job failed")) >= 2 })
 	lines := b.operatorLines(t)[before:]
 	if len(lines) != 1 || lines[0]["msg"] != "redis circuit breaker opened" || lines[0]["level"] != "WARN" {
 		t.Errorf("%d lines, want 1: %v", len(lines), lines)
 	}
 
 	redis.set(passing)
-	b.eventually(t, "the end of the outage", func() bool { return len(b.logged(t, "redis circuit breaker closed")) == 1 })
+	eventually(t, "the end of the outage", func() bool { return len(b.logged(t, "redis circuit breaker closed")) == 1 })
 	for _, line := range b.operatorLines(t)[before+1:] {
-		// Jobs log that they have caught up.
 		if message := line["msg"]; message != "redis circuit breaker closed" && message != "job done" {
 			t.Errorf("after the outage: %v", line)
-		}
-	}
-}
-
-// eventually polls until the condition holds.
-func (i *instance) eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.After(30 * time.Second)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("timed out waiting for %s", what)
 		}
 	}
 }

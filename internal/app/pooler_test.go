@@ -9,9 +9,8 @@ import (
 	"evently/internal/testkit"
 )
 
-// Behind a pooler in transaction mode a statement that was prepared is not there any more with the
-// next transaction, so DATABASE_URL asks pgx to prepare none; and migrations go past the pooler.
-func TestTheWholeFlowWithoutPreparedStatements(t *testing.T) {
+// A pooler in transaction mode loses prepared statements, so DATABASE_URL asks pgx for none.
+func TestPooler_BookingWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
 	direct := testkit.EmptyDatabaseURL(t)
 	separator := "?"
@@ -28,7 +27,7 @@ func TestTheWholeFlowWithoutPreparedStatements(t *testing.T) {
 		body: map[string]any{"show_id": b.show, "seat_ids": b.seats[:2]}}).want(t, http.StatusOK, "")
 	booking := int64(locked.body["booking_id"].(float64))
 	if locked.body["amount"] != 900.0 {
-		t.Errorf("two seats at 450 cost %v", locked.body["amount"])
+		t.Errorf("amount of two seats at 450: %v", locked.body["amount"])
 	}
 	b.pay(t, user, booking, locked.body["amount"]).want(t, http.StatusOK, "")
 	b.confirm(t, user, booking).want(t, http.StatusOK, "")
@@ -36,7 +35,7 @@ func TestTheWholeFlowWithoutPreparedStatements(t *testing.T) {
 	b.booking(t, user, booking)
 	testkit.Expire(t, b.pool, b.hold(t, user, b.seats[3]))
 	if n, err := b.Services().Bookings.ExpireDue(t.Context()); n != 1 || err != nil {
-		t.Errorf("%d holds tidied, %v", n, err)
+		t.Errorf("%d holds expired, %v", n, err)
 	}
 	for _, path := range []string{"/api/v1/shows", "/api/v1/shows/search?venue=a&time_range=2020-01-01T00:00:00Z,&availability=available", "/api/v1/user/bookings?status=CANCELLED"} {
 		b.send(t, request{path: path, token: user}).want(t, http.StatusOK, "")
@@ -56,10 +55,10 @@ func TestTheWholeFlowWithoutPreparedStatements(t *testing.T) {
 	}}).want(t, http.StatusCreated, "")
 	stored := b.send(t, request{path: "/api/v1/shows/" + fmt.Sprint(show.body["show"].(map[string]any)["show_id"])}).want(t, http.StatusOK, "")
 	if price := stored.body["show"].(map[string]any)["price"]; price != 12.5 {
-		t.Errorf("a price of 12.5 is stored as %v", price)
+		t.Errorf("price %v, want 12.5", price)
 	}
 	b.send(t, request{path: "/api/v1/admin/analytics?days=30", token: admin}).want(t, http.StatusOK, "")
-	if loaded, err := b.Services().Demo.Load(t.Context(), nil); err != nil || len(loaded.Shows) == 0 {
+	if loaded, err := b.Services().Demo.Load(t.Context()); err != nil || len(loaded.Shows) == 0 {
 		t.Errorf("demo: %d shows, %v", len(loaded.Shows), err)
 	}
 	b.await(t, "/health", http.StatusOK, "status", "OK")

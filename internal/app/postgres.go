@@ -18,14 +18,12 @@ import (
 )
 
 const (
-	// databaseWait is how long a start waits for its database: enough for two that start together,
-	// and short enough for a wrong address to be noticed.
+	// databaseWait is enough for a database that starts at the same time.
 	databaseWait  = 10 * time.Second
 	databaseRetry = 250 * time.Millisecond
 )
 
-// OpenPostgres opens a pool on the database of cfg. It fails only if the URL cannot be parsed. The
-// tracer may be nil.
+// OpenPostgres opens a pool on the database of cfg. It fails only if the URL is malformed. The tracer may be nil.
 func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	pool, err := repository.OpenPool(ctx, cfg.URL.Reveal(), repository.PoolOptions{
 		MaxConns:       cfg.Pool(),
@@ -39,8 +37,7 @@ func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTrac
 	return pool, nil
 }
 
-// awaitDatabase waits up to databaseWait for the database. A refusal that will not go away, such as
-// a wrong password, is returned at once.
+// awaitDatabase waits for the database. A refusal that will not go away, such as a wrong password, is returned at once.
 func awaitDatabase(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(ctx, databaseWait)
 	defer cancel()
@@ -69,8 +66,7 @@ func refused(err error) bool {
 	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || strings.HasPrefix(pg.Code, "3D"))
 }
 
-// prepareSchema migrates if cfg says so, and returns an error unless the schema is that of this
-// binary. A newer one is accepted if cfg says so: migrations keep working with the release before.
+// prepareSchema migrates if cfg says so, and returns an error unless the schema is that of this binary.
 func prepareSchema(ctx context.Context, cfg config.Database, pool *pgxpool.Pool, log *slog.Logger) error {
 	if cfg.MigrateOnStart {
 		if err := schema.Up(ctx, cfg.ForMigrations(), log); err != nil {

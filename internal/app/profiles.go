@@ -10,10 +10,9 @@ import (
 	"time"
 )
 
-// profileHeaderTimeout bounds reading the headers of a request for a profile.
 const profileHeaderTimeout = 5 * time.Second
 
-// serveProfiles serves net/http/pprof on addr until stop is called. With an empty addr it does nothing.
+// serveProfiles serves net/http/pprof on addr, if there is one, until stop is called.
 func serveProfiles(ctx context.Context, addr string) (stop func(context.Context) error, err error) {
 	if addr == "" {
 		return func(context.Context) error { return nil }, nil
@@ -32,7 +31,6 @@ func serveProfiles(ctx context.Context, addr string) (stop func(context.Context)
 	served := make(chan error, 1)
 	go func() { served <- profiles.Serve(listener) }()
 	return func(context.Context) error {
-		// Running profiles are aborted.
 		err := profiles.Close()
 		if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
 			err = errors.Join(err, ended)

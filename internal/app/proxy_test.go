@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// proxy stands between an instance and a store, and can take the store away.
+// proxy is a TCP proxy in front of a store that can simulate an outage.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -26,10 +26,10 @@ type proxyMode int
 const (
 	passing proxyMode = iota
 	refusing
-	silent // connections are taken, and nothing is ever answered
+	silent // accepts connections and never responds
 )
 
-// newProxy gives a proxy in front of the store at storeURL, and the URL to use instead.
+// newProxy returns a proxy in front of the store at storeURL, and its own URL.
 func newProxy(t testing.TB, storeURL string) (*proxy, string) {
 	t.Helper()
 	u, err := url.Parse(storeURL)
@@ -50,7 +50,7 @@ func newProxy(t testing.TB, storeURL string) (*proxy, string) {
 	return p, u.String()
 }
 
-// set changes what happens to connections; those that are there are cut off, or fall silent.
+// set changes the mode, for open connections too.
 func (p *proxy) set(mode proxyMode) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -85,12 +85,11 @@ func (p *proxy) serve(conn net.Conn) {
 	p.served.Go(func() {
 		p.pump(conn, store)
 		_ = store.Close()
-		_ = conn.Close() // a store that hangs up is seen to do so
+		_ = conn.Close()
 	})
 	p.pump(store, conn)
 }
 
-// keep notes an open connection, or closes it when none are wanted.
 func (p *proxy) keep(conn net.Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,7 +108,7 @@ func (p *proxy) drop(conn net.Conn) {
 	delete(p.conns, conn)
 }
 
-// pump copies until an end; in silence it takes everything and passes on nothing.
+// pump copies until either side is closed. In mode silent it discards.
 func (p *proxy) pump(to io.Writer, from io.Reader) {
 	buffer := make([]byte, 32<<10)
 	for {

@@ -11,7 +11,6 @@ import (
 	"evently/internal/testkit"
 )
 
-// redis gives a client of the instance's Redis.
 func (b *boxOffice) redis(t testing.TB) *redis.Client {
 	t.Helper()
 	options, err := redis.ParseURL(b.cfg.Redis.URL.Reveal())
@@ -23,7 +22,6 @@ func (b *boxOffice) redis(t testing.TB) *redis.Client {
 	return client
 }
 
-// seatLocks gives the time to live of every seat lock in Redis.
 func (b *boxOffice) seatLocks(t testing.TB) map[string]time.Duration {
 	t.Helper()
 	client := b.redis(t)
@@ -40,7 +38,7 @@ func (b *boxOffice) seatLocks(t testing.TB) map[string]time.Duration {
 	return locks
 }
 
-func TestSeatLocksEndWithTheirHold(t *testing.T) {
+func TestSeatLocks_AreReleasedWithTheirHold(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "CLEANUP_SCHEDULE=@every 24h")
 	user := b.user(t)
@@ -49,11 +47,11 @@ func TestSeatLocksEndWithTheirHold(t *testing.T) {
 		booking = b.hold(t, user, b.seats[0], b.seats[1])
 		locks := b.seatLocks(t)
 		if len(locks) != 2 {
-			t.Fatalf("two seats have the locks %v", locks)
+			t.Fatalf("locks of two seats: %v", locks)
 		}
 		for key, ttl := range locks {
 			if ttl <= 0 || ttl > 600*time.Second {
-				t.Errorf("%s lives for %s, and the hold for 600 s", key, ttl)
+				t.Errorf("%s expires in %s, the hold in 600 s", key, ttl)
 			}
 		}
 	}
@@ -64,17 +62,17 @@ func TestSeatLocksEndWithTheirHold(t *testing.T) {
 			b.confirm(t, user, booking).want(t, http.StatusOK, "")
 			defer b.cancel(t, user, booking)
 			if left := b.seatLocks(t); len(left) > 0 {
-				t.Errorf("confirmed seats keep the locks %v", left)
+				t.Errorf("confirmed seats have the locks %v", left)
 			}
 		},
-		"met when over": func() {
+		"confirm too late": func() {
 			testkit.Expire(t, b.pool, booking)
 			b.confirm(t, user, booking).want(t, http.StatusGone, "hold_expired")
 		},
 		"cleanup": func() {
 			testkit.Expire(t, b.pool, booking)
 			if n, err := b.Services().Bookings.ExpireDue(t.Context()); n != 1 || err != nil {
-				t.Errorf("the cleanup ended %d holds, %v", n, err)
+				t.Errorf("%d holds expired, %v", n, err)
 			}
 		},
 	} {
@@ -86,51 +84,51 @@ func TestSeatLocksEndWithTheirHold(t *testing.T) {
 	}
 }
 
-func TestFiftyUsersOneSeat(t *testing.T) {
+func TestLock_FiftyUsersOneSeat(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	crowd := b.users(t, 50)
-	answers := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[0]) })
-	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 49}, answers); diff != "" {
+	responses := atOnce(len(crowd), func(i int) response { return b.lock(t, crowd[i], b.seats[0]) })
+	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 49}, responses); diff != "" {
 		t.Error(diff)
 	}
 	b.audit(t)
 }
 
-func TestTwoInstancesOneSeat(t *testing.T) {
+func TestLock_TwoInstancesOneSeat(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	second := &boxOffice{instance: startWith(t, b.cfg), pool: b.pool, show: b.show, seats: b.seats}
 	crowd := b.users(t, 40)
-	answers := atOnce(len(crowd), func(i int) response {
+	responses := atOnce(len(crowd), func(i int) response {
 		office := b
 		if i%2 == 1 {
 			office = second
 		}
 		return office.lock(t, crowd[i], b.seats[0], b.seats[1])
 	})
-	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 39}, answers); diff != "" {
+	if diff := cmp.Diff(map[string]int{"200 ": 1, "409 seats_unavailable": 39}, responses); diff != "" {
 		t.Error(diff)
 	}
 	b.audit(t)
 }
 
-func TestCrossingSeatSetsInOppositeOrder(t *testing.T) {
+func TestLock_OverlappingSeatsInOppositeOrder(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	crowd := b.users(t, 30)
-	answers := atOnce(len(crowd), func(i int) response {
+	responses := atOnce(len(crowd), func(i int) response {
 		if i%2 == 0 {
 			return b.lock(t, crowd[i], b.seats[0], b.seats[1], b.seats[2], b.seats[3])
 		}
 		return b.lock(t, crowd[i], b.seats[5], b.seats[4], b.seats[3], b.seats[2])
 	})
-	if answers["200 "]+answers["409 seats_unavailable"] != len(crowd) {
-		t.Errorf("answers: %v", answers)
+	if responses["200 "]+responses["409 seats_unavailable"] != len(crowd) {
+		t.Errorf("responses: %v", responses)
 	}
-	// Both sets are whole or free: four seats at a time, and both need seats 2 and 3.
-	if locked := b.statuses(t)["LOCKED"]; answers["200 "] > 1 || locked != 4*answers["200 "] {
-		t.Errorf("%d winners hold %d seats", answers["200 "], locked)
+	// Both sets contain seats 2 and 3, so one user holds a whole set.
+	if locked := b.statuses(t)["LOCKED"]; responses["200 "] > 1 || locked != 4*responses["200 "] {
+		t.Errorf("%d winners hold %d seats", responses["200 "], locked)
 	}
 	b.audit(t)
 }
@@ -139,27 +137,27 @@ func TestLock_UserLimitHoldsAgainstParallelLocks(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "MAX_SEATS_PER_USER_PER_SHOW=3")
 	user := b.user(t)
-	answers := atOnce(10, func(i int) response { return b.lock(t, user, b.seats[i]) })
-	if answers["200 "] != 3 || b.statuses(t)["LOCKED"] != 3 {
-		t.Errorf("the limit of 3 seats gave %v", answers)
+	responses := atOnce(10, func(i int) response { return b.lock(t, user, b.seats[i]) })
+	if responses["200 "] != 3 || b.statuses(t)["LOCKED"] != 3 {
+		t.Errorf("limit of 3 seats: %v", responses)
 	}
 	b.audit(t)
 }
 
-func TestTwoPaymentsAtOnce(t *testing.T) {
+func TestPay_ConcurrentRequestsAreOnePayment(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	user := b.user(t)
 	booking := b.hold(t, user, b.seats[0])
 	transactions := make([]any, 8)
 	atOnce(len(transactions), func(i int) response {
-		answer := b.pay(t, user, booking, 450)
-		transactions[i] = answer.body["transaction_id"]
-		return answer
+		got := b.pay(t, user, booking, 450)
+		transactions[i] = got.body["transaction_id"]
+		return got
 	})
 	for _, id := range transactions {
 		if id == nil || id != transactions[0] {
-			t.Fatalf("one booking was paid by %v", transactions)
+			t.Fatalf("transactions of one booking: %v", transactions)
 		}
 	}
 	if n := testkit.Value[int](t, b.pool, `SELECT count(*) FROM payments`); n != 1 {
@@ -168,36 +166,36 @@ func TestTwoPaymentsAtOnce(t *testing.T) {
 	b.audit(t)
 }
 
-func TestConfirmAgainstCancelOverHTTP(t *testing.T) {
+func TestConfirm_RacesCancel(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
-	user := b.user(t)
 	for range 15 {
+		user := b.user(t)
 		booking := b.hold(t, user, b.seats[0])
 		b.pay(t, user, booking, 450).want(t, http.StatusOK, "")
-		answers := atOnce(2, func(i int) response {
+		responses := atOnce(2, func(i int) response {
 			if i == 0 {
 				return b.confirm(t, user, booking)
 			}
 			return b.cancel(t, user, booking)
 		})
-		// The cancel always goes through: before the confirm, which then comes too late, or after it.
-		if answers["200 "]+answers["409 booking_not_pending"] != 2 || b.booking(t, user, booking)["status"] != "CANCELLED" {
-			t.Fatalf("answers: %v", answers)
+		// The cancel succeeds, before the confirm or after it.
+		if responses["200 "]+responses["409 booking_not_pending"] != 2 || b.booking(t, user, booking)["status"] != "CANCELLED" {
+			t.Fatalf("responses: %v", responses)
 		}
 		b.audit(t)
 	}
 }
 
-func TestCancelAgainstExpiryOverHTTP(t *testing.T) {
+func TestCancel_RacesExpiry(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
-	user := b.user(t)
 	for range 15 {
+		user := b.user(t)
 		booking := b.hold(t, user, b.seats[0])
 		b.pay(t, user, booking, 450).want(t, http.StatusOK, "")
 		testkit.Expire(t, b.pool, booking)
-		answers := atOnce(3, func(i int) response {
+		responses := atOnce(3, func(i int) response {
 			switch i {
 			case 0:
 				return b.cancel(t, user, booking)
@@ -210,11 +208,11 @@ func TestCancelAgainstExpiryOverHTTP(t *testing.T) {
 				return response{}
 			}
 		})
-		if answers["409 booking_already_cancelled"] != 1 || answers["410 hold_expired"] != 1 {
-			t.Fatalf("answers: %v", answers)
+		if responses["409 booking_already_cancelled"] != 1 || responses["410 hold_expired"] != 1 {
+			t.Fatalf("responses: %v", responses)
 		}
 		if got := b.booking(t, user, booking); got["cancel_reason"] != "expired" {
-			t.Fatalf("the booking reads %v", got)
+			t.Fatalf("booking: %v", got)
 		}
 		b.flushRedis(t)
 		b.audit(t)

@@ -15,10 +15,9 @@ import (
 	"evently/internal/testkit"
 )
 
-// from gives the headers of a request that our own proxy passes on for a client.
 func from(client string) map[string]string { return map[string]string{"X-Forwarded-For": client} }
 
-// user gives the token of a new user, made behind the limits.
+// user creates a user without a request, and returns the token.
 func (i *instance) user(t testing.TB, email string) string {
 	t.Helper()
 	session, err := i.Services().Auth.Register(t.Context(), email, "password of "+email)
@@ -28,7 +27,6 @@ func (i *instance) user(t testing.TB, email string) string {
 	return session.Token
 }
 
-// limited fails the test unless the answer is the refusal of a limit of this size.
 func (r response) limited(t testing.TB, limit int) {
 	t.Helper()
 	r.want(t, http.StatusTooManyRequests, "rate_limited")
@@ -42,14 +40,13 @@ func (r response) limited(t testing.TB, limit int) {
 	}
 }
 
-// rateLimit gives the RateLimit headers: limit, remaining, reset.
 func (r response) rateLimit() []string {
 	return []string{
 		r.header.Get("RateLimit-Limit"), r.header.Get("RateLimit-Remaining"), r.header.Get("RateLimit-Reset"),
 	}
 }
 
-func TestRateLimitOnTheWire(t *testing.T) {
+func TestRateLimit_HasItsHeaders(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=2", "CORS_ALLOWED_ORIGINS=https://app.example.com")
 	shows := request{path: "/api/v1/shows", header: map[string]string{"Origin": "https://app.example.com"}}
@@ -58,7 +55,7 @@ func TestRateLimitOnTheWire(t *testing.T) {
 		t.Errorf("limit, remaining and reset (-want +got):\n%s", diff)
 	}
 	if exposed := first.header.Get("Access-Control-Expose-Headers"); !strings.Contains(strings.ToLower(exposed), "ratelimit-limit") {
-		t.Errorf("pages may read only %q", exposed)
+		t.Errorf("exposed headers: %q", exposed)
 	}
 	i.send(t, shows).want(t, http.StatusOK, "")
 	i.send(t, shows).limited(t, 2)
@@ -67,21 +64,20 @@ func TestRateLimitOnTheWire(t *testing.T) {
 
 var parameter = regexp.MustCompile(`\{\w+\}`)
 
-// A route that somebody adds has a limit, and what watches over the service has none.
-func TestEveryRouteOfTheAPIIsLimitedAndNoOther(t *testing.T) {
+func TestRateLimit_AppliesToAPIRoutesOnly(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	for _, route := range apitest.Routes() {
 		method, path, _ := strings.Cut(route, " ")
-		answer := i.send(t, request{method: method, path: parameter.ReplaceAllString(path, "1")})
-		has, want := answer.header.Get("RateLimit-Limit") != "", strings.HasPrefix(path, "/api/v1/")
+		got := i.send(t, request{method: method, path: parameter.ReplaceAllString(path, "1")})
+		has, want := got.header.Get("RateLimit-Limit") != "", strings.HasPrefix(path, "/api/v1/")
 		if has != want {
 			t.Errorf("%s: limited is %t, want %t", route, has, want)
 		}
 	}
 }
 
-func TestWhatIsNotTheAPIIsNeverRefused(t *testing.T) {
+func TestRateLimit_HealthAndDocsAreNeverLimited(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=1")
 	i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
@@ -93,7 +89,7 @@ func TestWhatIsNotTheAPIIsNeverRefused(t *testing.T) {
 	}
 }
 
-func TestZeroIsNoLimit(t *testing.T) {
+func TestRateLimit_ZeroIsNoLimit(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0", "AUTH_RATE_LIMIT_PER_MINUTE=0")
 	token := i.register(t, "user@example.com")
@@ -103,14 +99,14 @@ func TestZeroIsNoLimit(t *testing.T) {
 		{method: "POST", path: "/api/v1/bookings/1/cancel", token: token},
 		{method: "POST", path: "/api/v1/auth/login", body: `{"email":"user@example.com","password":"wrong"}`},
 	} {
-		answer := i.send(t, in)
-		if answer.status == http.StatusTooManyRequests || answer.header.Get("RateLimit-Limit") != "" {
-			t.Errorf("%s: %d with the headers %v", in.path, answer.status, answer.rateLimit())
+		got := i.send(t, in)
+		if got.status == http.StatusTooManyRequests || got.header.Get("RateLimit-Limit") != "" {
+			t.Errorf("%s: %d with the headers %v", in.path, got.status, got.rateLimit())
 		}
 	}
 }
 
-func TestUsersAreCountedByUserAndOthersByAddress(t *testing.T) {
+func TestRateLimit_CountsByUserElseByAddress(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=2")
 	one, two := i.user(t, "one@example.com"), i.user(t, "two@example.com")
@@ -123,7 +119,7 @@ func TestUsersAreCountedByUserAndOthersByAddress(t *testing.T) {
 	i.send(t, mine(two)).want(t, http.StatusOK, "")
 	i.send(t, mine(two)).limited(t, 2)
 
-	// The address has made no request yet. Guessing tokens is one budget, whatever the token.
+	// Requests without a valid token count against the address.
 	i.send(t, mine("a.b.c")).want(t, http.StatusUnauthorized, "unauthorized")
 	i.send(t, mine("")).want(t, http.StatusUnauthorized, "unauthorized")
 	i.send(t, mine("d.e.f")).limited(t, 2)
@@ -131,7 +127,7 @@ func TestUsersAreCountedByUserAndOthersByAddress(t *testing.T) {
 	i.send(t, request{path: "/api/v1/shows"}).limited(t, 2)
 }
 
-func TestBookingWritesHaveTheirOwnLimit(t *testing.T) {
+func TestRateLimit_BookingWritesHaveTheirOwn(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "BOOKING_RATE_LIMIT_PER_MINUTE=3")
 	i := b.instance
@@ -143,10 +139,9 @@ func TestBookingWritesHaveTheirOwnLimit(t *testing.T) {
 		header: map[string]string{"Idempotency-Key": "k"},
 	}
 	i.send(t, lock).want(t, http.StatusOK, "")
-	// A replay counts as a request, also at another instance.
 	replay := other.send(t, lock).want(t, http.StatusOK, "")
 	if replay.header.Get("Idempotency-Replayed") != "true" {
-		t.Errorf("no replay: %v", replay.header)
+		t.Errorf("not a replay: %v", replay.header)
 	}
 	if diff := cmp.Diff([]string{"3", "1", "40"}, replay.rateLimit()); diff != "" {
 		t.Errorf("limit, remaining and reset (-want +got):\n%s", diff)
@@ -161,7 +156,7 @@ func TestBookingWritesHaveTheirOwnLimit(t *testing.T) {
 		want(t, http.StatusNotFound, "booking_not_found")
 }
 
-func TestLoginsAreLimitedPerEmailFromAnywhere(t *testing.T) {
+func TestRateLimit_LoginsPerEmailFromAnyAddress(t *testing.T) {
 	t.Parallel()
 	i := start(t, "AUTH_RATE_LIMIT_PER_MINUTE=2", "TRUSTED_PROXIES=127.0.0.1")
 	i.user(t, "known@example.com")
@@ -171,20 +166,19 @@ func TestLoginsAreLimitedPerEmailFromAnywhere(t *testing.T) {
 			body: map[string]any{"email": email, "password": "a guess"},
 		})
 	}
-	// An email without an account is counted like one that has one.
 	for n, email := range []string{"known@example.com", "unknown@example.com"} {
 		client := func(last int) string { return fmt.Sprintf("192.0.2.%d", 10*n+last) }
 		login(email, client(1)).want(t, http.StatusUnauthorized, "invalid_credentials")
 		second := login(strings.ToUpper(email), client(2)).want(t, http.StatusUnauthorized, "invalid_credentials")
 		if second.header.Get("RateLimit-Remaining") != "1" {
-			t.Errorf("%v tells of the requests of others", second.rateLimit())
+			t.Errorf("%v includes requests from another address", second.rateLimit())
 		}
 		login(email, client(3)).limited(t, 2)
 		i.send(t, request{
 			method: "POST", path: "/api/v1/auth/register", header: from(client(4)),
 			body: map[string]any{"email": email, "password": "a password"},
 		}).limited(t, 2)
-		login("somebody-else-"+email, client(5)).want(t, http.StatusUnauthorized, "invalid_credentials")
+		login("another-"+email, client(5)).want(t, http.StatusUnauthorized, "invalid_credentials")
 	}
 
 	options, err := redis.ParseURL(i.cfg.Redis.URL.Reveal())
@@ -199,12 +193,12 @@ func TestLoginsAreLimitedPerEmailFromAnywhere(t *testing.T) {
 	}
 	for _, key := range keys {
 		if strings.Contains(key, "known") {
-			t.Errorf("%s has an email in it", key)
+			t.Errorf("%s contains an email", key)
 		}
 	}
 }
 
-func TestLoginsAreLimitedPerAddress(t *testing.T) {
+func TestRateLimit_LoginsPerAddress(t *testing.T) {
 	t.Parallel()
 	i := start(t, "AUTH_RATE_LIMIT_PER_MINUTE=3")
 	login := func(body string) response {
@@ -217,7 +211,7 @@ func TestLoginsAreLimitedPerAddress(t *testing.T) {
 	i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
 }
 
-func TestAnAddressIsNotMadeUp(t *testing.T) {
+func TestRateLimit_UntrustedForwardedForIsIgnored(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=2")
 	shows := func(client string) response {
@@ -228,7 +222,7 @@ func TestAnAddressIsNotMadeUp(t *testing.T) {
 	shows("192.0.2.3").limited(t, 2)
 }
 
-func TestAClientIsAnIPv4AddressOrAnIPv6Network(t *testing.T) {
+func TestRateLimit_IPv6ClientIsItsNetwork(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=2", "TRUSTED_PROXIES=127.0.0.1")
 	shows := func(client string) response {
@@ -238,14 +232,13 @@ func TestAClientIsAnIPv4AddressOrAnIPv6Network(t *testing.T) {
 	shows("[2001:db8:0:1:ffff::2]:443").want(t, http.StatusOK, "")
 	shows("2001:db8:0:1:abcd::3").limited(t, 2)
 	shows("2001:db8:0:2::1").want(t, http.StatusOK, "")
-	// What a client puts in front of what the proxy appends does not count.
 	shows("203.0.113.7, 192.0.2.1").want(t, http.StatusOK, "")
 	shows("203.0.113.8, ::ffff:192.0.2.1").want(t, http.StatusOK, "")
 	shows("203.0.113.9, 192.0.2.1").limited(t, 2)
 	shows("192.0.2.2").want(t, http.StatusOK, "")
 }
 
-func TestWithoutRedisTheInstanceLimits(t *testing.T) {
+func TestRateLimit_WorksWithoutRedis(t *testing.T) {
 	t.Parallel()
 	store, redisURL := newProxy(t, testkit.RedisURL(t))
 	i := start(t, "RATE_LIMIT_PER_MINUTE=5", "REDIS_URL="+redisURL)
@@ -255,6 +248,6 @@ func TestWithoutRedisTheInstanceLimits(t *testing.T) {
 	}
 	i.send(t, request{path: "/api/v1/shows"}).limited(t, 5)
 	if lines := i.logged(t, "redis circuit breaker opened"); len(lines) != 1 {
-		t.Errorf("the log says %d times that Redis went, want once", len(lines))
+		t.Errorf("%d lines about the outage, want 1", len(lines))
 	}
 }

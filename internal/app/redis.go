@@ -20,8 +20,6 @@ func openRedis(o Options, m *telemetry.Metrics) (*rediskit.Client, error) {
 // isRedisOutage reports the errors of an outage of Redis, which its client logs.
 func isRedisOutage(err error) bool { return errors.Is(err, rediskit.ErrUnavailable) }
 
-// pinger pings Redis for health checks and metrics.
 type pinger struct{ redis *rediskit.Client }
 
-// Ping returns an error unless Redis replies.
 func (p pinger) Ping(ctx context.Context) error { return p.redis.Ping(ctx).Err() }

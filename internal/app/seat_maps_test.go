@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Changes by other instances would show after 10 s only: what these tests see at once is own changes.
+// With slowCache a seat map shows changes by other instances after 10 s, and its own at once.
 const slowCache = "CACHE_MAX_AGE=10s"
 
 func TestSeatMap_ShowsOwnBookingsAtOnce(t *testing.T) {
@@ -61,7 +61,7 @@ func TestSeatMap_ShowsOwnCatalogChangesAtOnce(t *testing.T) {
 	venue := send("POST", "venues", `{"venue_name":"Other Hall","address":"2 Test Street"}`).id(t, "venue.venue_id")
 	send("PUT", fmt.Sprintf("shows/%d", b.show), map[string]any{"venue_id": venue})
 	if n := count(); n != 0 {
-		t.Errorf("%d seats after the show was moved to a venue without seats", n)
+		t.Errorf("%d seats after moving the show to a venue without seats", n)
 	}
 	send("DELETE", fmt.Sprintf("shows/%d", b.show), nil)
 	b.send(t, request{path: fmt.Sprintf("/api/v1/shows/%d/seats", b.show)}).want(t, http.StatusNotFound, "show_not_found")

@@ -25,42 +25,34 @@ import (
 	"evently/internal/waitingroom"
 )
 
-// recordTimeout bounds work that must be recorded although its client has gone: what the database
-// may take for two operations, since what cannot be recorded in the usual way is in another one.
+// recordTimeout bounds what must be recorded although its client has gone: at most two operations of the database.
 func recordTimeout(c config.Database) time.Duration { return 2 * (c.AcquireTimeout + c.QueryTimeout) }
 
-// keepResponses is how long a response with an idempotency key can be replayed.
-const keepResponses = 24 * time.Hour
-
-// maxFailures is how many wrong passwords an account may have in an hour.
-const maxFailures = 100
-
-// firstLockTTL is the time to live of seat locks until their hold is committed.
-const firstLockTTL = 10 * time.Second
+const (
+	keepResponses = 24 * time.Hour   // for repeats with the same idempotency key
+	firstLockTTL  = 10 * time.Second // of seat locks, until their hold is committed
+	maxFailures   = 100              // wrong passwords for an account in an hour
+)
 
 // Services are the use cases, put together.
 type Services struct {
-	Store      *repository.Store
-	Tokens     *service.Tokens
-	Auth       *service.Auth
-	Accounts   *service.Accounts
-	Epochs     *service.Epochs
-	Bookings   *service.Bookings
-	Payments   *service.Payments
-	MyBookings *service.MyBookings
-	Discover   *service.Discover
-	Catalog    *service.Catalog
-	Analytics  *service.Analytics
-	Demo       *service.Demo
-	Rooms      *waitingroom.Room
+	Store    *repository.Store
+	Tokens   *service.Tokens
+	Auth     *service.Auth
+	Accounts *service.Accounts
+	Epochs   *service.Epochs
+	Bookings *service.Bookings
+	Payments *service.Payments
+	Catalog  *service.Catalog
+	Demo     *service.Demo
+	Rooms    *waitingroom.Room
 
 	seatMaps *seatmap.Cache
 	shows    *respcache.Cache
 	reports  *respcache.Cache
 }
 
-// NewServices puts the use cases together over stores that the caller keeps and closes. Without a
-// Redis client and metrics, for commands that book nothing, there are no Bookings.
+// NewServices builds the use cases over stores that the caller closes. Without a Redis client there are no Bookings.
 func NewServices(
 	cfg *config.Config, pool *pgxpool.Pool, client *rediskit.Client,
 	m *telemetry.Metrics, t *telemetry.Tracing, log *slog.Logger,
@@ -91,22 +83,19 @@ func NewServices(
 			return nil, err
 		}
 	}
-	auth := service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords, Common: common})
+	auth := service.NewAuth(store, tokens, passwords, common)
 	responses := func(maxAge time.Duration) *respcache.Cache {
 		return respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: cfg.Cache.ListBytes, Now: time.Now})
 	}
 	s := &Services{
-		Store:      store,
-		Tokens:     tokens,
-		Auth:       auth,
-		Accounts:   service.NewAccounts(store, auth, epochs),
-		Epochs:     epochs,
-		MyBookings: service.NewMyBookings(store),
-		Discover:   service.NewDiscover(store),
-		Analytics:  service.NewAnalytics(store),
-		Demo:       service.NewDemo(store, passwords.Hash),
-		shows:      responses(cfg.Cache.MaxAge),
-		reports:    responses(cfg.Cache.AnalyticsMaxAge),
+		Store:    store,
+		Tokens:   tokens,
+		Auth:     auth,
+		Accounts: service.NewAccounts(store, auth, epochs),
+		Epochs:   epochs,
+		Demo:     service.NewDemo(store, passwords.Hash),
+		shows:    responses(cfg.Cache.MaxAge),
+		reports:  responses(cfg.Cache.AnalyticsMaxAge),
 		seatMaps: seatmap.New(store, seatmap.Options{
 			MaxAge:   cfg.Cache.MaxAge,
 			MaxBytes: cfg.Cache.SeatMapBytes,
@@ -169,7 +158,6 @@ func (s *Services) newBookings(
 	})
 }
 
-// routes gives the route table over the services.
 func (a *App) routes(version string) (http.Handler, error) {
 	s, limits := a.services, a.cfg.Limits
 	bookings := handler.NewBookings(s.Bookings, s.Payments)
@@ -181,11 +169,11 @@ func (a *App) routes(version string) (http.Handler, error) {
 	return server.Routes(server.Handlers{
 		Auth:       handler.NewAuth(s.Auth),
 		Accounts:   handler.NewAccounts(s.Accounts),
-		Shows:      handler.NewShows(s.Discover, s.seatMaps, s.shows),
+		Shows:      handler.NewShows(s.Store, s.seatMaps, s.shows),
 		Bookings:   bookings,
-		MyBookings: handler.NewMyBookings(s.MyBookings),
+		MyBookings: handler.NewMyBookings(s.Store),
 		Catalog:    handler.NewCatalog(s.Catalog),
-		Analytics:  handler.NewAnalytics(s.Analytics, s.reports),
+		Analytics:  handler.NewAnalytics(s.Store, s.reports),
 		Rooms:      handler.NewWaitingRoom(s.Rooms, a.rooms.hub, s.Tokens, a.cfg.WaitingRoom.Refresh),
 		Health:     handler.NewHealth(a.health),
 	}, server.Options{

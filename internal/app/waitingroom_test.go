@@ -13,7 +13,6 @@ func (b *boxOffice) room(t testing.TB, token, method, action string) response {
 	return b.send(t, request{method: method, path: fmt.Sprintf("/api/v1/waiting-room/%d%s", b.show, action), token: token})
 }
 
-// events opens the stream of a user and gives its lines.
 func (b *boxOffice) events(t testing.TB, token string) *bufio.Scanner {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
@@ -28,12 +27,11 @@ func (b *boxOffice) events(t testing.TB, token string) *bufio.Scanner {
 	}
 	t.Cleanup(func() { _ = resp.Body.Close() })
 	if resp.StatusCode != http.StatusOK || !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		t.Fatalf("the stream answered %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
+		t.Fatalf("the stream: %d %s", resp.StatusCode, resp.Header.Get("Content-Type"))
 	}
 	return bufio.NewScanner(resp.Body)
 }
 
-// awaitEvent reads until an event has text in it.
 func awaitEvent(t testing.TB, lines *bufio.Scanner, text string) {
 	t.Helper()
 	for lines.Scan() {
@@ -44,47 +42,45 @@ func awaitEvent(t testing.TB, lines *bufio.Scanner, text string) {
 	t.Fatalf("the stream ended before %s: %v", text, lines.Err())
 }
 
-func TestWaitingRoomInFrontOfLock(t *testing.T) {
+func TestWaitingRoom_GuardsTheLock(t *testing.T) {
 	t.Parallel()
-	b := openBoxOffice(t, "MAX_CONCURRENT_USERS=1", "WAITING_ROOM_ADMIT_INTERVAL=200ms")
+	b := openBoxOffice(t, "MAX_CONCURRENT_USERS=1")
 	first, second, third := b.user(t), b.user(t), b.user(t)
 
 	booking := b.hold(t, first, b.seats[0])
 	wait := b.lock(t, second, b.seats[1]).want(t, http.StatusTooManyRequests, "waiting_room")
 	if wait.body["position"] != 1.0 || wait.body["users_ahead"] != 0.0 || wait.header.Get("Retry-After") == "" ||
 		wait.body["status_url"] != fmt.Sprintf("/api/v1/waiting-room/%d", b.show) {
-		t.Errorf("the room answers %s", wait.raw)
+		t.Errorf("response %s", wait.raw)
 	}
 	if joined := b.room(t, third, http.MethodPost, "/join").want(t, http.StatusOK, ""); joined.body["position"] != 2.0 {
-		t.Errorf("the third user joined as %s", joined.raw)
+		t.Errorf("third user: %s", joined.raw)
 	}
 	if again := b.lock(t, second, b.seats[1]).want(t, http.StatusTooManyRequests, "waiting_room"); again.body["position"] != 1.0 ||
 		again.body["token"] != wait.body["token"] {
-		t.Errorf("asking again moved the place: %s", again.raw)
+		t.Errorf("a repeat changed the place: %s", again.raw)
 	}
 	stream := b.events(t, second)
 	awaitEvent(t, stream, `"status":"waiting"`)
 	if n := b.lock(t, first, b.seats[2]).want(t, http.StatusOK, ""); n.body["booking_id"] == float64(booking) {
-		t.Error("an admitted user cannot book more")
+		t.Error("an admitted user has no second booking")
 	}
 
-	// The slot goes to the next in line when the booking is settled, and to nobody before.
 	b.pay(t, first, booking, 450).want(t, http.StatusOK, "")
 	b.confirm(t, first, booking).want(t, http.StatusOK, "")
 	awaitEvent(t, stream, `"status":"admitted"`)
 	b.lock(t, first, b.seats[3]).want(t, http.StatusTooManyRequests, "waiting_room")
 	b.lock(t, second, b.seats[1]).want(t, http.StatusOK, "")
 	if status := b.room(t, third, http.MethodGet, "").want(t, http.StatusOK, ""); status.body["position"] != 1.0 {
-		t.Errorf("the third user stands at %s", status.raw)
+		t.Errorf("third user: %s", status.raw)
 	}
 
-	// Leaving gives the admission back.
 	b.room(t, second, http.MethodDelete, "").want(t, http.StatusNoContent, "")
 	awaitEvent(t, b.events(t, third), `"status":"admitted"`)
 	b.audit(t)
 }
 
-func TestWaitingRoomSettingsOfOneShow(t *testing.T) {
+func TestWaitingRoom_SettingsOfOneShow(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	admin, user := b.admin(t), b.user(t)
@@ -94,7 +90,7 @@ func TestWaitingRoomSettingsOfOneShow(t *testing.T) {
 	}
 	view := b.send(t, request{path: path, token: admin}).want(t, http.StatusOK, "")
 	if view.body["mode"] != "auto" || view.body["max_concurrent_users"] != 500.0 || view.body["batch_size"] != 50.0 {
-		t.Errorf("the defaults are %s", view.raw)
+		t.Errorf("defaults: %s", view.raw)
 	}
 	b.send(t, put(`{"mode":"closed"}`)).want(t, http.StatusOK, "")
 	b.lock(t, user, b.seats[0]).want(t, http.StatusTooManyRequests, "waiting_room")
@@ -109,7 +105,7 @@ func TestWaitingRoomSettingsOfOneShow(t *testing.T) {
 		want(t, http.StatusNotFound, "show_not_found")
 }
 
-func TestWaitingRoomWithoutRedis(t *testing.T) {
+func TestWaitingRoom_WithoutRedis(t *testing.T) {
 	t.Parallel()
 	open := openBoxOffice(t, "REDIS_URL=redis://127.0.0.1:1/0")
 	open.hold(t, open.user(t), open.seats[0])
@@ -120,8 +116,7 @@ func TestWaitingRoomWithoutRedis(t *testing.T) {
 	}
 }
 
-// A show that does not exist gets no room: the service answers, and Redis keeps nothing.
-func TestWaitingRoomOfNoShow(t *testing.T) {
+func TestWaitingRoom_UnknownShowIsNotFound(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	user := b.user(t)
@@ -134,6 +129,6 @@ func TestWaitingRoomOfNoShow(t *testing.T) {
 	b.send(t, request{method: http.MethodPost, path: "/api/v1/bookings/lock", token: user,
 		body: map[string]any{"show_id": int64(1) << 62, "seat_ids": b.seats[:1]}}).want(t, http.StatusNotFound, "show_not_found")
 	for _, key := range b.redis(t).Keys(t.Context(), "wr:*").Val() {
-		t.Errorf("Redis keeps %s", key)
+		t.Errorf("%s is in Redis", key)
 	}
 }

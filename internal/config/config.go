@@ -1,5 +1,4 @@
-// Package config reads the settings of Evently from the environment into one documented and
-// validated struct. No other package reads the environment.
+// Package config reads the settings of Evently from the environment into one documented and validated struct.
 package config
 
 import (
@@ -7,6 +6,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/robfig/cron/v3"
 )
 
 // The environments of APP_ENV.
@@ -15,9 +16,8 @@ const (
 	Production  = "production"
 )
 
-// Config has the settings of Evently. .env.example and docs/configuration.md are generated from the
-// tags of its fields: `doc` is the meaning, `min` and `max` are inclusive bounds, `oneof` lists the
-// values and `example` is the value in .env.example if there is no default.
+// Config has the settings of Evently. .env.example and docs/configuration.md are generated from its tags:
+// `min` and `max` are inclusive, `example` is the value in .env.example if there is no default.
 type Config struct {
 	Service     Service     `doc:"Service"`
 	HTTP        HTTP        `doc:"HTTP"`
@@ -72,7 +72,6 @@ type Database struct {
 	NewerSchema    bool          `env:"ALLOW_NEWER_SCHEMA" envDefault:"false" doc:"Start on a schema that a newer release has made, which is refused otherwise: for instances that may have to start again while the next release is rolled out, and for going back a release."`
 }
 
-// Pool returns the largest number of connections of this instance.
 func (d Database) Pool() int32 {
 	if d.MaxConns > 0 {
 		return d.MaxConns
@@ -80,7 +79,6 @@ func (d Database) Pool() int32 {
 	return int32(min(48, max(16, 16*runtime.NumCPU())))
 }
 
-// ForMigrations returns the address of the database for migrations.
 func (d Database) ForMigrations() string {
 	if d.MigrateURL != "" {
 		return d.MigrateURL.Reveal()
@@ -103,8 +101,7 @@ type Auth struct {
 	AdminEmail        string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator who is created at start, or whose password is set; together with ADMIN_PASSWORD."`
 	AdminPassword     Secret        `env:"ADMIN_PASSWORD" example:"" doc:"Their password, 8 to 72 bytes."`
 
-	// Generated reports that JWTSecrets is a random secret: its tokens end with the process.
-	Generated bool
+	Generated bool // JWTSecrets is a random secret, and its tokens end with the process
 }
 
 // Booking is holds and limits.
@@ -114,6 +111,21 @@ type Booking struct {
 	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"150" min:"1" max:"10000" doc:"Most bookings of one cleanup transaction."`
 	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
 	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+}
+
+// CleanupInterval returns the longest time between two runs of CLEANUP_SCHEDULE on one day.
+func (b Booking) CleanupInterval() time.Duration {
+	schedule, err := cron.ParseStandard(b.CleanupSchedule)
+	if err != nil { // refused by Load
+		return 0
+	}
+	last := schedule.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	var longest time.Duration
+	for end := last.Add(24 * time.Hour); !last.IsZero() && last.Before(end); {
+		next := schedule.Next(last)
+		longest, last = max(longest, next.Sub(last)), next
+	}
+	return longest
 }
 
 // WaitingRoom has the defaults of waiting rooms. An admin can set mode, cap and batch for one show.
@@ -136,8 +148,7 @@ type Payment struct {
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
 }
 
-// Cache bounds the age and the memory of responses kept in memory. A seat map shows changes by its own
-// instance at once, whatever its age.
+// Cache bounds the age and the memory of responses kept in memory.
 type Cache struct {
 	MaxAge          time.Duration `env:"CACHE_MAX_AGE" envDefault:"200ms" min:"0s" max:"10s" doc:"How old lists of shows, searches and show details may be, and how long a seat map may miss changes by other instances; 0 disables caching."`
 	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"2s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 disables caching."`
@@ -145,8 +156,8 @@ type Cache struct {
 	ListBytes       int           `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
 }
 
-// Limits are how many requests one user or client may make. A client is an IPv4 address, or an
-// IPv6 network of 64 bits. Each number may come at once; it comes back evenly, over a minute.
+// Limits are how many requests one user or client may make. A client is an IPv4 address, or an IPv6 network
+// of 64 bits.
 type Limits struct {
 	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests to /api/v1 a minute: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
 	Bookings int `env:"BOOKING_RATE_LIMIT_PER_MINUTE" envDefault:"30" min:"0" max:"1000000" doc:"Locks, payments, confirmations and cancellations a minute of each user, taken together; they count as requests, too. 0 is no limit of their own."`
@@ -190,10 +201,8 @@ type Tracing struct {
 	Ratio       float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"1" min:"0" max:"1" doc:"Share of traces that are sampled, 0 to 1; for a request with a trace the caller decides."`
 }
 
-// TracesURL returns the address that spans are sent to.
 func (t Tracing) TracesURL() string { return strings.TrimRight(t.Endpoint, "/") + "/v1/traces" }
 
-// HeaderMap returns the headers for the collector.
 func (t Tracing) HeaderMap() map[string]string {
 	headers := map[string]string{}
 	for pair := range strings.SplitSeq(t.Headers.Reveal(), ",") {
@@ -204,13 +213,11 @@ func (t Tracing) HeaderMap() map[string]string {
 	return headers
 }
 
-// IsProduction reports whether APP_ENV is production.
 func (c *Config) IsProduction() bool { return c.Service.Env == Production }
 
 // Now returns the time by the clock of this process. Instances agree by the clock of the database.
 func (c *Config) Now() time.Time { return time.Now().Add(c.Service.ClockOffset) }
 
-// LogJSON reports whether log lines are JSON.
 func (c *Config) LogJSON() bool {
 	return c.Service.LogFormat == "json" || c.Service.LogFormat == "auto" && c.IsProduction()
 }

@@ -53,7 +53,7 @@ func TestLoad_Defaults(t *testing.T) {
 		t.Errorf("pool of %d, want %d", got, want)
 	}
 	if c.HTTP.Port != 3000 || c.Auth.TokenTTL != 24*time.Hour || c.Payment.SuccessRate != 0.9 || !c.Database.MigrateOnStart {
-		t.Errorf("unexpected defaults:\n%s", c.Redacted())
+		t.Errorf("unexpected defaults:\n%s", c.LogValue().String())
 	}
 }
 
@@ -64,7 +64,7 @@ func TestLoad_EmptyVariableIsNotSet(t *testing.T) {
 		t.Fatal(err)
 	}
 	if c.HTTP.Port != 3000 || c.Auth.TokenTTL != 24*time.Hour || len(c.HTTP.AllowedOrigins) != 0 {
-		t.Errorf("got %s", c.Redacted())
+		t.Errorf("got %s", c.LogValue().String())
 	}
 }
 
@@ -209,7 +209,7 @@ func TestConfig_SecretsAreRedacted(t *testing.T) {
 	var logged strings.Builder
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("start", "config", c)
 	for name, text := range map[string]string{
-		"Redacted": c.Redacted(), "slog": logged.String(), "JSON": string(asJSON),
+		"LogValue": c.LogValue().String(), "slog": logged.String(), "JSON": string(asJSON),
 		"%v": fmt.Sprintf("%v", *c), "%+v": fmt.Sprintf("%+v", *c), "%#v": fmt.Sprintf("%#v", *c),
 	} {
 		for _, secret := range []string{"pgpass", "redispass", "adminpass", strongSecret} {
@@ -218,8 +218,8 @@ func TestConfig_SecretsAreRedacted(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(c.Redacted(), "DATABASE_URL=postgres://u:xxxxx@db/x") {
-		t.Errorf("the address is redacted as a whole:\n%s", c.Redacted())
+	if !strings.Contains(c.LogValue().String(), "DATABASE_URL=postgres://u:xxxxx@db/x") {
+		t.Errorf("the address is redacted as a whole:\n%s", c.LogValue().String())
 	}
 }
 
@@ -312,6 +312,6 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("proxy %v", p)
 			}
 		}
-		_ = c.Redacted()
+		_ = c.LogValue().String()
 	})
 }

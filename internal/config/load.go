@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -30,28 +32,22 @@ const (
 	NeedServe = NeedDatabase | NeedRedis | NeedSecret
 )
 
-// minSecret is the minimum length of a JWT secret in production, in bytes: the size of an HS256 digest.
-const minSecret = 32
+const (
+	minSecret   = 32          // bytes of a JWT secret in production: the size of an HS256 digest
+	exampleMark = "change-me" // a part of every secret in the examples
+)
 
-// exampleMark is a part of every secret in the examples.
-const exampleMark = "change-me"
-
-// Environ returns the environment of the process and, for what is not set there, the variables of the
-// `.env` file at path, which may be missing.
+// Environ returns the environment of the process and, for what is not set there, the variables of the `.env`
+// file at path, which may be missing.
 func Environ(path string) (map[string]string, error) {
 	environ, err := godotenv.Read(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		environ = map[string]string{}
 	case err != nil:
-		// The parser's error quotes the line, which may be a secret.
-		return nil, fmt.Errorf("%s: must have NAME=value lines", path)
+		return nil, fmt.Errorf("%s: must have NAME=value lines", path) // err quotes the line: it may be a secret
 	}
-	for _, pair := range os.Environ() {
-		if name, value, ok := strings.Cut(pair, "="); ok {
-			environ[name] = value
-		}
-	}
+	maps.Copy(environ, env.ToMap(os.Environ()))
 	return environ, nil
 }
 
@@ -66,7 +62,7 @@ func Load(environ map[string]string, need Need) (*Config, error) {
 	}
 
 	c := &Config{}
-	var f faults
+	f := faults{}
 	f.parse(c, set)
 	for _, v := range Variables(c) {
 		f.bounds(v)
@@ -84,57 +80,48 @@ func Load(environ map[string]string, need Need) (*Config, error) {
 	return c, nil
 }
 
-// faults collects the first fault of each variable.
-type faults struct {
-	lines []string
-	named map[string]bool
+type faults map[string]string
+
+func (f faults) add(name, format string, args ...any) {
+	if _, known := f[name]; !known {
+		f[name] = fmt.Sprintf(format, args...)
+	}
 }
 
-func (f *faults) add(name, format string, args ...any) {
-	if f.named == nil {
-		f.named = map[string]bool{}
-	}
-	if f.named[name] {
-		return
-	}
-	f.named[name] = true
-	f.lines = append(f.lines, name+": "+fmt.Sprintf(format, args...))
-}
-
-func (f *faults) err() error {
-	if len(f.lines) == 0 {
+func (f faults) err() error {
+	if len(f) == 0 {
 		return nil
 	}
-	slices.Sort(f.lines)
-	return errors.New("the configuration is not valid:\n  " + strings.Join(f.lines, "\n  "))
+	var lines strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		fmt.Fprintf(&lines, "\n  %s: %s", name, f[name])
+	}
+	return errors.New("the configuration is not valid:" + lines.String())
 }
 
 // parse fills c. A variable that cannot be parsed keeps its zero value.
-func (f *faults) parse(c *Config, environ map[string]string) {
-	err := env.ParseWithOptions(c, env.Options{Environment: environ})
-	if err == nil {
-		return
-	}
+func (f faults) parse(c *Config, environ map[string]string) {
 	names := map[string]string{}
 	for _, v := range Variables(c) {
 		names[v.field] = v.Name
 	}
+	err := env.ParseWithOptions(c, env.Options{Environment: environ})
 	var all env.AggregateError
-	if !errors.As(err, &all) {
+	if err != nil && !errors.As(err, &all) {
 		f.add("environment", "%v", err)
-		return
 	}
 	for _, one := range all.Errors {
 		var parse env.ParseError
-		if !errors.As(one, &parse) {
+		if errors.As(one, &parse) {
+			f.add(names[parse.Name], "%s", parseFault(parse))
+		} else {
 			f.add("environment", "%v", one)
-			continue
 		}
-		f.add(names[parse.Name], "%s", parseFault(parse))
 	}
 }
 
-// parseFault says what a value should have been.
+var validation = validator.New()
+
 func parseFault(e env.ParseError) string {
 	switch e.Type {
 	case reflect.TypeFor[time.Duration]():
@@ -152,60 +139,51 @@ func parseFault(e env.ParseError) string {
 	return e.Err.Error()
 }
 
-// validation checks the bounds that tags of Config have.
-var validation = newValidation()
-
-func newValidation() *validator.Validate {
-	v := validator.New()
-	v.RegisterCustomTypeFunc(func(s reflect.Value) any { return time.Duration(s.Int()) }, Seconds(0))
-	return v
-}
-
-// bounds checks the `oneof`, `min` and `max` of one variable.
-func (f *faults) bounds(v Variable) {
+func (f faults) bounds(v Variable) {
+	value := v.value.Interface()
+	if seconds, ok := value.(Seconds); ok {
+		value = seconds.Duration()
+	}
 	if allowed := v.tag.Get("oneof"); allowed != "" {
-		f.check(v, "oneof="+strings.ReplaceAll(allowed, ",", " "), strings.ReplaceAll(allowed, ",", " or "))
+		if validation.Var(value, "oneof="+strings.ReplaceAll(allowed, ",", " ")) != nil {
+			f.add(v.Name, "must be %s", strings.ReplaceAll(allowed, ",", " or "))
+		}
 	}
 	if low := v.tag.Get("min"); low != "" {
-		f.check(v, "min="+low+",max="+v.tag.Get("max"), "from "+v.Bounds())
-	}
-}
-
-func (f *faults) check(v Variable, rule, wanted string) {
-	if validation.Var(v.value.Interface(), rule) != nil {
-		f.add(v.Name, "must be %s", wanted)
-	}
-}
-
-func (f *faults) stores(c *Config, need Need) {
-	if c.Database.URL == "" {
-		if need&NeedDatabase != 0 {
-			f.add("DATABASE_URL", "is required")
+		if validation.Var(value, "min="+low+",max="+v.tag.Get("max")) != nil {
+			f.add(v.Name, "must be from %s", v.Bounds())
 		}
-	} else if !isStoreURL(c.Database.URL.Reveal(), "postgres", "postgresql") {
-		f.add("DATABASE_URL", "must be a URL such as postgres://user:password@host:5432/name")
 	}
-	if c.Database.MigrateURL != "" && !isStoreURL(c.Database.MigrateURL.Reveal(), "postgres", "postgresql") {
-		f.add("MIGRATE_DATABASE_URL", "must be a URL such as postgres://user:password@host:5432/name")
+}
+
+func (f faults) stores(c *Config, need Need) {
+	if c.Database.URL == "" && need&NeedDatabase != 0 {
+		f.add("DATABASE_URL", "is required")
+	}
+	for name, value := range map[string]URL{
+		"DATABASE_URL": c.Database.URL, "MIGRATE_DATABASE_URL": c.Database.MigrateURL,
+	} {
+		if value != "" && !isURL(value.Reveal(), "postgres", "postgresql") {
+			f.add(name, "must be a URL such as postgres://user:password@host:5432/name")
+		}
 	}
 	if c.Redis.URL == "" && need&NeedRedis != 0 {
 		f.add("REDIS_URL", "is required")
 	}
 	for _, part := range c.Redis.URL.Parts() {
-		if !isStoreURL(part, "redis", "rediss") {
+		if !isURL(part, "redis", "rediss") {
 			f.add("REDIS_URL", "must be a URL such as redis://host:6379/0 or rediss://:password@host:6379, or a comma list of them")
 		}
 	}
 }
 
-// isStoreURL reports whether s is a URL of one of the schemes with a host, which may be a query
-// parameter, as that of a Unix socket is.
-func isStoreURL(s string, schemes ...string) bool {
+// isURL reports whether s is a URL of one of the schemes with a host. That of a Unix socket is a parameter.
+func isURL(s string, schemes ...string) bool {
 	u, err := url.Parse(s)
 	return err == nil && slices.Contains(schemes, u.Scheme) && (u.Host != "" || u.Query().Get("host") != "")
 }
 
-func (f *faults) accounts(c *Config, need Need) {
+func (f faults) accounts(c *Config, need Need) {
 	if c.IsProduction() {
 		if len(c.Auth.JWTSecrets) == 0 && need&NeedSecret != 0 {
 			f.add("JWT_SECRET", "is required in production")
@@ -221,12 +199,10 @@ func (f *faults) accounts(c *Config, need Need) {
 	}
 
 	email, password := c.Auth.AdminEmail, c.Auth.AdminPassword.Reveal()
-	switch {
-	case email == "" && password == "":
-		return
-	case email == "":
+	if email == "" && password != "" {
 		f.add("ADMIN_EMAIL", "is required together with ADMIN_PASSWORD")
-	case password == "":
+	}
+	if password == "" && email != "" {
 		f.add("ADMIN_PASSWORD", "is required together with ADMIN_EMAIL")
 	}
 	if name, domain, ok := strings.Cut(email, "@"); email != "" && (!ok || name == "" || domain == "" || strings.ContainsAny(email, " \t")) {
@@ -237,7 +213,7 @@ func (f *faults) accounts(c *Config, need Need) {
 	}
 }
 
-func (f *faults) rest(c *Config) {
+func (f faults) rest(c *Config) {
 	if c.IsProduction() && c.Service.ClockOffset != 0 {
 		f.add("CLOCK_OFFSET", "must be 0 in production")
 	}
@@ -261,4 +237,62 @@ func (f *faults) rest(c *Config) {
 	if c.HTTP.WriteTimeout > 0 && c.Payment.Delay >= c.HTTP.WriteTimeout {
 		f.add("PAYMENT_DELAY", "must be below HTTP_WRITE_TIMEOUT (%s)", c.HTTP.WriteTimeout)
 	}
+}
+
+// Variable is one variable of the environment and the field that it sets.
+type Variable struct {
+	Name    string
+	Section string // heading in the reference
+	Default string
+	Example string // shown in .env.example if there is no default
+	Doc     string
+
+	field string
+	tag   reflect.StructTag
+	value reflect.Value
+}
+
+// Variables lists the variables of c in the order of its fields.
+func Variables(c *Config) []Variable {
+	var list []Variable
+	config := reflect.ValueOf(c).Elem()
+	for i := range config.NumField() {
+		section := config.Field(i)
+		for j := range section.NumField() {
+			field := section.Type().Field(j)
+			name, ok := field.Tag.Lookup("env")
+			if !ok {
+				continue
+			}
+			list = append(list, Variable{
+				Name:    name,
+				Section: config.Type().Field(i).Tag.Get("doc"),
+				Default: field.Tag.Get("envDefault"),
+				Example: field.Tag.Get("example"),
+				Doc:     field.Tag.Get("doc"),
+				field:   field.Name,
+				tag:     field.Tag,
+				value:   section.Field(j),
+			})
+		}
+	}
+	return list
+}
+
+// Bounds returns the range or the values of v in words, or "".
+func (v Variable) Bounds() string {
+	if low := v.tag.Get("min"); low != "" {
+		return low + " to " + v.tag.Get("max")
+	}
+	return strings.ReplaceAll(v.tag.Get("oneof"), ",", ", ")
+}
+
+// LogValue returns every variable, without secrets.
+func (c *Config) LogValue() slog.Value {
+	variables := Variables(c)
+	attrs := make([]slog.Attr, len(variables))
+	for i, v := range variables {
+		attrs[i] = slog.String(v.Name, fmt.Sprint(v.value.Interface()))
+	}
+	return slog.GroupValue(attrs...)
 }

@@ -10,13 +10,11 @@ import (
 	"time"
 )
 
-// redacted replaces a secret.
 const redacted = "[redacted]"
 
 // Secret is text that is redacted when it is printed, logged or encoded.
 type Secret string
 
-// String returns the redacted secret, or "" for an empty one.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -24,19 +22,16 @@ func (s Secret) String() string {
 	return redacted
 }
 
-// GoString hides the secret from %#v.
 func (s Secret) GoString() string { return strconv.Quote(s.String()) }
 
-// MarshalText hides the secret from encoders.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// Reveal returns the secret.
 func (s Secret) Reveal() string { return string(s) }
 
 // Secrets is a comma list of secrets.
 type Secrets []Secret
 
-// UnmarshalText reads the list. An empty item is an error: it would be a key without a secret.
+// UnmarshalText fails on an empty item: it would be a key without a secret.
 func (s *Secrets) UnmarshalText(text []byte) error {
 	*s = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -49,7 +44,6 @@ func (s *Secrets) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String returns the number of secrets.
 func (s Secrets) String() string {
 	if len(s) == 0 {
 		return ""
@@ -60,7 +54,6 @@ func (s Secrets) String() string {
 // URL is the address of a store, or a comma list of them. It is printed without passwords.
 type URL string
 
-// String returns the address without its passwords.
 func (u URL) String() string {
 	parts := u.Parts()
 	for i, part := range parts {
@@ -69,13 +62,10 @@ func (u URL) String() string {
 	return strings.Join(parts, ",")
 }
 
-// GoString hides the passwords from %#v.
 func (u URL) GoString() string { return strconv.Quote(u.String()) }
 
-// MarshalText hides the passwords from encoders.
 func (u URL) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
-// Reveal returns the address with its passwords.
 func (u URL) Reveal() string { return string(u) }
 
 // Parts returns the addresses of a comma list, with passwords. An address without a scheme has that
@@ -132,10 +122,8 @@ func (s *Seconds) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Duration returns s as a time.Duration.
 func (s Seconds) Duration() time.Duration { return time.Duration(s) }
 
-// String formats s as a time.Duration.
 func (s Seconds) String() string { return time.Duration(s).String() }
 
 // Origins is a comma list of web origins, or the one item "*".
@@ -160,7 +148,6 @@ func (o *Origins) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String returns the list as it is written.
 func (o Origins) String() string { return strings.Join(o, ",") }
 
 func checkOrigin(s string) error {
@@ -183,7 +170,6 @@ func checkOrigin(s string) error {
 // Proxies is a comma list of the addresses whose X-Forwarded-For is trusted.
 type Proxies []netip.Prefix
 
-// UnmarshalText reads addresses and CIDR ranges.
 func (p *Proxies) UnmarshalText(text []byte) error {
 	*p = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -212,7 +198,6 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
 }
 
-// String returns the list as it is written.
 func (p Proxies) String() string {
 	items := make([]string, len(p))
 	for i, prefix := range p {

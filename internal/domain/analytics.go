@@ -2,8 +2,7 @@ package domain
 
 import "time"
 
-// BookingReport has the figures of the bookings made in a number of days. Revenue counts payments that
-// succeeded and are not to be refunded.
+// BookingReport has the figures of the bookings made in a number of days.
 type BookingReport struct {
 	MostBookedEvents  []EventBookings     // most bookings first
 	CancellationRates []ShowCancellations // highest rate first
@@ -20,8 +19,7 @@ type EventBookings struct {
 	AverageBookingValue Money // revenue per booking
 }
 
-// ShowCancellations is one show in a BookingReport. Holds that ended without ever being paid do not
-// count.
+// ShowCancellations is one show in a BookingReport.
 type ShowCancellations struct {
 	ShowID            int64
 	EventTitle        string

@@ -11,8 +11,7 @@ import (
 // BookingStatus is the stored state of a booking.
 type BookingStatus string
 
-// A booking starts as PENDING and ends as CONFIRMED or CANCELLED. A confirmed booking can still be
-// cancelled; CANCELLED is final.
+// A booking starts as PENDING and ends as CONFIRMED or CANCELLED.
 const (
 	BookingPending   BookingStatus = "PENDING"
 	BookingConfirmed BookingStatus = "CONFIRMED"
@@ -29,8 +28,7 @@ const (
 	CancelledByAdmin CancelReason = "admin"
 )
 
-// Booking is a user's claim on seats of one show. A PENDING booking is a hold: it counts until
-// ExpiresAt, whether or not its end has been saved.
+// Booking is a user's claim on seats of one show.
 type Booking struct {
 	ID           int64
 	UserID       int64
@@ -53,8 +51,7 @@ func (b Booking) Expired(now time.Time) bool {
 	return b.CancelReason == CancelledExpired || b.Status == BookingPending && !b.Alive(now)
 }
 
-// Confirm returns the confirmed booking. A confirmed booking stays as it is. It fails with
-// ErrHoldExpired, ErrBookingNotPending or ErrPaymentRequired.
+// Confirm returns the confirmed booking. It fails with ErrHoldExpired, ErrBookingNotPending or ErrPaymentRequired.
 func (b Booking) Confirm(now time.Time, paid bool) (Booking, error) {
 	switch {
 	case b.Status == BookingConfirmed:
@@ -70,8 +67,8 @@ func (b Booking) Confirm(now time.Time, paid bool) (Booking, error) {
 	return b, nil
 }
 
-// Cancel returns the booking as its user cancels it before showStart. It fails with
-// ErrBookingCancelled or ErrShowStarted.
+// Cancel returns the booking as its user cancels it before showStart. It fails with ErrBookingCancelled or
+// ErrShowStarted.
 func (b Booking) Cancel(now, showStart time.Time) (Booking, error) {
 	switch {
 	case !b.Alive(now):
@@ -89,8 +86,7 @@ func (b Booking) Expire() Booking {
 	return b
 }
 
-// CheckPayable returns nil for a hold that can be paid for, or else ErrHoldExpired or
-// ErrBookingNotPending.
+// CheckPayable returns nil for a hold that can be paid for, or else ErrHoldExpired or ErrBookingNotPending.
 func (b Booking) CheckPayable(now time.Time) error {
 	switch {
 	case b.Expired(now):

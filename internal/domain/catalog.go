@@ -1,5 +1,4 @@
-// Package domain has the entities of Evently, their value types and coded errors. It has nothing of
-// HTTP or of a store.
+// Package domain has the entities of Evently, their value types and coded errors.
 package domain
 
 import "time"
@@ -97,8 +96,8 @@ type PlannedSeat struct {
 	HoldLeft  time.Duration // until the hold of a locked seat ends, from when it was read
 }
 
-// SeatChange is what a booking did to seats of a show: SeatLocked when it was made, SeatBooked when it
-// was confirmed, SeatAvailable when it ended.
+// SeatChange is what a booking did to seats of a show: SeatLocked when it was made, SeatBooked when it was
+// confirmed, SeatAvailable when it ended.
 type SeatChange struct {
 	ShowID    int64
 	BookingID int64

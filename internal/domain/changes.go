@@ -20,22 +20,17 @@ type ShowChange struct {
 	Price     *Money // per seat
 }
 
-// Apply returns s with the change.
 func (c ShowChange) Apply(s Show) Show {
-	if c.EventID != nil {
-		s.EventID = *c.EventID
-	}
-	if c.VenueID != nil {
-		s.VenueID = *c.VenueID
-	}
-	if c.StartTime != nil {
-		s.StartTime = *c.StartTime
-	}
-	if c.EndTime != nil {
-		s.EndTime = *c.EndTime
-	}
-	if c.Price != nil {
-		s.Price = *c.Price
-	}
+	setIfGiven(&s.EventID, c.EventID)
+	setIfGiven(&s.VenueID, c.VenueID)
+	setIfGiven(&s.StartTime, c.StartTime)
+	setIfGiven(&s.EndTime, c.EndTime)
+	setIfGiven(&s.Price, c.Price)
 	return s
+}
+
+func setIfGiven[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
 }

@@ -34,8 +34,7 @@ func CheckPassword(password string, role Role) error {
 	return nil
 }
 
-// HashablePassword reports whether bcrypt compares all of password. It ignores what is behind 72
-// bytes, and takes "ab" and "ab", NUL, "ab" for the same.
+// HashablePassword reports whether bcrypt compares all of password.
 func HashablePassword(password string) bool {
 	return len(password) <= MaxPassword && !hasNUL(password)
 }
@@ -44,8 +43,7 @@ func hasNUL(s string) bool { return strings.IndexByte(s, 0) >= 0 }
 
 var errEmail = errors.New("must be an email address")
 
-// ParseEmail returns email as it is stored: trimmed and in NFC. It accepts a plain address such as
-// jo@example.com whose host has a dot, without a name, a comment or quotes.
+// ParseEmail returns email as it is stored: trimmed and in NFC.
 func ParseEmail(email string) (string, error) {
 	email, err := Label(email)
 	if err != nil || utf8.RuneCountInString(email) > maxEmail || strings.ContainsFunc(email, notInEmail) {

@@ -24,8 +24,8 @@ const (
 	KindUnavailable
 )
 
-// Error is the coded error of Evently: a stable code for programs, a safe message for people and the
-// cause for the log.
+// Error is the coded error of Evently: a stable code for programs, a safe message for people and the cause for the
+// log.
 type Error struct {
 	Kind       Kind
 	Code       string        // stable, machine readable
@@ -42,7 +42,6 @@ type Field struct {
 	Value any // encoded as JSON
 }
 
-// Field returns the value of the further member with that name, or nil.
 func (e *Error) Field(name string) any {
 	for _, f := range e.Fields {
 		if f.Name == name {
@@ -52,7 +51,6 @@ func (e *Error) Field(name string) any {
 	return nil
 }
 
-// Error returns the code, the message and the cause, for logs.
 func (e *Error) Error() string {
 	text := e.Code + ": " + e.Message
 	if e.Cause != nil {
@@ -61,7 +59,6 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
 // Is reports whether target is an Error of the same code: copies are equal to the original.
@@ -77,28 +74,24 @@ func (e *Error) With(name string, value any) *Error {
 	return &c
 }
 
-// WithDetails returns a copy with details.
 func (e *Error) WithDetails(details ...string) *Error {
 	c := *e
 	c.Details = details
 	return &c
 }
 
-// WithCause returns a copy that wraps cause.
 func (e *Error) WithCause(cause error) *Error {
 	c := *e
 	c.Cause = cause
 	return &c
 }
 
-// WithMessage returns a copy with another message.
 func (e *Error) WithMessage(message string) *Error {
 	c := *e
 	c.Message = message
 	return &c
 }
 
-// WithRetryAfter returns a copy with another RetryAfter.
 func (e *Error) WithRetryAfter(d time.Duration) *Error {
 	c := *e
 	c.RetryAfter = d

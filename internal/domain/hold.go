@@ -42,8 +42,7 @@ type HoldState struct {
 	Expired       []ExpiredHold
 }
 
-// ends reports whether the booking is an expired hold that the new hold ends. One that expired after the
-// others were locked keeps its seats for the moment.
+// ends reports whether the new hold ends this booking. One that expired after the locks keeps its seats.
 func (s HoldState) ends(bookingID int64) bool {
 	return slices.ContainsFunc(s.Expired, func(hold ExpiredHold) bool { return hold.Booking.ID == bookingID })
 }
@@ -52,14 +51,13 @@ func (s HoldState) ends(bookingID int64) bool {
 type HoldDecision struct {
 	Booking Booking
 	Seats   []BookedSeat
-	// ExistingID is the user's live hold of exactly the requested seats, 0 if there is none. Then
-	// nothing else is set, and nothing changes.
+	// ExistingID is the user's live hold of exactly the requested seats, 0 if there is none.
 	ExistingID int64
 }
 
-// Decide returns the new hold, or the user's own hold of exactly these seats. It fails with
-// ErrShowNotFound, ErrShowStarted, ErrInvalidSeats (invalid_seats), ErrSeatsUnavailable (failed_seats,
-// held_by_you) or ErrSeatLimit.
+// Decide returns the new hold, or the user's own hold of exactly these seats. It fails with ErrShowNotFound,
+// ErrShowStarted, ErrInvalidSeats (invalid_seats), ErrSeatsUnavailable (failed_seats, held_by_you) or
+// ErrSeatLimit.
 func (r HoldRequest) Decide(state HoldState) (HoldDecision, error) {
 	switch {
 	case !state.Found:
@@ -115,14 +113,12 @@ func (r HoldRequest) hold(state HoldState) HoldDecision {
 	return HoldDecision{Booking: booking, Seats: seats}
 }
 
-// unknownSeats returns the requested seats that the show does not have.
 func (r HoldRequest) unknownSeats(state HoldState) []int64 {
 	return slices.DeleteFunc(slices.Clone(r.SeatIDs), func(id int64) bool {
 		return slices.ContainsFunc(state.Seats, func(seat SeatState) bool { return seat.ID == id })
 	})
 }
 
-// ownHold returns the id of the user's live hold of exactly the requested seats, 0 if there is none.
 func (r HoldRequest) ownHold(state HoldState) int64 {
 	first := state.Seats[0].Holder
 	if first == nil || first.UserID != r.UserID || first.Status != BookingPending ||
@@ -149,7 +145,6 @@ type ExpiredHold struct {
 	Overdue time.Duration // since its end
 }
 
-// End returns the transition that ends the hold.
 func (h ExpiredHold) End() Transition {
 	seats := make([]BookedSeat, len(h.SeatIDs))
 	for i, id := range h.SeatIDs {

@@ -14,7 +14,6 @@ type Money int64
 // MaxPrice is the largest price of one seat: what numeric(10,2) holds.
 const MaxPrice Money = 9_999_999_999
 
-// maxWhole is the most digits of an amount before the point.
 const maxWhole = 15
 
 // Errors of ParseMoney.
@@ -24,11 +23,9 @@ var (
 	errMoneyTooLarge = errors.New("is too large")
 )
 
-// jsonNumber matches a JSON number: sign, whole part, fraction, exponent.
 var jsonNumber = regexp.MustCompile(`^(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([-+]?[0-9]+))?$`)
 
-// ParseMoney reads a JSON number such as 450, 380.50 or 4.5e2. More than two decimals by value, a
-// value below zero and more than 15 digits before the point are errors.
+// ParseMoney reads a JSON number such as 450, 380.50 or 4.5e2.
 func ParseMoney(s string) (Money, error) {
 	parts := jsonNumber.FindStringSubmatch(s)
 	if parts == nil {
@@ -40,7 +37,6 @@ func ParseMoney(s string) (Money, error) {
 		// An exponent out of range is cut to the range, which is as far out of that of Money.
 		exponent, _ = strconv.ParseInt(parts[4], 10, 32)
 	}
-	// The value is digits / 10^decimals.
 	digits := strings.TrimLeft(whole+fraction, "0")
 	decimals := int64(len(fraction)) - exponent
 	if digits == "" {
@@ -59,9 +55,6 @@ func ParseMoney(s string) (Money, error) {
 	cents, err := strconv.ParseInt(significant+strings.Repeat("0", int(2-decimals)), 10, 64)
 	return Money(cents), err
 }
-
-// Times returns the amount of n such prices.
-func (m Money) Times(n int) Money { return m * Money(n) }
 
 // String returns the shortest exact form: "450", "380.5", "0.05".
 func (m Money) String() string {

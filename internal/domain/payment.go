@@ -5,8 +5,7 @@ import "time"
 // PaymentStatus is the state of one attempt to pay for a booking.
 type PaymentStatus string
 
-// A payment is created before money moves. It ends as failed, or as succeeded; a succeeded payment whose
-// booking ends is refund_pending until the provider has refunded it.
+// A payment is created before money moves.
 const (
 	PaymentCreated       PaymentStatus = "created"
 	PaymentSucceeded     PaymentStatus = "succeeded"
@@ -25,6 +24,7 @@ type Payment struct {
 
 	TransactionID     string // the provider's; empty until the charge succeeded
 	CreatedAt         time.Time
+	AttemptedAt       time.Time // when the provider was last asked to charge
 	PaidAt            *time.Time
 	RefundRequestedAt *time.Time
 	RefundedAt        *time.Time
@@ -35,8 +35,7 @@ func (p Payment) GivenBack() bool {
 	return p.Status == PaymentRefundPending || p.Status == PaymentRefunded
 }
 
-// Charged returns the payment after the provider took the money at the time now. The money is to be
-// refunded unless the booking is a live hold. A payment that was recorded as charged before stays as it is.
+// Charged returns the payment after the provider took the money at the time now.
 func (p Payment) Charged(transactionID string, booking Booking, now time.Time) Payment {
 	if p.Status != PaymentCreated && p.Status != PaymentFailed {
 		return p
@@ -49,7 +48,6 @@ func (p Payment) Charged(transactionID string, booking Booking, now time.Time) P
 	return p
 }
 
-// Declined returns the payment after the provider refused the charge.
 func (p Payment) Declined() Payment {
 	if p.Status == PaymentCreated {
 		p.Status = PaymentFailed

@@ -5,8 +5,7 @@ import (
 	"net/netip"
 )
 
-// Request is what is known about the request that a context belongs to. Middleware fills it in, in the goroutine that
-// serves the request.
+// Request is what is known about the request that a context belongs to.
 type Request struct {
 	ID         string
 	ClientAddr netip.Addr // not valid when unknown

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// RequestKey identifies a request that may be repeated: by its user, its route and the Idempotency-Key
-// that the client chose. The zero RequestKey belongs to a request without a key.
+// RequestKey identifies a request that may be repeated: by its user, its route and the Idempotency-Key that the
+// client chose.
 type RequestKey struct {
 	UserID      int64
 	Route       string // method and route pattern
@@ -18,12 +18,10 @@ type RequestKey struct {
 	Fingerprint []byte // of the request's path and body
 }
 
-// IsZero reports whether the request has no key.
 func (k RequestKey) IsZero() bool { return k.Key == "" }
 
-// Fingerprint returns a hash that is equal for requests to the same path with the same JSON value as
-// their body: white space, the order of members and the spelling of numbers do not matter. A body that
-// is not JSON is hashed as it is.
+// Fingerprint returns a hash that is equal for requests to the same path with the same JSON value as their body:
+// white space, the order of members and the spelling of numbers do not matter.
 func Fingerprint(path string, body []byte) []byte {
 	hash := sha256.New()
 	hash.Write([]byte(path))
@@ -62,8 +60,8 @@ func canonicalValue(value any) any {
 	return value
 }
 
-// maxNumber bounds the spelling of a number that is brought into its canonical form, in bytes, so that
-// an exponent cannot make it huge.
+// maxNumber bounds the spelling of a number that is brought into its canonical form, in bytes, so that an exponent
+// cannot make it huge.
 const maxNumber = 24
 
 func canonicalNumber(text string) any {

@@ -16,9 +16,7 @@ var (
 	errInvisibleText = errors.New("must not have control, zero-width or direction characters")
 )
 
-// Line returns s as a name or a title is stored: trimmed and in Unicode NFC. Text that shows
-// nothing and control, zero-width and direction characters are errors; a joiner between visible
-// characters and a variation selector behind one are kept. Empty text is no error.
+// Line returns s as a name or a title is stored: trimmed and in Unicode NFC.
 func Line(s string) (string, error) { return normalize(s, isJoiner) }
 
 // Lines is Line for text that may have line breaks.
@@ -33,8 +31,6 @@ func Label(s string) (string, error) {
 	return normalize(s, func(rune, rune, rune) bool { return false })
 }
 
-// normalize returns s trimmed and in NFC. Invisible characters are errors unless allowed, which
-// gets the characters before and after too, or 0 at an end.
 func normalize(s string, allowed func(before, r, after rune) bool) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errNotUTF8
@@ -62,7 +58,6 @@ func normalize(s string, allowed func(before, r, after rune) bool) (string, erro
 	return text, nil
 }
 
-// brailleBlank is a symbol without dots.
 const brailleBlank = '\u2800'
 
 func isInvisible(r rune) bool {

@@ -12,12 +12,13 @@ const (
 	EventCancelled       BookingEvent = "cancelled"
 	EventExpired         BookingEvent = "expired"
 	EventPaymentCreated  BookingEvent = "payment_created"
+	EventPaymentResumed  BookingEvent = "payment_resumed"
 	EventPaymentSettled  BookingEvent = "payment_settled"
 	EventPaymentRefunded BookingEvent = "payment_refunded"
 )
 
-// Transition is one step of a booking, decided and to be saved: the booking and, for a payment event,
-// the payment as they are afterwards. The end of a booking makes its succeeded payment refund_pending.
+// Transition is one step of a booking, decided and to be saved: the booking and, for a payment event, the payment
+// as they are afterwards.
 type Transition struct {
 	Event   BookingEvent
 	Booking Booking
@@ -27,7 +28,6 @@ type Transition struct {
 	Overdue time.Duration // how long ago an expired hold had ended
 }
 
-// Lock returns the seat locks of the booking.
 func (t Transition) Lock() SeatLock {
 	return SeatLock{ShowID: t.Booking.ShowID, SeatIDs: SeatIDs(t.Seats), Token: t.Booking.LockToken}
 }

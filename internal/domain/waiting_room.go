@@ -33,8 +33,8 @@ type RoomStatus struct {
 	Position int64
 	// ExpectedAt is the estimated time of the admission; zero if unknown. Waiting only.
 	ExpectedAt time.Time
-	// EstimatedWait is the time until ExpectedAt when the status was read, in whole seconds and at least
-	// one; 0 if unknown. Waiting only.
+	// EstimatedWait is the time until ExpectedAt when the status was read, in whole seconds and at least one; 0 if
+	// unknown.
 	EstimatedWait time.Duration
 	AdmittedUntil time.Time // admitted only
 }
@@ -60,22 +60,14 @@ type RoomOverrides struct {
 	Version   int64 // grows with every change; 0 before the first
 }
 
-// Over returns the defaults with the overrides applied.
 func (o RoomOverrides) Over(defaults RoomSettings) RoomSettings {
-	if o.Mode != nil {
-		defaults.Mode = *o.Mode
-	}
-	if o.MaxUsers != nil {
-		defaults.MaxUsers = *o.MaxUsers
-	}
-	if o.BatchSize != nil {
-		defaults.BatchSize = *o.BatchSize
-	}
+	setIfGiven(&defaults.Mode, o.Mode)
+	setIfGiven(&defaults.MaxUsers, o.MaxUsers)
+	setIfGiven(&defaults.BatchSize, o.BatchSize)
 	return defaults
 }
 
-// Change is a new value of a field. The zero Change keeps the old one; Set without a Value resets it to its
-// default.
+// Change is a new value of a field.
 type Change[T any] struct {
 	Set   bool
 	Value *T

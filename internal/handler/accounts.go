@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
@@ -35,11 +34,6 @@ type managedUserDTO struct {
 	Blocked bool `json:"blocked"`
 }
 
-type usersResponse struct {
-	Users      []managedUserDTO `json:"users"`
-	NextCursor *string          `json:"next_cursor"`
-}
-
 func toManagedUser(u domain.User) managedUserDTO {
 	return managedUserDTO{userDTO: toUser(u), Blocked: u.Blocked}
 }
@@ -51,10 +45,7 @@ func (h *Accounts) Me(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	user, err := h.accounts.User(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"user": toUser(user)})
+	return write(w, http.StatusOK, envelope{"user": toUser(user)}, err)
 }
 
 // ChangePassword serves PUT /auth/password.
@@ -68,10 +59,8 @@ func (h *Accounts) ChangePassword(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	session, err := h.accounts.ChangePassword(r.Context(), id, in.CurrentPassword, in.NewPassword)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"token": session.Token})
+	w.Header().Set("Cache-Control", "no-store")
+	return write(w, http.StatusOK, envelope{"token": session.Token}, err)
 }
 
 // Logout serves POST /auth/logout.
@@ -114,14 +103,11 @@ func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	users, more, err := h.accounts.List(r.Context(), email, after, limit)
-	if err != nil {
-		return err
-	}
-	response := usersResponse{Users: mapSlice(users, toManagedUser)}
+	response := envelope{"users": mapSlice(users, toManagedUser), "next_cursor": nil}
 	if more {
-		response.NextCursor = list.cursor(users[len(users)-1].ID)
+		response["next_cursor"] = list.cursor(users[len(users)-1].ID)
 	}
-	return respond.JSON(w, http.StatusOK, response)
+	return write(w, http.StatusOK, response, err)
 }
 
 // Update serves PUT /admin/users/{id}.
@@ -140,8 +126,5 @@ func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
 		change.Role = &role
 	}
 	user, err := h.accounts.Update(r.Context(), id, change)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"user": toManagedUser(user)})
+	return write(w, http.StatusOK, envelope{"user": toManagedUser(user)}, err)
 }

@@ -13,56 +13,19 @@ import (
 
 // Analytics serves the admin route for booking statistics.
 type Analytics struct {
-	analytics *service.Analytics
+	analytics service.AnalyticsReader
 	cache     *respcache.Cache
 }
 
 // NewAnalytics returns an Analytics over analytics that caches its reports.
-func NewAnalytics(analytics *service.Analytics, cache *respcache.Cache) *Analytics {
+func NewAnalytics(analytics service.AnalyticsReader, cache *respcache.Cache) *Analytics {
 	return &Analytics{analytics: analytics, cache: cache}
 }
 
-type analyticsResponse struct {
-	MostBookedEvents  []eventBookingsDTO     `json:"most_booked_events"`
-	CancellationRates []showCancellationsDTO `json:"cancellation_rates"`
-	DailyBookingStats []dayBookingsDTO       `json:"daily_booking_stats"`
-	GeneratedAt       time.Time              `json:"generated_at"`
-}
-
-type eventBookingsDTO struct {
-	EventID             int64       `json:"event_id"`
-	Title               string      `json:"title"`
-	TotalBookings       int         `json:"total_bookings"`
-	TotalRevenue        moneyOutput `json:"total_revenue"`
-	AverageBookingValue moneyOutput `json:"average_booking_value"`
-}
-
-type showCancellationsDTO struct {
-	ShowID            int64         `json:"show_id"`
-	EventTitle        string        `json:"event_title"`
-	VenueName         string        `json:"venue_name"`
-	TotalBookings     int           `json:"total_bookings"`
-	CancelledBookings int           `json:"cancelled_bookings"`
-	CancellationRate  percentOutput `json:"cancellation_rate"`
-}
-
-type dayBookingsDTO struct {
-	Date                string      `json:"date"`
-	TotalBookings       int         `json:"total_bookings"`
-	ConfirmedBookings   int         `json:"confirmed_bookings"`
-	CancelledBookings   int         `json:"cancelled_bookings"`
-	PendingBookings     int         `json:"pending_bookings"`
-	TotalRevenue        moneyOutput `json:"total_revenue"`
-	AverageBookingValue moneyOutput `json:"average_booking_value"`
-}
-
-// percentOutput is hundredths of a percent, encoded as a JSON number with at most two decimals.
 type percentOutput int64
 
-// MarshalJSON writes the shortest exact decimal, as for an amount.
 func (p percentOutput) MarshalJSON() ([]byte, error) { return moneyOutput(p).MarshalJSON() }
 
-// Get serves GET /admin/analytics, by default of the last 30 days.
 func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	q := readQuery(r)
 	days := q.number("days", 30, 365)
@@ -70,7 +33,7 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	body, err := h.cache.Get(r.Context(), strconv.Itoa(days), func(ctx context.Context) (any, error) {
-		report, err := h.analytics.Report(ctx, days)
+		report, err := h.analytics.BookingReport(ctx, days)
 		return toAnalytics(report), err
 	})
 	if err != nil {
@@ -81,31 +44,38 @@ func (h *Analytics) Get(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func toAnalytics(report domain.BookingReport) analyticsResponse {
-	return analyticsResponse{
-		MostBookedEvents: mapSlice(report.MostBookedEvents, func(e domain.EventBookings) eventBookingsDTO {
-			return eventBookingsDTO{
-				EventID: e.EventID, Title: e.Title, TotalBookings: e.TotalBookings,
-				TotalRevenue:        moneyOutput(e.Revenue),
-				AverageBookingValue: moneyOutput(e.AverageBookingValue),
+func toAnalytics(report domain.BookingReport) envelope {
+	return envelope{
+		"most_booked_events": mapSlice(report.MostBookedEvents, func(e domain.EventBookings) envelope {
+			return envelope{
+				"event_id":              e.EventID,
+				"title":                 e.Title,
+				"total_bookings":        e.TotalBookings,
+				"total_revenue":         moneyOutput(e.Revenue),
+				"average_booking_value": moneyOutput(e.AverageBookingValue),
 			}
 		}),
-		CancellationRates: mapSlice(report.CancellationRates, func(s domain.ShowCancellations) showCancellationsDTO {
-			return showCancellationsDTO{
-				ShowID: s.ShowID, EventTitle: s.EventTitle, VenueName: s.VenueName,
-				TotalBookings: s.TotalBookings, CancelledBookings: s.CancelledBookings,
-				CancellationRate: percentOutput(s.CancellationRate),
+		"cancellation_rates": mapSlice(report.CancellationRates, func(s domain.ShowCancellations) envelope {
+			return envelope{
+				"show_id":            s.ShowID,
+				"event_title":        s.EventTitle,
+				"venue_name":         s.VenueName,
+				"total_bookings":     s.TotalBookings,
+				"cancelled_bookings": s.CancelledBookings,
+				"cancellation_rate":  percentOutput(s.CancellationRate),
 			}
 		}),
-		DailyBookingStats: mapSlice(report.Daily, func(d domain.DayBookings) dayBookingsDTO {
-			return dayBookingsDTO{
-				Date:          d.Date.Format(time.DateOnly),
-				TotalBookings: d.TotalBookings, ConfirmedBookings: d.ConfirmedBookings,
-				CancelledBookings: d.CancelledBookings, PendingBookings: d.PendingBookings,
-				TotalRevenue:        moneyOutput(d.Revenue),
-				AverageBookingValue: moneyOutput(d.AverageBookingValue),
+		"daily_booking_stats": mapSlice(report.Daily, func(d domain.DayBookings) envelope {
+			return envelope{
+				"date":                  d.Date.Format(time.DateOnly),
+				"total_bookings":        d.TotalBookings,
+				"confirmed_bookings":    d.ConfirmedBookings,
+				"cancelled_bookings":    d.CancelledBookings,
+				"pending_bookings":      d.PendingBookings,
+				"total_revenue":         moneyOutput(d.Revenue),
+				"average_booking_value": moneyOutput(d.AverageBookingValue),
 			}
 		}),
-		GeneratedAt: report.GeneratedAt.UTC(),
+		"generated_at": report.GeneratedAt.UTC(),
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
@@ -28,12 +27,6 @@ type loginInput struct {
 	Password string `json:"password" validate:"required"`
 }
 
-type sessionDTO struct {
-	Token string  `json:"token"`
-	User  userDTO `json:"user"`
-}
-
-// Register serves POST /auth/register.
 func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	var in registerInput
 	if err := decode(w, r, maxBody, &in); err != nil {
@@ -43,27 +36,19 @@ func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 		return domain.ErrAdminRegistration
 	}
 	session, err := h.auth.Register(r.Context(), in.Email, in.Password)
-	if err != nil {
-		return err
-	}
-	return writeSession(w, http.StatusCreated, session)
+	return writeSession(w, http.StatusCreated, session, err)
 }
 
-// Login serves POST /auth/login.
 func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 	var in loginInput
 	if err := decode(w, r, maxBody, &in); err != nil {
 		return err
 	}
 	session, err := h.auth.Login(r.Context(), in.Email, in.Password)
-	if err != nil {
-		return err
-	}
-	return writeSession(w, http.StatusOK, session)
+	return writeSession(w, http.StatusOK, session, err)
 }
 
-// writeSession writes a token, which must not be cached.
-func writeSession(w http.ResponseWriter, status int, session service.Session) error {
+func writeSession(w http.ResponseWriter, status int, session service.Session, err error) error {
 	w.Header().Set("Cache-Control", "no-store")
-	return respond.JSON(w, status, sessionDTO{Token: session.Token, User: toUser(session.User)})
+	return write(w, status, envelope{"token": session.Token, "user": toUser(session.User)}, err)
 }

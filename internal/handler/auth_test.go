@@ -41,11 +41,8 @@ func setupAuth(t *testing.T) authAPI {
 	if err != nil {
 		t.Fatal(err)
 	}
-	auth := handler.NewAuth(service.NewAuth(service.AuthDeps{
-		Users:     repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute}),
-		Tokens:    tokens,
-		Passwords: passwords,
-	}))
+	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
+	auth := handler.NewAuth(service.NewAuth(store, tokens, passwords, nil))
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
 	router.Use(documented(t, "/api/v1"))

@@ -9,33 +9,30 @@ import (
 	"evently/internal/service"
 )
 
-// BookingService is the use cases behind the booking routes.
-type BookingService interface {
+type bookingService interface {
 	Lock(ctx context.Context, lock service.LockSeats, request service.Request) (service.Response, error)
 	Confirm(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
 	Cancel(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error)
 	Replay(ctx context.Context, key domain.RequestKey) (service.Response, error)
 }
 
-// PaymentService is the use case behind the payment route.
-type PaymentService interface {
+type paymentService interface {
 	Pay(ctx context.Context, pay service.Pay, request service.Request) (service.Response, error)
 }
 
 // Bookings serves the routes that lock, pay, confirm and cancel.
 type Bookings struct {
-	bookings BookingService
-	payments PaymentService
+	bookings bookingService
+	payments paymentService
 }
 
 // NewBookings returns the booking handlers.
-func NewBookings(bookings BookingService, payments PaymentService) *Bookings {
+func NewBookings(bookings bookingService, payments paymentService) *Bookings {
 	return &Bookings{bookings: bookings, payments: payments}
 }
 
 type lockRequest struct {
-	ShowID int64 `json:"show_id" validate:"required,gt=0"`
-	// MAX_SEATS_PER_BOOKING is checked by the service; it is at most this.
+	ShowID  int64   `json:"show_id" validate:"required,gt=0"`
 	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=100,dive,gt=0"`
 }
 
@@ -50,17 +47,6 @@ func toLockedSeat(s domain.BookedSeat) lockedSeatDTO {
 	return lockedSeatDTO{SeatID: s.ID, SeatRow: s.Row, SeatNumber: s.Number, Price: moneyOutput(s.Price)}
 }
 
-type lockResponse struct {
-	Message     string          `json:"message"`
-	BookingID   int64           `json:"booking_id"`
-	LockedSeats []lockedSeatDTO `json:"locked_seats"`
-	ExpiresIn   int64           `json:"expires_in"`
-	ExpiresAt   time.Time       `json:"expires_at"`
-	Amount      moneyOutput     `json:"amount"`
-	Booking     bookingDTO      `json:"booking"`
-}
-
-// Lock serves POST /bookings/lock.
 func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
 	var body lockRequest
 	userID, key, err := decodeKeyed(w, r, &body)
@@ -70,22 +56,18 @@ func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
 	response, err := h.bookings.Lock(r.Context(),
 		service.LockSeats{UserID: userID, ShowID: body.ShowID, SeatIDs: body.SeatIDs},
 		service.Request{Key: key, Encoder: bookingEncoder{r, toLockResponse}})
-	if err != nil {
-		return err
-	}
-	writeResponse(w, response)
-	return nil
+	return writeResponse(w, response, err)
 }
 
-func toLockResponse(b domain.BookingDetails) any {
-	return lockResponse{
-		Message:     "Seats locked successfully",
-		BookingID:   b.ID,
-		LockedSeats: mapSlice(b.Seats, toLockedSeat),
-		ExpiresIn:   int64(b.HoldLeft / time.Second),
-		ExpiresAt:   b.ExpiresAt.UTC(),
-		Amount:      moneyOutput(b.Amount),
-		Booking:     toBooking(b),
+func toLockResponse(b domain.BookingDetails) envelope {
+	return envelope{
+		"message":      "Seats locked successfully",
+		"booking_id":   b.ID,
+		"locked_seats": mapSlice(b.Seats, toLockedSeat),
+		"expires_in":   int64(b.HoldLeft / time.Second),
+		"expires_at":   b.ExpiresAt.UTC(),
+		"amount":       moneyOutput(b.Amount),
+		"booking":      toBooking(b),
 	}
 }
 
@@ -95,13 +77,6 @@ type payRequest struct {
 	Outcome   string      `json:"outcome" validate:"omitempty,oneof=success decline"`
 }
 
-type payResponse struct {
-	Message       string      `json:"message"`
-	TransactionID string      `json:"transaction_id"`
-	Amount        moneyOutput `json:"amount"`
-}
-
-// Pay serves POST /bookings/payments/simulate.
 func (h *Bookings) Pay(w http.ResponseWriter, r *http.Request) error {
 	var body payRequest
 	userID, key, err := decodeKeyed(w, r, &body)
@@ -111,18 +86,14 @@ func (h *Bookings) Pay(w http.ResponseWriter, r *http.Request) error {
 	response, err := h.payments.Pay(r.Context(),
 		service.Pay{UserID: userID, BookingID: body.BookingID, Amount: body.Amount.money(), Method: body.Outcome},
 		service.Request{Key: key, Encoder: bookingEncoder{r, toPayResponse}})
-	if err != nil {
-		return err
-	}
-	writeResponse(w, response)
-	return nil
+	return writeResponse(w, response, err)
 }
 
-func toPayResponse(b domain.BookingDetails) any {
-	return payResponse{
-		Message:       "Payment successful",
-		TransactionID: b.Payment.TransactionID,
-		Amount:        moneyOutput(b.Payment.Amount),
+func toPayResponse(b domain.BookingDetails) envelope {
+	return envelope{
+		"message":        "Payment successful",
+		"transaction_id": b.Payment.TransactionID,
+		"amount":         moneyOutput(b.Payment.Amount),
 	}
 }
 
@@ -130,73 +101,54 @@ type bookingRef struct {
 	BookingID *int64 `json:"booking_id" validate:"omitempty,gt=0"`
 }
 
-type confirmResponse struct {
-	Message        string          `json:"message"`
-	BookingID      int64           `json:"booking_id"`
-	ConfirmedSeats []lockedSeatDTO `json:"confirmed_seats"`
-	Booking        bookingDTO      `json:"booking"`
-}
-
-// Confirm serves POST /bookings/{booking_id}/confirm.
 func (h *Bookings) Confirm(w http.ResponseWriter, r *http.Request) error {
 	return confirmOrCancel(w, r, h.bookings.Confirm, toConfirmResponse)
 }
 
-func toConfirmResponse(b domain.BookingDetails) any {
-	return confirmResponse{
-		Message:        "Booking confirmed successfully",
-		BookingID:      b.ID,
-		ConfirmedSeats: mapSlice(b.Seats, toLockedSeat),
-		Booking:        toBooking(b),
+func toConfirmResponse(b domain.BookingDetails) envelope {
+	return envelope{
+		"message":         "Booking confirmed successfully",
+		"booking_id":      b.ID,
+		"confirmed_seats": mapSlice(b.Seats, toLockedSeat),
+		"booking":         toBooking(b),
 	}
 }
 
-type refundDTO struct {
-	TransactionID string      `json:"transaction_id"`
-	Amount        moneyOutput `json:"amount"`
-}
-
-type cancelResponse struct {
-	Message        string          `json:"message"`
-	BookingID      int64           `json:"booking_id"`
-	CancelledSeats []lockedSeatDTO `json:"cancelled_seats"`
-	Refund         *refundDTO      `json:"refund"`
-	Booking        bookingDTO      `json:"booking"`
-}
-
-// Cancel serves POST /bookings/{booking_id}/cancel.
 func (h *Bookings) Cancel(w http.ResponseWriter, r *http.Request) error {
 	return confirmOrCancel(w, r, h.bookings.Cancel, toCancelResponse)
 }
 
-func toCancelResponse(b domain.BookingDetails) any {
-	response := cancelResponse{
-		Message:        "Booking cancelled successfully",
-		BookingID:      b.ID,
-		CancelledSeats: mapSlice(b.Seats, toLockedSeat),
-		Booking:        toBooking(b),
+func toCancelResponse(b domain.BookingDetails) envelope {
+	response := envelope{
+		"message":         "Booking cancelled successfully",
+		"booking_id":      b.ID,
+		"cancelled_seats": mapSlice(b.Seats, toLockedSeat),
+		"refund":          nil,
+		"booking":         toBooking(b),
 	}
 	if b.Payment != nil {
-		response.Refund = &refundDTO{TransactionID: b.Payment.TransactionID, Amount: moneyOutput(b.Payment.Amount)}
+		response["refund"] = envelope{
+			"transaction_id": b.Payment.TransactionID,
+			"amount":         moneyOutput(b.Payment.Amount),
+		}
 	}
 	return response
 }
 
-// confirmOrCancel serves a route that takes step with the booking in its path. A body is optional; a booking that it
-// names must be that one.
+// confirmOrCancel takes step with the booking in the path. A body is optional and may only name that booking.
 func confirmOrCancel(w http.ResponseWriter, r *http.Request,
 	step func(ctx context.Context, userID, bookingID int64, request service.Request) (service.Response, error),
-	dto func(domain.BookingDetails) any,
+	body func(domain.BookingDetails) envelope,
 ) error {
 	userID, bookingID, err := userAndID(r, "booking_id")
 	if err != nil {
 		return err
 	}
-	var body bookingRef
-	if err := decodeOptional(w, r, maxBody, &body); err != nil {
+	var ref bookingRef
+	if err := decodeOptional(w, r, &ref); err != nil {
 		return err
 	}
-	if body.BookingID != nil && *body.BookingID != bookingID {
+	if ref.BookingID != nil && *ref.BookingID != bookingID {
 		return domain.ErrBookingMismatch.WithDetails("booking_id: is not the booking in the path")
 	}
 	key, err := requestKey(r, userID, nil)
@@ -204,12 +156,8 @@ func confirmOrCancel(w http.ResponseWriter, r *http.Request,
 		return err
 	}
 	response, err := step(r.Context(), userID, bookingID,
-		service.Request{Key: key, Encoder: bookingEncoder{r, dto}})
-	if err != nil {
-		return err
-	}
-	writeResponse(w, response)
-	return nil
+		service.Request{Key: key, Encoder: bookingEncoder{r, body}})
+	return writeResponse(w, response, err)
 }
 
 // decodeKeyed decodes the body of a request into dst, and returns the user and the idempotency key of the request.
@@ -227,7 +175,6 @@ func decodeKeyed(w http.ResponseWriter, r *http.Request, dst any) (userID int64,
 	return userID, key, unmarshal(r, body, dst)
 }
 
-// signedIn returns the id of the user of a request.
 func signedIn(r *http.Request) (userID int64, err error) {
 	user, ok := domain.IdentityFrom(r.Context())
 	if !ok {
@@ -236,7 +183,6 @@ func signedIn(r *http.Request) (userID int64, err error) {
 	return user.UserID, nil
 }
 
-// userAndID returns the id of the user of a request and the id in its path.
 func userAndID(r *http.Request, name string) (userID, id int64, err error) {
 	if userID, err = signedIn(r); err != nil {
 		return 0, 0, err

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
@@ -17,7 +16,7 @@ type Catalog struct {
 // NewCatalog returns the handlers over catalog.
 func NewCatalog(catalog *service.Catalog) *Catalog { return &Catalog{catalog: catalog} }
 
-// idAndBody reads the id in the path and decodes the body, of at most limit bytes, into dst.
+// idAndBody reads the id in the path and decodes a body of at most limit bytes into dst.
 func idAndBody(w http.ResponseWriter, r *http.Request, limit int64, dst any) (id int64, err error) {
 	if id, err = pathID(r, "id"); err != nil {
 		return 0, err
@@ -29,13 +28,32 @@ func errNothingToChange(fields string) error {
 	return domain.ErrValidation.WithDetails("body: must have at least one field of " + fields)
 }
 
-func deleteByID(w http.ResponseWriter, r *http.Request, remove func(context.Context, int64) error, message string) error {
+func deleteByID(
+	w http.ResponseWriter, r *http.Request,
+	remove func(ctx context.Context, id int64) error, message string,
+) error {
 	id, err := pathID(r, "id")
 	if err != nil {
 		return err
 	}
-	if err := remove(r.Context(), id); err != nil {
-		return err
+	return write(w, http.StatusOK, envelope{"message": message}, remove(r.Context(), id))
+}
+
+func listByID[T, DTO any](
+	w http.ResponseWriter, r *http.Request, name string,
+	load func(ctx context.Context, after int64, limit int) (items []T, more bool, err error),
+	dto func(T) DTO, id func(T) int64,
+) error {
+	list := newList(name)
+	q := readQuery(r)
+	limit, after := q.limit(), q.afterID(list)
+	if q.err != nil {
+		return q.err
 	}
-	return respond.JSON(w, http.StatusOK, envelope{"message": message})
+	items, more, err := load(r.Context(), after, limit)
+	response := envelope{name: mapSlice(items, dto), "next_cursor": nil}
+	if more {
+		response["next_cursor"] = list.cursor(id(items[len(items)-1]))
+	}
+	return write(w, http.StatusOK, response, err)
 }

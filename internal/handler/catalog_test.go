@@ -38,7 +38,7 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	catalog := service.NewCatalog(store, seatmap.New(store, seatmap.Options{Now: time.Now}), nil, slog.New(slog.DiscardHandler))
 	h := handler.NewCatalog(catalog)
-	analytics := handler.NewAnalytics(service.NewAnalytics(store), respcache.New(respcache.Options{}))
+	analytics := handler.NewAnalytics(store, respcache.New(respcache.Options{}))
 
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()

@@ -22,9 +22,7 @@ const (
 	maxBulkBody = 1 << 20 // the bulk seat routes
 )
 
-// decode reads the JSON body of r, at most limit bytes, into the struct that dst points to and
-// validates it. It refuses another content type, unknown and duplicate fields, names in another
-// case, wrong types and trailing data; the error names the field.
+// decode reads a JSON body of at most limit bytes into the struct dst, strictly, and validates it.
 func decode(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
 	body, err := readBody(w, r, limit)
 	if err != nil {
@@ -33,9 +31,8 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64, dst any) error 
 	return unmarshal(r, body, dst)
 }
 
-// decodeOptional is decode for a body that may be empty.
-func decodeOptional(w http.ResponseWriter, r *http.Request, limit int64, dst any) error {
-	body, err := readBody(w, r, limit)
+func decodeOptional(w http.ResponseWriter, r *http.Request, dst any) error {
+	body, err := readBody(w, r, maxBody)
 	if err != nil || len(body) == 0 {
 		return err
 	}
@@ -54,7 +51,6 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return body, nil
 }
 
-// unmarshal decodes and validates a body that was read.
 func unmarshal(r *http.Request, body []byte, dst any) error {
 	if len(body) == 0 {
 		return domain.ErrInvalidJSON.WithMessage("The request body is empty")
@@ -84,12 +80,10 @@ func requireJSON(r *http.Request) error {
 
 var errNotAnObject = domain.ErrInvalidJSON.WithMessage("The request body must be a JSON object")
 
-// inputError is what is wrong with the value of a field, found while decoding it.
 type inputError string
 
 func (e inputError) Error() string { return string(e) }
 
-// decodeError turns an error of json.Unmarshal into one that names the field.
 func decodeError(err error) error {
 	var syntax *jsontext.SyntacticError
 	var semantic *json.SemanticError
@@ -97,7 +91,8 @@ func decodeError(err error) error {
 	case errors.As(err, &syntax) && errors.Is(err, jsontext.ErrDuplicateName):
 		return domain.ErrValidation.WithDetails(fieldPath(syntax.JSONPointer) + ": duplicate field")
 	case errors.As(err, &syntax):
-		return domain.ErrInvalidJSON.WithMessage(fmt.Sprintf("The request body is not valid JSON (at byte %d)", syntax.ByteOffset))
+		message := fmt.Sprintf("The request body is not valid JSON (at byte %d)", syntax.ByteOffset)
+		return domain.ErrInvalidJSON.WithMessage(message)
 	case !errors.As(err, &semantic):
 		return domain.ErrInvalidJSON.WithCause(err)
 	case semantic.JSONPointer == "":
@@ -109,7 +104,6 @@ func decodeError(err error) error {
 	}
 }
 
-// expectation says what the value of a field should have been.
 func expectation(e *json.SemanticError) string {
 	var input inputError
 	if errors.As(e, &input) {
@@ -134,7 +128,7 @@ func fieldPath(pointer jsontext.Pointer) string {
 	var path strings.Builder
 	afterName := false
 	for token := range pointer.Tokens() {
-		// Bodies have no lists of lists, so that a number is an index only behind a name.
+		// Bodies have no lists of lists, so a number is an index only behind a name.
 		isIndex := afterName && strings.Trim(token, "0123456789") == ""
 		switch {
 		case isIndex:

@@ -168,7 +168,7 @@ func TestDecode_Values(t *testing.T) {
 func TestDecodeOptional_EmptyBodyIsLeftOut(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
-	if err := decodeOptional(httptest.NewRecorder(), r, maxBody, new(nested)); err != nil {
+	if err := decodeOptional(httptest.NewRecorder(), r, new(nested)); err != nil {
 		t.Error(err)
 	}
 }

@@ -2,19 +2,28 @@
 package handler
 
 import (
+	"net/http"
 	"time"
 
 	"evently/internal/domain"
+	"evently/internal/respond"
 )
 
 // moneyOutput is encoded as a JSON number with at most two decimals.
 type moneyOutput domain.Money
 
-// MarshalJSON implements json.Marshaler.
 func (m moneyOutput) MarshalJSON() ([]byte, error) { return []byte(domain.Money(m).String()), nil }
 
-// envelope is a response of one field.
+// envelope is a response with its fields by name.
 type envelope map[string]any
+
+// write responds with body, or fails with the error of what was to be its content.
+func write(w http.ResponseWriter, status int, body any, err error) error {
+	if err != nil {
+		return err
+	}
+	return respond.JSON(w, status, body)
+}
 
 type userDTO struct {
 	UserID    int64       `json:"user_id"`
@@ -106,7 +115,7 @@ func toShowDetails(s domain.ShowDetails) showDetailsDTO {
 	}
 }
 
-// mapSlice applies f to each item. The result is never nil, so that an empty list is encoded as [].
+// mapSlice applies f to each item. It never returns nil, which would be encoded as null.
 func mapSlice[A, B any](items []A, f func(A) B) []B {
 	out := make([]B, len(items))
 	for i, item := range items {

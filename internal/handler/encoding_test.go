@@ -131,7 +131,7 @@ func FuzzTimeRange(f *testing.F) {
 }
 
 func FuzzQueryCursor(f *testing.F) {
-	shows, bookings := newList("shows"), bookingsList(1, nil)
+	shows, bookings := newList("shows"), newList("bookings")
 	f.Add("", int64(1), int64(1))
 	f.Add("c2hvd3M6MTox", int64(-1), int64(0))
 	f.Add(*shows.cursor(1, 2), int64(1)<<62, int64(-1)<<63)

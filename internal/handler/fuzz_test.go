@@ -37,10 +37,13 @@ func FuzzDecode(f *testing.F) {
 			func() any { return new(configureRequest) }, func() any { return new(registerInput) },
 			func() any { return new(loginInput) },
 		} {
-			for name, read := range map[string]func(http.ResponseWriter, *http.Request, int64, any) error{"decode": decode, "decodeOptional": decodeOptional} {
+			for name, read := range map[string]func(http.ResponseWriter, *http.Request, any) error{
+				"decode":         func(w http.ResponseWriter, r *http.Request, dst any) error { return decode(w, r, maxBody, dst) },
+				"decodeOptional": decodeOptional,
+			} {
 				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
 				r.Header.Set("Content-Type", contentType)
-				err := read(httptest.NewRecorder(), r, maxBody, dst())
+				err := read(httptest.NewRecorder(), r, dst())
 				var coded *domain.Error
 				if err == nil {
 					continue

@@ -9,8 +9,7 @@ import (
 	"evently/internal/service"
 )
 
-// HealthService checks the stores.
-type HealthService interface {
+type healthService interface {
 	Report(ctx context.Context) service.HealthReport
 	Ready(ctx context.Context) service.HealthStatus
 	Schema(ctx context.Context) (service.HealthStatus, service.SchemaState)
@@ -18,14 +17,13 @@ type HealthService interface {
 
 // Health serves the health routes.
 type Health struct {
-	health HealthService
+	health healthService
 }
 
 // NewHealth returns the health handlers.
-func NewHealth(health HealthService) *Health { return &Health{health: health} }
+func NewHealth(health healthService) *Health { return &Health{health: health} }
 
-// healthRetryAfter is the Retry-After of an instance that is not ready, in seconds.
-const healthRetryAfter = "2"
+const healthRetryAfter = "2" // seconds
 
 type healthCheckDTO struct {
 	Status    service.HealthStatus `json:"status"`
@@ -53,7 +51,6 @@ type healthChecksDTO struct {
 	Schema   schemaCheckDTO `json:"schema"`
 }
 
-// toHealthCheck converts the latency to milliseconds, to the microsecond.
 func toHealthCheck(c service.HealthCheck) healthCheckDTO {
 	return healthCheckDTO{Status: c.Status, LatencyMS: float64(c.Latency.Microseconds()) / 1000}
 }
@@ -117,7 +114,7 @@ func (h *Health) Schema(w http.ResponseWriter, r *http.Request) error {
 	return writeHealth(w, status == service.HealthOK, response)
 }
 
-// orEmpty makes nil an empty list, which is encoded as [].
+// orEmpty replaces nil, which would be encoded as null.
 func orEmpty(list []string) []string {
 	if list == nil {
 		return []string{}
@@ -125,7 +122,6 @@ func orEmpty(list []string) []string {
 	return list
 }
 
-// writeHealth writes the document, with 503 unless well. It must not be cached.
 func writeHealth(w http.ResponseWriter, well bool, document any) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if well {

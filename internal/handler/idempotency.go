@@ -11,23 +11,20 @@ import (
 	"evently/internal/service"
 )
 
-// The headers of requests that may be repeated.
 const (
 	idempotencyKeyHeader      = "Idempotency-Key"
 	idempotencyReplayedHeader = "Idempotency-Replayed"
 )
 
-// maxIdempotencyKey is the longest key, in bytes.
-const maxIdempotencyKey = 255
+const maxIdempotencyKey = 255 // bytes
 
-// requestKey returns the idempotency key of a request of the user, the zero key if it has none. body is
-// what a repeat must have in common with the first request, besides its path.
+// requestKey returns the idempotency key of a request, or the zero key. A repeat must have the same path and body.
 func requestKey(r *http.Request, userID int64, body []byte) (domain.RequestKey, error) {
 	values := r.Header.Values(idempotencyKeyHeader)
 	if len(values) == 0 {
 		return domain.RequestKey{}, nil
 	}
-	invalid := domain.ErrInvalidParameter.WithDetails(idempotencyKeyHeader + ": must be 1 to 255 printable ASCII characters")
+	invalid := invalidParameter(idempotencyKeyHeader, "must be 1 to 255 printable ASCII characters")
 	if len(values) > 1 || values[0] == "" || len(values[0]) > maxIdempotencyKey {
 		return domain.RequestKey{}, invalid
 	}
@@ -44,34 +41,34 @@ func requestKey(r *http.Request, userID int64, body []byte) (domain.RequestKey, 
 	}, nil
 }
 
-// bookingEncoder is a service.Encoder: it makes a body of what dto returns.
+// bookingEncoder encodes the responses that the service stores.
 type bookingEncoder struct {
 	request *http.Request
-	dto     func(domain.BookingDetails) any
+	body    func(domain.BookingDetails) envelope
 }
 
-// Encode implements service.Encoder.
 func (e bookingEncoder) Encode(booking domain.BookingDetails) (service.Response, error) {
-	body, err := json.Marshal(e.dto(booking))
+	body, err := json.Marshal(e.body(booking))
 	return service.Response{Status: http.StatusOK, Body: body}, err
 }
 
-// EncodeError implements service.Encoder.
 func (e bookingEncoder) EncodeError(err error) service.Response {
 	status, body := respond.ErrorBody(e.request.Context(), err)
 	return service.Response{Status: status, Body: body}
 }
 
-// writeResponse writes a response that the service has encoded.
-func writeResponse(w http.ResponseWriter, response service.Response) {
+func writeResponse(w http.ResponseWriter, response service.Response, err error) error {
+	if err != nil {
+		return err
+	}
 	if response.Replayed {
 		w.Header().Set(idempotencyReplayedHeader, "true")
 	}
 	respond.Raw(w, response.Status, response.Body)
+	return nil
 }
 
-// Replay writes the stored response of a request that is about to be refused for its turn, and reports
-// whether there was one. It serves the waiting room in front of Lock.
+// Replay writes the stored response of a request that the waiting room would refuse, and reports whether there is one.
 func (h *Bookings) Replay(w http.ResponseWriter, r *http.Request, body []byte) (bool, error) {
 	userID, err := signedIn(r)
 	if err != nil {
@@ -85,6 +82,5 @@ func (h *Bookings) Replay(w http.ResponseWriter, r *http.Request, body []byte) (
 	if err != nil || response.IsZero() {
 		return false, err
 	}
-	writeResponse(w, response)
-	return true, nil
+	return true, writeResponse(w, response, nil)
 }

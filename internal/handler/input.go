@@ -11,26 +11,21 @@ import (
 	"evently/internal/domain"
 )
 
-// lineInput is a name or a title, decoded by domain.Line.
-type lineInput string
+// Texts are normalized by domain.Line, domain.Lines and domain.Label.
+type (
+	lineInput  string
+	linesInput string
+	labelInput string
+)
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (t *lineInput) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return decodeText(d, t, domain.Line)
 }
 
-// linesInput is a text that may have line breaks, decoded by domain.Lines.
-type linesInput string
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (t *linesInput) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return decodeText(d, t, domain.Lines)
 }
 
-// labelInput is the name of a row, decoded by domain.Label.
-type labelInput string
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
 func (t *labelInput) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return decodeText(d, t, domain.Label)
 }
@@ -48,10 +43,8 @@ func decodeText[T ~string](d *jsontext.Decoder, dst *T, normalize func(string) (
 	return nil
 }
 
-// priceInput is a price above zero that the database can store.
 type priceInput domain.Money
 
-// UnmarshalJSON implements json.Unmarshaler.
 func (p *priceInput) UnmarshalJSON(raw []byte) error {
 	if isNull(raw) {
 		return nil
@@ -64,10 +57,8 @@ func (p *priceInput) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// amountInput is any JSON number, to be compared with an amount.
 type amountInput string
 
-// UnmarshalJSON implements json.Unmarshaler.
 func (a *amountInput) UnmarshalJSON(raw []byte) error {
 	switch {
 	case isNull(raw):
@@ -79,10 +70,9 @@ func (a *amountInput) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// invalidAmount is the amount of a number that is not money. No booking costs it.
 const invalidAmount domain.Money = -1
 
-// money returns the amount, or invalidAmount.
+// money returns the amount, or one that no booking costs if the number is not money.
 func (a amountInput) money() domain.Money {
 	amount, err := domain.ParseMoney(string(a))
 	if err != nil {
@@ -91,20 +81,18 @@ func (a amountInput) money() domain.Money {
 	return amount
 }
 
-// Years that a show can be in: others are typing errors.
+// Shows in other years are typing errors.
 const (
 	firstYear = 2000
 	lastYear  = 2199
 )
 
-// timeInput is an RFC 3339 time from firstYear to lastYear, in UTC, to the microsecond that the
-// database stores.
+// timeInput is an RFC 3339 time, in UTC, to the microsecond that the database stores.
 type timeInput time.Time
 
 // rfc3339 refuses the comma and the hour of one digit that time.Parse accepts.
 var rfc3339 = regexp.MustCompile(`^"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"$`)
 
-// UnmarshalJSON implements json.Unmarshaler.
 func (t *timeInput) UnmarshalJSON(raw []byte) error {
 	if isNull(raw) {
 		return nil
@@ -118,17 +106,14 @@ func (t *timeInput) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// isNull reports whether raw is null, which leaves a field out.
 func isNull(raw jsontext.Value) bool { return raw.Kind() == 'n' }
 
-// nullable is a field that can be left out (the zero value), null (Set without a Value) or have a
-// value.
+// nullable is a field that can be absent (the zero value), null (Set without a Value) or have a value.
 type nullable[T any] struct {
 	Set   bool
 	Value *T
 }
 
-// UnmarshalJSONFrom implements json.UnmarshalerFrom. It is called for null too.
 func (n *nullable[T]) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	n.Set = true
 	return json.UnmarshalDecode(d, &n.Value)

@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 	"evently/internal/service"
 )
 
 // MyBookings serves the routes on which users see their own bookings.
 type MyBookings struct {
-	bookings *service.MyBookings
+	bookings service.BookingReader
 }
 
 // NewMyBookings returns the handlers over bookings.
-func NewMyBookings(bookings *service.MyBookings) *MyBookings { return &MyBookings{bookings: bookings} }
+func NewMyBookings(bookings service.BookingReader) *MyBookings {
+	return &MyBookings{bookings: bookings}
+}
 
 type pricedSeatDTO struct {
 	seatDTO
@@ -70,10 +71,14 @@ type paymentDTO struct {
 	RefundedAt    *time.Time           `json:"refunded_at"`
 }
 
-// toPayment shows a payment as refunded from the moment its refund is certain, whenever the provider
-// carries it out.
+// toPayment shows a payment as refunded from the moment its refund is certain.
 func toPayment(p domain.Payment) *paymentDTO {
-	dto := &paymentDTO{TransactionID: p.TransactionID, Status: p.Status, Amount: moneyOutput(p.Amount), PaidAt: utcOrNil(p.PaidAt)}
+	dto := &paymentDTO{
+		TransactionID: p.TransactionID,
+		Status:        p.Status,
+		Amount:        moneyOutput(p.Amount),
+		PaidAt:        utcOrNil(p.PaidAt),
+	}
 	if p.GivenBack() {
 		dto.Status, dto.RefundedAt = domain.PaymentRefunded, utcOrNil(p.RefundRequestedAt)
 	}
@@ -87,63 +92,36 @@ func utcOrNil(t *time.Time) *time.Time {
 	return new(t.UTC())
 }
 
-type bookingsResponse struct {
-	Bookings   []bookingDTO `json:"bookings"`
-	NextCursor *string      `json:"next_cursor"`
-}
-
-// Get serves GET /bookings/{booking_id}.
 func (h *MyBookings) Get(w http.ResponseWriter, r *http.Request) error {
 	userID, id, err := userAndID(r, "booking_id")
 	if err != nil {
 		return err
 	}
-	booking, err := h.bookings.Booking(r.Context(), userID, id)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"booking": toBooking(booking)})
+	booking, err := h.bookings.BookingDetails(r.Context(), userID, id)
+	return write(w, http.StatusOK, envelope{"booking": toBooking(booking)}, err)
 }
 
-// List serves GET /user/bookings: the user's bookings, newest first.
 func (h *MyBookings) List(w http.ResponseWriter, r *http.Request) error {
 	userID, err := signedIn(r)
 	if err != nil {
 		return err
 	}
 	q := readQuery(r)
-	status := q.bookingStatus()
-	list := bookingsList(userID, status)
+	word := q.oneOf("status",
+		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
+	list := newList("bookings", strconv.FormatInt(userID, 10), word)
 	limit, after := q.limit(), q.afterID(list)
 	if q.err != nil {
 		return q.err
 	}
-	bookings, more, err := h.bookings.List(r.Context(), userID, status, limit, after)
-	if err != nil {
-		return err
+	var status *domain.BookingStatus
+	if word != "" {
+		status = new(domain.BookingStatus(word))
 	}
-	response := bookingsResponse{Bookings: mapSlice(bookings, toBooking)}
+	bookings, more, err := h.bookings.UserBookings(r.Context(), userID, status, limit, after)
+	response := envelope{"bookings": mapSlice(bookings, toBooking), "next_cursor": nil}
 	if more {
-		response.NextCursor = list.cursor(bookings[len(bookings)-1].ID)
+		response["next_cursor"] = list.cursor(bookings[len(bookings)-1].ID)
 	}
-	return respond.JSON(w, http.StatusOK, response)
-}
-
-// bookingStatus reads `status`; nil is any.
-func (q *query) bookingStatus() *domain.BookingStatus {
-	word := q.oneOf("status",
-		string(domain.BookingPending), string(domain.BookingConfirmed), string(domain.BookingCancelled))
-	if word == "" {
-		return nil
-	}
-	return new(domain.BookingStatus(word))
-}
-
-// bookingsList identifies the list of a user's bookings with this status.
-func bookingsList(userID int64, status *domain.BookingStatus) listID {
-	filter := ""
-	if status != nil {
-		filter = string(*status)
-	}
-	return newList("bookings", strconv.FormatInt(userID, 10), filter)
+	return write(w, http.StatusOK, response, err)
 }

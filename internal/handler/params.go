@@ -17,12 +17,10 @@ import (
 	"evently/internal/domain"
 )
 
-// invalidParameter says what the value of a parameter must be.
 func invalidParameter(name, expectation string) error {
 	return domain.ErrInvalidParameter.WithDetails(name + ": " + expectation)
 }
 
-// pathID reads a path parameter that is an id: a whole number from 1 to 2^63-1.
 func pathID(r *http.Request, name string) (int64, error) {
 	id, err := strconv.ParseInt(chi.URLParam(r, name), 10, 64)
 	if err != nil || id < 1 || strconv.FormatInt(id, 10) != chi.URLParam(r, name) {
@@ -51,7 +49,6 @@ func (q *query) fail(err error) {
 	}
 }
 
-// number reads a whole number from 1 to most.
 func (q *query) number(name string, byDefault, most int) int {
 	if !q.values.Has(name) {
 		return byDefault
@@ -63,13 +60,10 @@ func (q *query) number(name string, byDefault, most int) int {
 	return n
 }
 
-// limit reads `limit`, the number of rows of a page.
 func (q *query) limit() int { return q.number("limit", 100, 500) }
 
-// maxFilterText is the most characters of a filter; no name is longer.
 const maxFilterText = 255
 
-// text reads a parameter by domain.Line.
 func (q *query) text(name string) string {
 	text, err := domain.Line(q.values.Get(name))
 	switch {
@@ -81,7 +75,6 @@ func (q *query) text(name string) string {
 	return text
 }
 
-// oneOf reads a parameter that is one of words, or empty.
 func (q *query) oneOf(name string, words ...string) string {
 	word := q.values.Get(name)
 	if word != "" && !slices.Contains(words, word) {
@@ -98,7 +91,6 @@ func newList(kind string, filters ...string) listID {
 	return listID(hex.EncodeToString(sum[:8]))
 }
 
-// cursor returns the opaque position behind the row with this key.
 func (l listID) cursor(key ...int64) *string {
 	text := string(l)
 	for _, k := range key {
@@ -107,7 +99,7 @@ func (l listID) cursor(key ...int64) *string {
 	return new(base64.RawURLEncoding.EncodeToString([]byte(text)))
 }
 
-// cursor reads `cursor`, which must be one of l with n numbers in its key. It returns nil at the head of the list.
+// cursor returns the key in `cursor`, or nil at the head of the list.
 func (q *query) cursor(l listID, n int) []int64 {
 	if !q.values.Has("cursor") {
 		return nil
@@ -137,7 +129,7 @@ func (l listID) parse(cursor string, n int) (key []int64, ok bool) {
 	return key, true
 }
 
-// afterID reads `cursor` of a list by id. It returns 0 at the head of the list.
+// afterID returns the id in `cursor`, or 0 at the head of the list.
 func (q *query) afterID(l listID) int64 {
 	key := q.cursor(l, 1)
 	if key == nil {

@@ -18,7 +18,6 @@ import (
 	"evently/internal/respcache"
 	"evently/internal/respond"
 	"evently/internal/seatmap"
-	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -45,9 +44,9 @@ func setupCached(t *testing.T, maxAge time.Duration, now func() time.Time) readi
 	// Long timeouts: many tests run concurrently.
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
 	maps := seatmap.New(store, seatmap.Options{MaxAge: maxAge, MaxBytes: 1 << 20, Now: now})
-	shows := handler.NewShows(service.NewDiscover(store), maps,
+	shows := handler.NewShows(store, maps,
 		respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: 1 << 20, Now: now}))
-	bookings := handler.NewMyBookings(service.NewMyBookings(store))
+	bookings := handler.NewMyBookings(store)
 	adapt := func(h respond.Handler) http.HandlerFunc {
 		return respond.Adapt(slog.New(slog.NewTextHandler(t.Output(), nil)), h)
 	}

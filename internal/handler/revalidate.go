@@ -31,8 +31,7 @@ func Static(contentType string, load func() ([]byte, error)) respond.Handler {
 
 const jsonType = "application/json; charset=utf-8"
 
-// writeRevalidated writes a public body that clients may keep but must revalidate before each use, or 304 to a client
-// that has it.
+// writeRevalidated writes a body that clients must revalidate before each use, or 304 to a client that has it.
 func writeRevalidated(w http.ResponseWriter, r *http.Request, contentType string, body *respcache.Body) {
 	header := w.Header()
 	header.Set("ETag", body.ETag())
@@ -50,17 +49,15 @@ func writeRevalidated(w http.ResponseWriter, r *http.Request, contentType string
 	}
 	header.Set("Content-Encoding", "gzip")
 	header.Set("Content-Length", strconv.Itoa(len(gzip)))
-	_, _ = w.Write(gzip) // an error is a client that has gone
+	_, _ = w.Write(gzip) //nolint:gosec // encoded by this service; an error is a client that has gone
 }
 
-// writePlain writes the plain form of a body, whose type is in the header already.
 func writePlain(w http.ResponseWriter, body *respcache.Body) {
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	_, _ = body.WriteTo(w) // an error is a client that has gone
 }
 
-// matchesTag reports whether the lines of If-None-Match contain tag, by weak comparison, or are *.
-// A tag may contain commas, so tags are read one by one, up to the first that is malformed.
+// matchesTag compares If-None-Match weakly with tag. Tags may contain commas, so they are read one by one.
 func matchesTag(lines []string, tag string) bool {
 	opaque := strings.TrimPrefix(tag, "W/")
 	rest := strings.TrimSpace(strings.Join(lines, ","))
@@ -83,8 +80,7 @@ func matchesTag(lines []string, tag string) bool {
 	}
 }
 
-// acceptsGzip reports whether the lines of Accept-Encoding allow gzip and do not prefer the plain form
-// (RFC 9110, 12.5.3). A header that names neither prefers the plain form.
+// acceptsGzip reports whether Accept-Encoding prefers gzip to the plain form (RFC 9110, 12.5.3).
 func acceptsGzip(lines []string) bool {
 	weights := map[string]float64{}
 	for item := range strings.SplitSeq(strings.Join(lines, ","), ",") {
@@ -101,7 +97,7 @@ func acceptsGzip(lines []string) bool {
 	return gzip > 0 && gzip >= weights["identity"]
 }
 
-// quality returns the weight in the parameters of a coding: 1 if there is none, 0 if it is malformed.
+// quality returns the weight of a coding: 1 by default, 0 if it is malformed.
 func quality(params string) float64 {
 	name, value, found := strings.Cut(strings.TrimSpace(params), "=")
 	if !found && name == "" {

@@ -13,17 +13,16 @@ import (
 	"evently/internal/service"
 )
 
-// Shows serves the public routes for finding a show and a seat. Responses do not depend on the caller,
-// so they are cached.
+// Shows serves the public routes for finding a show and a seat. Responses are the same for all callers and cached.
 type Shows struct {
-	discover *service.Discover
-	seats    *seatmap.Cache
-	cache    *respcache.Cache // lists, searches and shows
+	shows service.ShowReader
+	seats *seatmap.Cache
+	cache *respcache.Cache // lists, searches and shows
 }
 
-// NewShows returns Shows over discover, with the given caches.
-func NewShows(discover *service.Discover, seats *seatmap.Cache, cache *respcache.Cache) *Shows {
-	return &Shows{discover: discover, seats: seats, cache: cache}
+// NewShows returns Shows over shows, with the given caches.
+func NewShows(shows service.ShowReader, seats *seatmap.Cache, cache *respcache.Cache) *Shows {
+	return &Shows{shows: shows, seats: seats, cache: cache}
 }
 
 type showsResponse struct {
@@ -31,7 +30,6 @@ type showsResponse struct {
 	NextCursor *string          `json:"next_cursor"`
 }
 
-// List serves GET /shows: upcoming shows, soonest first.
 func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 	list := newList("shows")
 	q := readQuery(r)
@@ -40,12 +38,11 @@ func (h *Shows) List(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	return h.serve(w, r, pageKey("upcoming", after, limit), func(ctx context.Context) (any, error) {
-		shows, more, err := h.discover.Upcoming(ctx, after, limit)
+		shows, more, err := h.shows.Shows(ctx, domain.ShowFilter{}, after, limit)
 		return toShows(shows, more, list), err
 	})
 }
 
-// Search serves GET /shows/search. An empty parameter does not narrow the search.
 func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 	q := readQuery(r)
 	filter := domain.ShowFilter{Venue: q.text("venue"), Event: q.text("event")}
@@ -58,25 +55,25 @@ func (h *Shows) Search(w http.ResponseWriter, r *http.Request) error {
 		return q.err
 	}
 	return h.serve(w, r, pageKey(key, after, limit), func(ctx context.Context) (any, error) {
-		shows, more, err := h.discover.Search(ctx, filter, after, limit)
+		shows, more, err := h.shows.Shows(ctx, filter, after, limit)
 		return toShows(shows, more, list), err
 	})
 }
 
-// Get serves GET /shows/{show_id}.
 func (h *Shows) Get(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	return h.serve(w, r, "show "+strconv.FormatInt(id, 10), func(ctx context.Context) (any, error) {
-		show, err := h.discover.Show(ctx, id)
+		show, err := h.shows.Show(ctx, id)
 		return envelope{"show": toShowDetails(show)}, err
 	})
 }
 
-// serve writes the cached response for key, or what load returns.
-func (h *Shows) serve(w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error)) error {
+func (h *Shows) serve(
+	w http.ResponseWriter, r *http.Request, key string, load func(ctx context.Context) (any, error),
+) error {
 	body, err := h.cache.Get(r.Context(), key, load)
 	if err != nil {
 		return err
@@ -85,7 +82,6 @@ func (h *Shows) serve(w http.ResponseWriter, r *http.Request, key string, load f
 	return nil
 }
 
-// pageKey returns the cache key of a page of a list.
 func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	if after == nil {
 		return fmt.Sprintf("%s %d", list, limit)
@@ -93,7 +89,6 @@ func pageKey(list string, after *domain.ShowPosition, limit int) string {
 	return fmt.Sprintf("%s %d %d %d", list, limit, after.StartTime.UnixMicro(), after.ShowID)
 }
 
-// searchKey identifies the filters of a search.
 func searchKey(filter domain.ShowFilter) string {
 	timestamp := func(t *time.Time) string {
 		if t == nil {
@@ -105,7 +100,6 @@ func searchKey(filter domain.ShowFilter) string {
 		timestamp(filter.From), timestamp(filter.Until), filter.AvailableOnly)
 }
 
-// Seats serves GET /shows/{show_id}/seats.
 func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	id, err := pathID(r, "show_id")
 	if err != nil {
@@ -119,14 +113,14 @@ func (h *Shows) Seats(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// afterShow reads `cursor` of a list of shows by start and id. It returns nil at the head of the list.
+// afterShow returns the start and the id in `cursor`, or nil at the head of the list.
 func (q *query) afterShow(l listID) *domain.ShowPosition {
 	key := q.cursor(l, 2)
 	if key == nil {
 		return nil
 	}
 	position := domain.ShowPosition{StartTime: time.UnixMicro(key[0]).UTC(), ShowID: key[1]}
-	// PostgreSQL may not be able to represent a time that no show can have.
+	// PostgreSQL may not be able to represent other times.
 	if year := position.StartTime.Year(); year < 0 || year > 9999 || position.ShowID < 1 {
 		q.fail(domain.ErrInvalidCursor)
 	}

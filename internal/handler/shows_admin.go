@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 )
 
 type createShowRequest struct {
@@ -16,7 +15,6 @@ type createShowRequest struct {
 	Price     priceInput `json:"price" validate:"required"`
 }
 
-// updateShowRequest has any of the fields. Null leaves a field out.
 type updateShowRequest struct {
 	EventID   *int64      `json:"event_id" validate:"omitempty,gt=0"`
 	VenueID   *int64      `json:"venue_id" validate:"omitempty,gt=0"`
@@ -25,7 +23,6 @@ type updateShowRequest struct {
 	Price     *priceInput `json:"price"`
 }
 
-// CreateShow serves POST /admin/shows.
 func (h *Catalog) CreateShow(w http.ResponseWriter, r *http.Request) error {
 	var body createShowRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
@@ -35,13 +32,9 @@ func (h *Catalog) CreateShow(w http.ResponseWriter, r *http.Request) error {
 		EventID: body.EventID, VenueID: body.VenueID,
 		StartTime: time.Time(body.StartTime), EndTime: time.Time(body.EndTime), Price: domain.Money(body.Price),
 	})
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusCreated, envelope{"show": toShow(show)})
+	return write(w, http.StatusCreated, envelope{"show": toShow(show)}, err)
 }
 
-// UpdateShow serves PUT /admin/shows/{id}.
 func (h *Catalog) UpdateShow(w http.ResponseWriter, r *http.Request) error {
 	var body updateShowRequest
 	id, err := idAndBody(w, r, maxBody, &body)
@@ -55,13 +48,9 @@ func (h *Catalog) UpdateShow(w http.ResponseWriter, r *http.Request) error {
 		EventID: body.EventID, VenueID: body.VenueID,
 		StartTime: (*time.Time)(body.StartTime), EndTime: (*time.Time)(body.EndTime), Price: (*domain.Money)(body.Price),
 	})
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, envelope{"show": toShow(show)})
+	return write(w, http.StatusOK, envelope{"show": toShow(show)}, err)
 }
 
-// DeleteShow serves DELETE /admin/shows/{id}.
 func (h *Catalog) DeleteShow(w http.ResponseWriter, r *http.Request) error {
 	return deleteByID(w, r, h.catalog.DeleteShow, "Show deleted successfully")
 }

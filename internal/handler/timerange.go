@@ -6,7 +6,6 @@ import (
 	"time"
 )
 
-// timeRange reads `time_range`. Without it there are no bounds.
 func (q *query) timeRange() (from, until *time.Time) {
 	text := q.values.Get("time_range")
 	if text == "" {
@@ -19,24 +18,16 @@ func (q *query) timeRange() (from, until *time.Time) {
 	return from, until
 }
 
-var (
-	errTimeRange      = errors.New("must be START,END")
-	errTimeRangeStart = errors.New("START must be a time such as 2030-01-31T19:30:00Z, or empty")
-	errTimeRangeEnd   = errors.New("END must be a time such as 2030-01-31T19:30:00Z, or empty")
-	errTimeRangeOrder = errors.New("START must not be after END")
-)
-
-// parseTimeRange reads START,END, both inclusive. Each is an RFC 3339 time, a date, which is the whole day in UTC, or
-// empty, which is no bound (nil).
+// parseTimeRange reads START,END, both inclusive: RFC 3339 times, dates, which are whole days in UTC, or empty.
 func parseTimeRange(text string) (from, until *time.Time, err error) {
 	start, end, found := strings.Cut(text, ",")
 	if !found {
-		return nil, nil, errTimeRange
+		return nil, nil, errors.New("must be START,END")
 	}
 	if start != "" {
 		first, _, ok := parseTime(start)
 		if !ok {
-			return nil, nil, errTimeRangeStart
+			return nil, nil, errors.New("START must be a time such as 2030-01-31T19:30:00Z, or empty")
 		}
 		// PostgreSQL stores microseconds: a show in the microsecond that START is in began before it.
 		if rounded := first.Truncate(time.Microsecond); rounded.Before(first) {
@@ -47,18 +38,17 @@ func parseTimeRange(text string) (from, until *time.Time, err error) {
 	if end != "" {
 		_, last, ok := parseTime(end)
 		if !ok {
-			return nil, nil, errTimeRangeEnd
+			return nil, nil, errors.New("END must be a time such as 2030-01-31T19:30:00Z, or empty")
 		}
 		until = &last
 	}
 	if from != nil && until != nil && from.After(*until) {
-		return nil, nil, errTimeRangeOrder
+		return nil, nil, errors.New("START must not be after END")
 	}
 	return from, until, nil
 }
 
-// parseTime reads an RFC 3339 time, which is both first and last, or a date, of which it returns the first and the
-// last microsecond in UTC.
+// parseTime reads a time, which is both first and last, or the first and the last microsecond of a date.
 func parseTime(text string) (first, last time.Time, ok bool) {
 	if day, err := time.Parse(time.DateOnly, text); err == nil {
 		return day, day.AddDate(0, 0, 1).Add(-time.Microsecond), true

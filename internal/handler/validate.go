@@ -11,7 +11,6 @@ import (
 	"evently/internal/domain"
 )
 
-// validation checks request bodies by their `validate` tags. It is safe for concurrent use.
 var validation = newValidation()
 
 func newValidation() *validator.Validate {
@@ -33,10 +32,8 @@ func newValidation() *validator.Validate {
 	return v
 }
 
-// maxDetails is the most faults that one response names.
-const maxDetails = 20
+const maxDetails = 20 // of one response
 
-// validate checks the struct that dst points to and names its faults.
 func validate(dst any) error {
 	err := validation.Struct(dst)
 	if err == nil {
@@ -55,7 +52,6 @@ func validate(dst any) error {
 	return domain.ErrValidation.WithDetails(details...)
 }
 
-// message says what the rule that fault breaks asks for.
 func message(fault validator.FieldError) string {
 	unit := ""
 	switch fault.Kind() {

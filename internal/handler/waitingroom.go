@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"evently/internal/domain"
-	"evently/internal/respond"
 )
 
-// WaitingRoomService is the use cases behind the waiting room's routes.
-type WaitingRoomService interface {
+type waitingRoomService interface {
 	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 	Status(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 	Leave(ctx context.Context, showID, userID int64) error
@@ -18,29 +16,29 @@ type WaitingRoomService interface {
 	Configure(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomView, error)
 }
 
-// WaitingRoomStreams opens streams of a user's status.
-type WaitingRoomStreams interface {
-	// Watch sends the status now and every change. The channel is closed when the instance drains or the
-	// show is deleted; stop must be called when the stream ends.
+type waitingRoomStreams interface {
+	// Watch sends the status now and every change until the show or the instance ends. The caller must call stop.
 	Watch(ctx context.Context, showID, userID int64) (updates <-chan domain.RoomUpdate, stop func(), err error)
 }
 
-// TokenChecker checks access tokens that were verified before.
-type TokenChecker interface {
+// tokenChecker checks access tokens that were verified before.
+type tokenChecker interface {
 	// Check returns an error if the token of an identity has expired or ended.
 	Check(identity domain.Identity) error
 }
 
 // WaitingRoom serves the waiting room's routes.
 type WaitingRoom struct {
-	rooms   WaitingRoomService
-	streams WaitingRoomStreams
-	tokens  TokenChecker
+	rooms   waitingRoomService
+	streams waitingRoomStreams
+	tokens  tokenChecker
 	refresh time.Duration
 }
 
 // NewWaitingRoom returns the handlers. refresh is when users who wait are told to ask again.
-func NewWaitingRoom(rooms WaitingRoomService, streams WaitingRoomStreams, tokens TokenChecker, refresh time.Duration) *WaitingRoom {
+func NewWaitingRoom(
+	rooms waitingRoomService, streams waitingRoomStreams, tokens tokenChecker, refresh time.Duration,
+) *WaitingRoom {
 	return &WaitingRoom{rooms: rooms, streams: streams, tokens: tokens, refresh: refresh}
 }
 
@@ -73,37 +71,28 @@ func (h *WaitingRoom) toStatus(s domain.RoomStatus) roomStatusDTO {
 	return dto
 }
 
-// Join serves POST /waiting-room/{show_id}/join.
 func (h *WaitingRoom) Join(w http.ResponseWriter, r *http.Request) error {
 	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
-	if err := decodeOptional(w, r, maxBody, &struct{}{}); err != nil {
+	if err := decodeOptional(w, r, &struct{}{}); err != nil {
 		return err
 	}
 	status, err := h.rooms.Enter(r.Context(), showID, userID)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, h.toStatus(status))
+	return write(w, http.StatusOK, h.toStatus(status), err)
 }
 
-// Status serves GET /waiting-room/{show_id}.
 func (h *WaitingRoom) Status(w http.ResponseWriter, r *http.Request) error {
 	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	status, err := h.rooms.Status(r.Context(), showID, userID)
-	if err != nil {
-		return err
-	}
 	w.Header().Set("Cache-Control", "no-store")
-	return respond.JSON(w, http.StatusOK, h.toStatus(status))
+	return write(w, http.StatusOK, h.toStatus(status), err)
 }
 
-// Leave serves DELETE /waiting-room/{show_id}.
 func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
 	userID, showID, err := userAndID(r, "show_id")
 	if err != nil {
@@ -116,46 +105,31 @@ func (h *WaitingRoom) Leave(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-type roomViewDTO struct {
-	ShowID             int64           `json:"show_id"`
-	Mode               domain.RoomMode `json:"mode"`
-	MaxConcurrentUsers int64           `json:"max_concurrent_users"`
-	BatchSize          int64           `json:"batch_size"`
-	Waiting            int64           `json:"waiting"`
-	Away               int64           `json:"away"`
-	Admitted           int64           `json:"admitted"`
-	AdmittedLastMinute int64           `json:"admitted_last_minute"`
-	OldestWaitSeconds  *int64          `json:"oldest_wait_seconds"` // null if nobody waits
-}
-
-func toRoomView(v domain.RoomView) roomViewDTO {
-	dto := roomViewDTO{
-		ShowID:             v.ShowID,
-		Mode:               v.Settings.Mode,
-		MaxConcurrentUsers: v.Settings.MaxUsers,
-		BatchSize:          v.Settings.BatchSize,
-		Waiting:            v.Waiting,
-		Away:               v.Away,
-		Admitted:           v.Admitted,
-		AdmittedLastMinute: v.AdmittedLastMinute,
+func toRoomView(v domain.RoomView) envelope {
+	view := envelope{
+		"show_id":              v.ShowID,
+		"mode":                 v.Settings.Mode,
+		"max_concurrent_users": v.Settings.MaxUsers,
+		"batch_size":           v.Settings.BatchSize,
+		"waiting":              v.Waiting,
+		"away":                 v.Away,
+		"admitted":             v.Admitted,
+		"admitted_last_minute": v.AdmittedLastMinute,
+		"oldest_wait_seconds":  nil,
 	}
 	if v.Waiting > 0 {
-		dto.OldestWaitSeconds = new(int64(v.OldestWait / time.Second))
+		view["oldest_wait_seconds"] = int64(v.OldestWait / time.Second)
 	}
-	return dto
+	return view
 }
 
-// View serves GET /admin/waiting-rooms/{show_id}.
 func (h *WaitingRoom) View(w http.ResponseWriter, r *http.Request) error {
 	showID, err := pathID(r, "show_id")
 	if err != nil {
 		return err
 	}
 	view, err := h.rooms.View(r.Context(), showID)
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, toRoomView(view))
+	return write(w, http.StatusOK, toRoomView(view), err)
 }
 
 type configureRequest struct {
@@ -164,7 +138,6 @@ type configureRequest struct {
 	BatchSize          nullable[int64]           `json:"batch_size"`
 }
 
-// Bounds of what an admin may set. The database has them, too.
 const (
 	maxRoomUsers = 1_000_000
 	maxRoomBatch = 10_000
@@ -194,8 +167,7 @@ func (c configureRequest) check() error {
 	return nil
 }
 
-// Configure serves PUT /admin/waiting-rooms/{show_id}. A field that is null is reset to its default; one that
-// is absent stays as it is.
+// Configure resets a field that is null to its default.
 func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 	showID, err := pathID(r, "show_id")
 	if err != nil {
@@ -213,8 +185,5 @@ func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 		MaxUsers:  domain.Change[int64](body.MaxConcurrentUsers),
 		BatchSize: domain.Change[int64](body.BatchSize),
 	})
-	if err != nil {
-		return err
-	}
-	return respond.JSON(w, http.StatusOK, toRoomView(view))
+	return write(w, http.StatusOK, toRoomView(view), err)
 }

@@ -12,7 +12,6 @@ import (
 )
 
 const (
-	// streamWriteTimeout bounds one write to a client that does not read.
 	streamWriteTimeout = 10 * time.Second
 	// Streams that end together, at a restart, reconnect spread over this time.
 	minRetry, retrySpread = time.Second, 4 * time.Second
@@ -65,7 +64,6 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// event returns an update in the format of event streams.
 func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 	if update.Heartbeat {
 		return []byte(": heartbeat\n\n")
@@ -81,7 +79,7 @@ func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
 	return b.Bytes()
 }
 
-// send writes and flushes, and reports whether the client is still connected.
+// send reports whether the client is still connected.
 func send(connection *http.ResponseController, w http.ResponseWriter, text []byte) bool {
 	// Instead of the server's timeout, which is for a whole response.
 	_ = connection.SetWriteDeadline(time.Now().Add(streamWriteTimeout))

@@ -1,5 +1,5 @@
-// Package jobs runs work that follows a commit, with asynq. A task only wakes the job up: what there is to do
-// is in PostgreSQL, where the schedule finds it too, so that a lost task costs time and nothing else.
+// Package jobs runs work that follows a commit, with asynq. A task only wakes the job up: what there is to do is
+// in PostgreSQL, where the schedule finds it too.
 package jobs
 
 import (
@@ -17,11 +17,6 @@ import (
 const (
 	queueName  = "jobs"
 	refundTask = "payments:refund"
-
-	// taskTimeout bounds one run of a job.
-	taskTimeout = time.Minute
-	// checkInterval is how often an idle worker looks for tasks.
-	checkInterval = time.Second
 )
 
 // Client enqueues tasks.
@@ -32,10 +27,10 @@ func NewClient(redis *rediskit.Client) *Client {
 	return &Client{queue: asynq.NewClientFromRedisClient(redis)}
 }
 
-// WakeRefunds implements service.RefundWaker. Tasks that were not begun yet are one.
+// WakeRefunds enqueues the refund task, unless it is in the queue.
 func (c *Client) WakeRefunds(ctx context.Context) error {
 	_, err := c.queue.EnqueueContext(ctx, asynq.NewTask(refundTask, nil),
-		asynq.Queue(queueName), asynq.TaskID(refundTask), asynq.MaxRetry(0), asynq.Timeout(taskTimeout))
+		asynq.Queue(queueName), asynq.TaskID(refundTask), asynq.MaxRetry(0), asynq.Timeout(time.Minute))
 	if errors.Is(err, asynq.ErrTaskIDConflict) {
 		return nil
 	}
@@ -53,15 +48,14 @@ func NewWorker(redis *rediskit.Client, refund func(ctx context.Context) (int, er
 	mux := asynq.NewServeMux()
 	mux.HandleFunc(refundTask, func(ctx context.Context, _ *asynq.Task) error {
 		if _, err := refund(ctx); err != nil {
-			// The schedule runs it again: asynq need not keep the task.
-			return fmt.Errorf("%w: %w", err, asynq.RevokeTask)
+			return fmt.Errorf("%w: %w", err, asynq.RevokeTask) // the schedule runs it again
 		}
 		return nil
 	})
 	server := asynq.NewServerFromRedisClient(redis, asynq.Config{
 		Concurrency:       1,
 		Queues:            map[string]int{queueName: 1},
-		TaskCheckInterval: checkInterval,
+		TaskCheckInterval: time.Second,
 		ShutdownTimeout:   5 * time.Second,
 		ErrorHandler: asynq.ErrorHandlerFunc(func(ctx context.Context, task *asynq.Task, err error) {
 			log.WarnContext(ctx, "job failed", "task", task.Type(), "error", err.Error())

@@ -11,15 +11,13 @@ import (
 	"evently/internal/respond"
 )
 
-// TokenVerifier verifies access tokens.
+// TokenVerifier verifies access tokens. It returns domain.ErrUnauthorized or domain.ErrTokenExpired.
 type TokenVerifier interface {
-	// Verify returns the identity of a token, or domain.ErrUnauthorized or domain.ErrTokenExpired.
 	Verify(token string) (domain.Identity, error)
 }
 
-// Authenticate puts the identity of the request's access token into its domain.Request, or why there is none. It lets every
-// request pass, so that rate limits can count them by user or address before Require responds with 401. Responses must not
-// be cached.
+// Authenticate puts the identity of the access token into the domain.Request, or why there is none. Require responds to
+// requests without one only after the rate limit has counted them.
 func Authenticate(verifier TokenVerifier) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -37,8 +35,7 @@ func Authenticate(verifier TokenVerifier) func(http.Handler) http.Handler {
 	}
 }
 
-// Require responds with 401 to a request without an identity, and with 403 if the user has none of the roles. Without roles
-// every user passes. It must run after Authenticate.
+// Require responds with 401 without an identity, and with 403 to users with none of the roles, if any are given.
 func Require(log *slog.Logger, roles ...domain.Role) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -57,7 +54,6 @@ func Require(log *slog.Logger, roles ...domain.Role) func(http.Handler) http.Han
 	}
 }
 
-// bearerToken returns the token of the Authorization header. Several headers are ambiguous, so they count as none.
 func bearerToken(header http.Header) (string, bool) {
 	values := header.Values("Authorization")
 	if len(values) != 1 {

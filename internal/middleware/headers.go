@@ -8,11 +8,9 @@ import (
 	"evently/internal/respond"
 )
 
-// corsMaxAge is how long browsers may cache the response to a preflight request, in seconds.
-const corsMaxAge = 600
+const corsMaxAge = 600 // seconds
 
-// Headers sets the security headers and allows pages of the origins to call the API. Responses are data: they must not be
-// sniffed, framed or executed. A handler that serves pages sets its own Content-Security-Policy.
+// Headers sets the security headers and allows pages of the origins to call the API.
 func Headers(origins []string) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		if len(origins) > 0 {
@@ -34,7 +32,9 @@ func allowOrigins(origins []string) func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
-		AllowedHeaders: []string{"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", respond.RequestIDHeader},
+		AllowedHeaders: []string{
+			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", respond.RequestIDHeader,
+		},
 		ExposedHeaders: []string{
 			"ETag", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate", respond.RequestIDHeader,
 			rateLimitHeader, rateLimitRemainingHeader, rateLimitResetHeader,

@@ -12,15 +12,13 @@ import (
 	"evently/internal/domain"
 )
 
-// RequestRecorder counts requests. Its methods return at once.
+// RequestRecorder counts requests.
 type RequestRecorder interface {
 	RequestBegan()
-	// RequestEnded is called once for each RequestBegan. The route is a pattern, or "none". The duration of a stream is
-	// chosen by its client, so it says nothing about the service.
 	RequestEnded(method, route string, status int, took time.Duration, stream bool)
 }
 
-// LogSampling reduces the access log. Requests that failed or were slow are always logged.
+// LogSampling reduces the access log, except for requests that failed or were slow.
 type LogSampling struct {
 	Ratio     float64       // share of the other requests that are logged, 0 to 1
 	SlowAfter time.Duration // from this duration on a request is slow
@@ -33,8 +31,7 @@ func (s LogSampling) drops(status int, took time.Duration) bool {
 	return rand.Float64() >= s.Ratio //nolint:gosec // no secret
 }
 
-// Observe counts each request and logs it in one line. It must run after Identify. Log and metrics have the pattern of the
-// route, not the path, which may contain personal data.
+// Observe counts and logs each request, by the pattern of its route: its path may contain personal data.
 func Observe(recorder RequestRecorder, log *slog.Logger, sampling LogSampling) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -54,7 +51,7 @@ func Observe(recorder RequestRecorder, log *slog.Logger, sampling LogSampling) f
 	}
 }
 
-// statusOf returns the status of a complete response. net/http sends 200 if the handler wrote nothing.
+// statusOf returns the status of a complete response: net/http sends 200 by itself.
 func statusOf(w chimiddleware.WrapResponseWriter) int {
 	if status := w.Status(); status != 0 {
 		return status
@@ -84,7 +81,6 @@ func logRequest(log *slog.Logger, r *http.Request, route string, status, size in
 	log.LogAttrs(r.Context(), level, "request", attrs...)
 }
 
-// isProbe reports whether load balancers poll the route.
 func isProbe(route string) bool {
 	return route == "/health" || route == "/health/live" || route == "/health/ready"
 }

@@ -6,11 +6,9 @@ import (
 	"net/http"
 )
 
-// maxPeek is the longest body that is looked at ahead of its handler, in bytes: what the handler of a login accepts.
-const maxPeek = 64 << 10
+const maxPeek = 64 << 10 // bytes, what the handler of a login accepts
 
-// peekBody returns the body of r, or nil if it is too long or could not be read. The handler reads what it would have
-// read, errors included.
+// peekBody returns the body of r, or nil if it is too long or broken. The handler reads the same, errors included.
 func peekBody(r *http.Request) []byte {
 	if r.Body == nil {
 		return nil
@@ -28,7 +26,6 @@ func peekBody(r *http.Request) []byte {
 	return body
 }
 
-// putBack is a body of which a part was read already.
 type putBack struct {
 	io.Reader
 	io.Closer

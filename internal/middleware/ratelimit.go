@@ -30,8 +30,7 @@ type RateRules struct {
 	Failures ratelimit.Limit // wrong passwords for an account
 }
 
-// RateLimits responds with 429 to too many requests, and sends the remaining budget as headers. Its middlewares are
-// alternatives: a route has one of them. Each takes one Redis round trip.
+// RateLimits responds with 429 to too many requests. Its middlewares are alternatives: each takes one Redis round trip.
 type RateLimits struct {
 	limiter *ratelimit.Limiter
 	rules   RateRules
@@ -49,7 +48,7 @@ func (l *RateLimits) Requests(next http.Handler) http.Handler {
 	return l.limit(next, nil)
 }
 
-// Bookings limits changes of bookings in the same place. Requests without an identity change nothing, and count as requests.
+// Bookings limits changes of bookings as well, in the same place.
 func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
 		if _, known := domain.IdentityFrom(r.Context()); !known {
@@ -94,7 +93,6 @@ func (l *RateLimits) limit(next http.Handler, further func(*http.Request) []rate
 	})
 }
 
-// subjectOf returns whose budget a request takes from.
 func subjectOf(r *http.Request) string {
 	request := domain.RequestFrom(r.Context())
 	if request.Identity != nil {
@@ -135,7 +133,6 @@ func (l *RateLimits) networks(r *http.Request) []ratelimit.Budget {
 // ipv6Client is the prefix length of an IPv6 client: one customer has at least a /64.
 const ipv6Client = 64
 
-// clientSubject returns the subject of an address. Clients with an unknown address share one.
 func clientSubject(addr netip.Addr) string {
 	if network, err := addr.Prefix(ipv6Client); addr.Is6() && err == nil {
 		return "client:" + network.String()

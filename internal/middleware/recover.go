@@ -11,8 +11,7 @@ import (
 	"evently/internal/respond"
 )
 
-// Recover logs a panic of a handler with its stack and responds with 500. If part of a response was sent, it closes the
-// connection instead, so that the client does not take it for the whole. http.ErrAbortHandler asks for that and passes.
+// Recover logs a panic and responds with 500. If part of a response was sent, it closes the connection instead.
 func Recover(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

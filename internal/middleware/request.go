@@ -12,7 +12,7 @@ import (
 	"evently/internal/respond"
 )
 
-// acceptedRequestID matches the ids of clients that can be logged and sent back unchanged.
+// acceptedRequestID matches ids that can be logged and sent back unchanged.
 var acceptedRequestID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 
 // Identify puts a domain.Request with an id and the client's address into the context. The id is the client's
@@ -37,7 +37,7 @@ func Identify(clients Clients) func(http.Handler) http.Handler {
 	}
 }
 
-// routeOf returns the pattern of the route that served r, or "none". It is known after the handler has run.
+// routeOf returns the pattern of the route that has served r, or "none".
 func routeOf(r *http.Request) string {
 	routing := chi.RouteContext(r.Context())
 	if routing == nil {

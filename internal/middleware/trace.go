@@ -12,8 +12,7 @@ import (
 	"evently/internal/domain"
 )
 
-// Trace creates a span for each request, named by its route. It must run after Identify. A traceparent header makes the span
-// part of the caller's trace. Without a provider Trace does nothing.
+// Trace creates a span for each request, in the trace of the caller if it sends a traceparent header.
 func Trace(provider trace.TracerProvider) func(http.Handler) http.Handler {
 	if provider == nil {
 		return func(next http.Handler) http.Handler { return next }

@@ -15,33 +15,27 @@ import (
 
 // RoomGate admits users to the booking of a show.
 type RoomGate interface {
-	// Enter admits the user, or gives them a place in the queue. It fails with domain.ErrShowNotFound or
-	// domain.ErrWaitingRoomUnavailable.
+	// Enter admits or queues the user. It returns domain.ErrShowNotFound or domain.ErrWaitingRoomUnavailable.
 	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 }
 
-// Replays finds stored responses.
+// Replays finds the stored responses of requests with the same Idempotency-Key.
 type Replays interface {
-	// Replay writes the stored response of a request with the same Idempotency-Key, and reports whether
-	// there is one.
 	Replay(w http.ResponseWriter, r *http.Request, body []byte) (replayed bool, err error)
 }
 
 // WaitingRoomOptions configure WaitingRoom.
 type WaitingRoomOptions struct {
-	// RefreshInterval is when users who wait are told to ask again.
-	RefreshInterval time.Duration
-	// FailOpen lets all requests pass while the waiting room is unavailable. Otherwise none passes.
-	FailOpen bool
-	// StatusPath is the prefix of status_url; the show's id follows.
-	StatusPath string
+	RefreshInterval time.Duration // after which users who wait are told to ask again
+	FailOpen        bool          // all requests pass while the waiting room is unavailable
+	StatusPath      string        // prefix of status_url; the show's id follows
 }
 
-// WaitingRoom lets requests to lock seats pass if their user is admitted to the show, and responds to others
-// with 429 and their place, or with the stored response that replays has for them. It reads show_id alone
-// from the body; a body without one passes, for the handler to refuse. It needs the Identity in the context.
-// replays may be nil.
-func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log *slog.Logger) func(http.Handler) http.Handler {
+// WaitingRoom passes requests to lock seats whose user is admitted to the show, and responds to others with 429 or with
+// their stored response. Invalid bodies pass, for the handler to refuse. replays may be nil.
+func WaitingRoom(
+	gate RoomGate, replays Replays, options WaitingRoomOptions, log *slog.Logger,
+) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 			user, known := domain.IdentityFrom(r.Context())
@@ -74,7 +68,6 @@ func WaitingRoom(gate RoomGate, replays Replays, options WaitingRoomOptions, log
 	}
 }
 
-// showOf returns the show_id of a request to lock seats, or 0.
 func showOf(body []byte) int64 {
 	var request struct {
 		ShowID int64 `json:"show_id"`

@@ -1,6 +1,5 @@
-// Package payment has the payment providers. The simulated one stands in for a real one: it declines some
-// charges, takes its time, and keeps a ledger of its own, so that its side and ours can disagree as
-// they can with a real provider.
+// Package payment has the payment providers. The simulated one keeps a ledger of its own, so that its side and
+// ours can disagree as they can with a real provider.
 package payment
 
 import (
@@ -12,7 +11,7 @@ import (
 	"evently/internal/domain"
 )
 
-// The methods of payment of the simulation, for domain.Charge. Any other method succeeds by chance.
+// The methods of payment of the simulation. Without a method a charge succeeds by chance.
 const (
 	MethodSuccess = "success"
 	MethodDecline = "decline"
@@ -20,12 +19,10 @@ const (
 
 // Ledger is the provider's own record of charges. Each method commits by itself.
 type Ledger interface {
-	// RecordCharge stores the result of a charge, and returns that of an earlier charge with the same
-	// attempt key instead if there is one.
+	// RecordCharge stores the result of a charge, or returns that of an earlier one with the same attempt key.
 	RecordCharge(ctx context.Context, charge domain.Charge, result domain.ChargeResult) (domain.ChargeResult, error)
 	// FindCharge returns the result of a charge, in the state domain.ChargeUnknown if there is none.
 	FindCharge(ctx context.Context, attemptKey string) (domain.ChargeResult, error)
-	// RecordRefund stores that a charge was refunded. It may be repeated.
 	RecordRefund(ctx context.Context, attemptKey string) error
 }
 
@@ -43,7 +40,7 @@ func NewSimulated(ledger Ledger, delay time.Duration, successRate float64) *Simu
 	return &Simulated{ledger: ledger, delay: delay, successRate: successRate, chance: randv2.Float64}
 }
 
-// Charge implements service.PaymentProvider.
+// Charge charges once per attempt key.
 func (s *Simulated) Charge(ctx context.Context, charge domain.Charge) (domain.ChargeResult, error) {
 	succeeds := charge.Method == MethodSuccess
 	if charge.Method == "" {
@@ -63,12 +60,12 @@ func (s *Simulated) Charge(ctx context.Context, charge domain.Charge) (domain.Ch
 	return s.ledger.RecordCharge(ctx, charge, result)
 }
 
-// Refund implements service.PaymentProvider.
+// Refund refunds a charge. It may be repeated.
 func (s *Simulated) Refund(ctx context.Context, attemptKey string) error {
 	return s.ledger.RecordRefund(ctx, attemptKey)
 }
 
-// Lookup implements service.PaymentProvider.
+// Lookup returns the result of a charge.
 func (s *Simulated) Lookup(ctx context.Context, attemptKey string) (domain.ChargeResult, error) {
 	return s.ledger.FindCharge(ctx, attemptKey)
 }

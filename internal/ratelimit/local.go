@@ -8,8 +8,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// local keeps a bounded number of budgets in memory. A token bucket admits what GCRA admits: the whole
-// budget at once, and then as it is refilled.
+// local keeps a bounded number of budgets in memory. A token bucket admits what the GCRA of take.lua admits.
 type local struct {
 	now func() time.Time
 
@@ -30,7 +29,6 @@ func newLocal(size int, now func() time.Time) *local {
 	return &local{now: now, buckets: buckets, seen: seen}
 }
 
-// take takes one request from every budget, or from none.
 func (l *local) take(budgets []Budget) []state {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -85,7 +83,6 @@ func (l *local) bucket(b Budget) *rate.Limiter {
 	return bucket
 }
 
-// refill returns the time in which so many requests are refilled.
 func refill(l Limit, requests float64) time.Duration {
 	return time.Duration(requests / float64(l.Requests) * float64(l.Per))
 }

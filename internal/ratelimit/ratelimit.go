@@ -3,6 +3,7 @@
 package ratelimit
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -32,12 +33,11 @@ func (l Limit) Off() bool { return l.Requests <= 0 }
 
 // Budget is a limit for one subject.
 type Budget struct {
-	// Subject is whose requests are counted: a user, an address. It is the hash tag of the key, so that
-	// the budgets of a subject share a slot of a cluster. It must not contain braces.
+	// Subject is whose requests are counted: a user, an address. It must not contain braces: it is the hash
+	// tag of the key, so that the budgets of a subject share a slot of a cluster.
 	Subject string
-	// Name identifies the budget among those of its subject.
-	Name  string
-	Limit Limit
+	Name    string // of the budget among those of its subject
+	Limit   Limit
 	// Hidden budgets show only in refusals: what is left of them is caused by the requests of others.
 	Hidden bool
 }
@@ -48,19 +48,15 @@ func (b Budget) key() string { return "rate_limit:{" + b.Subject + "}:" + b.Name
 // the visible budget with the least left.
 type Result struct {
 	Allowed   bool
-	Limit     int // requests; 0 if there is no visible budget
-	Remaining int // requests that would pass right now
-	// Reset is the time until the budget is full; in a refusal, until the next request passes.
-	Reset time.Duration
+	Limit     int           // requests; 0 if there is no visible budget
+	Remaining int           // requests that would pass right now
+	Reset     time.Duration // until the budget is full; in a refusal, until the next request passes
 }
 
 // Options configure a Limiter. The zero value of each field is its default.
 type Options struct {
-	// LocalBudgets bounds the budgets that are kept in memory while Redis is unavailable; the least
-	// recently used is dropped first. The default is 50,000, about 10 MB.
-	LocalBudgets int
-	// Now is the clock of the budgets in memory. The default is time.Now.
-	Now func() time.Time
+	LocalBudgets int              // most budgets in memory; default 50,000, about 10 MB
+	Now          func() time.Time // the clock of the budgets in memory; default time.Now
 }
 
 // Limiter keeps budgets. It is safe for concurrent use.
@@ -69,7 +65,6 @@ type Limiter struct {
 	local  *local
 }
 
-// state is one budget after a Take.
 type state struct {
 	left int
 	full time.Duration // until the budget is full
@@ -78,24 +73,16 @@ type state struct {
 
 // New returns a Limiter over client, which the caller closes.
 func New(client *rediskit.Client, options Options) *Limiter {
-	if options.LocalBudgets <= 0 {
-		options.LocalBudgets = 50_000
-	}
 	if options.Now == nil {
 		options.Now = time.Now
 	}
-	return &Limiter{client: client, local: newLocal(options.LocalBudgets, options.Now)}
+	return &Limiter{client: client, local: newLocal(cmp.Or(options.LocalBudgets, 50_000), options.Now)}
 }
 
 // Take takes one request from every budget that has a limit, or from none. It is allowed if it fits into all
 // of them.
 func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
-	limited := make([]Budget, 0, len(budgets))
-	for _, b := range budgets {
-		if !b.Limit.Off() {
-			limited = append(limited, b)
-		}
-	}
+	limited := slices.DeleteFunc(slices.Clone(budgets), func(b Budget) bool { return b.Limit.Off() })
 	if len(limited) == 0 {
 		return Result{Allowed: true}
 	}

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// AsynqLogger passes the lines of asynq to slog. Those about an outage of Redis are logged at debug: asynq
-// polls several times a second, and the outage has its own line.
+// AsynqLogger passes the lines of asynq to slog, those about an outage of Redis at debug: the outage has its
+// own line, and asynq polls several times a second.
 type AsynqLogger struct {
 	log    *slog.Logger
 	client *Client
@@ -18,19 +18,12 @@ func NewAsynqLogger(log *slog.Logger, client *Client) AsynqLogger {
 	return AsynqLogger{log: log, client: client}
 }
 
-// Debug implements asynq.Logger, as do the other methods.
 func (l AsynqLogger) Debug(args ...any) { l.log.Debug("asynq", "text", fmt.Sprint(args...)) }
-
-// Info logs at the level info.
-func (l AsynqLogger) Info(args ...any) { l.log.Info("asynq", "text", fmt.Sprint(args...)) }
-
-// Warn logs at the level warn.
-func (l AsynqLogger) Warn(args ...any) { l.problem(l.log.Warn, args) }
-
-// Error logs at the level error.
+func (l AsynqLogger) Info(args ...any)  { l.log.Info("asynq", "text", fmt.Sprint(args...)) }
+func (l AsynqLogger) Warn(args ...any)  { l.problem(l.log.Warn, args) }
 func (l AsynqLogger) Error(args ...any) { l.problem(l.log.Error, args) }
 
-// Fatal logs at the level error. It does not end the process: that is not for a library to decide.
+// Fatal does not end the process: that is not for a library to decide.
 func (l AsynqLogger) Fatal(args ...any) { l.problem(l.log.Error, args) }
 
 func (l AsynqLogger) problem(log func(string, ...any), args []any) {

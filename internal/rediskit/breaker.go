@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -12,16 +11,12 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// failuresToOpen is how many commands or pipelines must fail in a row before the circuit breaker opens.
-const failuresToOpen = 3
+const failuresToOpen = 3 // in a row
 
-// breaker is a redis.Hook that bounds the time of commands, fails them while Redis is down, and makes
-// ErrUnavailable of the errors of an outage.
+// breaker is a redis.Hook that bounds the time of commands and fails them while Redis is down.
 type breaker struct {
 	circuit *gobreaker.CircuitBreaker[struct{}]
-	timeout time.Duration
-	changed func(state string)
-	log     *slog.Logger
+	options Options
 
 	mu     sync.Mutex
 	last   error     // of the latest failure
@@ -29,7 +24,7 @@ type breaker struct {
 }
 
 func newBreaker(o Options) *breaker {
-	b := &breaker{timeout: o.Timeout, changed: o.OnStateChange, log: o.Log}
+	b := &breaker{options: o}
 	b.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:          "redis",
 		Timeout:       o.Cooldown,
@@ -46,17 +41,16 @@ type callerGone struct{ error }
 
 func (e callerGone) Unwrap() error { return e.error }
 
-// admitted marks the context of a command. go-redis passes it to the commands that prepare a connection.
+// admitted marks the context of a command, which go-redis passes to the commands that prepare a connection.
 type admitted struct{}
 
-// do runs a command within the timeout. It reports whether run was called.
 func (b *breaker) do(ctx context.Context, run func(ctx context.Context) error) (ran bool, err error) {
 	if ctx.Value(admitted{}) != nil {
 		return true, run(ctx)
 	}
 	_, err = b.circuit.Execute(func() (struct{}, error) {
 		ran = true
-		bounded, cancel := context.WithTimeout(context.WithValue(ctx, admitted{}, true), b.timeout)
+		bounded, cancel := context.WithTimeout(context.WithValue(ctx, admitted{}, true), b.options.Timeout)
 		defer cancel()
 		err := run(bounded)
 		switch {
@@ -75,7 +69,6 @@ func (b *breaker) do(ctx context.Context, run func(ctx context.Context) error) (
 	return ran, unavailable(err)
 }
 
-// unavailable wraps the errors of an outage in ErrUnavailable, once.
 func unavailable(err error) error {
 	if isOutage(err) && !errors.Is(err, ErrUnavailable) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -100,15 +93,15 @@ func isOutage(err error) bool {
 
 // stateChanged runs under the lock of the circuit breaker.
 func (b *breaker) stateChanged(state gobreaker.State) {
-	b.changed(state.String())
+	b.options.OnStateChange(state.String())
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case state == gobreaker.StateOpen && b.opened.IsZero():
 		b.opened = time.Now()
-		b.log.Warn("redis circuit breaker opened", "error", fmt.Sprint(b.last))
+		b.options.Log.Warn("redis circuit breaker opened", "error", fmt.Sprint(b.last))
 	case state == gobreaker.StateClosed:
-		b.log.Info("redis circuit breaker closed", "down", time.Since(b.opened).Round(time.Millisecond).String())
+		b.options.Log.Info("redis circuit breaker closed", "down", time.Since(b.opened).Round(time.Millisecond).String())
 		b.opened = time.Time{}
 	}
 }
@@ -119,10 +112,8 @@ func (b *breaker) down() bool {
 	return !b.opened.IsZero()
 }
 
-// DialHook implements redis.Hook.
 func (b *breaker) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook implements redis.Hook.
 func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		return traced(ctx, cmd.Name(), func(ctx context.Context) error {
@@ -132,7 +123,6 @@ func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook implements redis.Hook.
 func (b *breaker) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		return traced(ctx, "pipeline", func(ctx context.Context) error {

@@ -1,8 +1,8 @@
-// Package rediskit owns the connection to Redis: one client, one circuit breaker, and one log line when it
-// opens and one when it closes.
+// Package rediskit owns the connection to Redis: one client behind one circuit breaker.
 package rediskit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,52 +10,73 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 )
 
-// ErrUnavailable is wrapped by the error of every command that Redis did not process, because it cannot
-// be reached, is too slow, refuses all commands, or because the circuit breaker is open.
+// ErrUnavailable is wrapped by the error of every command that Redis did not process.
 var ErrUnavailable = errors.New("redis unavailable")
 
 // Options configure a Client. The zero value of each field is its default.
 type Options struct {
-	// Timeout bounds one command or pipeline, retries included. The default is 250 ms.
-	Timeout time.Duration
-	// Cooldown is how long the circuit breaker stays open. The default is 2 s.
-	Cooldown time.Duration
-	// OnStateChange is called with the new state of the circuit breaker: closed, half-open or open. It
-	// must return at once.
-	OnStateChange func(state string)
-	// Log receives the opening and closing of the circuit breaker. The default discards it.
-	Log *slog.Logger
+	Timeout       time.Duration      // of one command or pipeline, retries included; default 250 ms
+	Cooldown      time.Duration      // how long the circuit breaker stays open; default 2 s
+	OnStateChange func(state string) // is called with closed, half-open or open, and must return at once
+	Log           *slog.Logger       // of the circuit breaker; default none
 }
 
 func (o Options) withDefaults() Options {
-	if o.Timeout <= 0 {
-		o.Timeout = 250 * time.Millisecond
-	}
-	if o.Cooldown <= 0 {
-		o.Cooldown = 2 * time.Second
-	}
+	o.Timeout = cmp.Or(o.Timeout, 250*time.Millisecond)
+	o.Cooldown = cmp.Or(o.Cooldown, 2*time.Second)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.OnStateChange == nil {
 		o.OnStateChange = func(string) {}
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
 }
 
-// Client is a Redis client behind a circuit breaker. Scripts that run concurrently share round trips. It is
-// safe for concurrent use.
+// Client is a Redis client behind a circuit breaker. Scripts that run concurrently share round trips.
 type Client struct {
 	redis.UniversalClient
 	scripts *redis.AutoPipeliner
 	breaker *breaker
 }
 
-// batches is how many batches of scripts are in flight at once: with one, a connection that hangs would
-// stall all scripts.
-const batches = 2
+const (
+	batches         = 2 // of scripts in flight at once: with one, a connection that hangs would stall all
+	maxRetryBackoff = 20 * time.Millisecond
+)
+
+// Open returns a Client for one redis:// or rediss:// URL, or for a cluster if there are several. User,
+// password, database and TLS are taken from the first. It does not connect.
+func Open(urls []string, o Options) (*Client, error) {
+	o = o.withDefaults()
+	var options redis.UniversalOptions
+	for i, url := range urls {
+		parsed, err := redis.ParseURL(url)
+		if err != nil {
+			return nil, fmt.Errorf("REDIS_URL: address %d is invalid", i+1) // err may contain the password
+		}
+		if i == 0 {
+			options.Username, options.Password = parsed.Username, parsed.Password
+			options.DB, options.TLSConfig = parsed.DB, parsed.TLSConfig
+		}
+		options.Addrs = append(options.Addrs, parsed.Addr)
+	}
+	if len(options.Addrs) > 1 && options.DB != 0 {
+		return nil, errors.New("REDIS_URL: a cluster has only database 0")
+	}
+	options.ClientName = "evently"
+	options.DialTimeout, options.ReadTimeout = o.Timeout, o.Timeout
+	options.WriteTimeout, options.PoolTimeout = o.Timeout, o.Timeout
+	options.ContextTimeoutEnabled = true
+	options.MaxRetries = 1
+	options.MaxRetryBackoff = maxRetryBackoff
+	options.DialerRetries = 1
+	options.MinIdleConns = 1
+	return New(redis.NewUniversalClient(&options), o)
+}
 
 // New returns a Client over client, which it owns from then on.
 func New(client redis.UniversalClient, o Options) (*Client, error) {
@@ -68,14 +89,11 @@ func New(client redis.UniversalClient, o Options) (*Client, error) {
 	return &Client{UniversalClient: client, scripts: scripts, breaker: guard}, nil
 }
 
-// Down reports whether the circuit breaker is not closed.
 func (c *Client) Down() bool { return c.breaker.down() }
 
-// Available reports whether Redis replies to a ping.
 func (c *Client) Available() bool { return c.Ping(context.Background()).Err() == nil }
 
-// EvalSha implements redis.Scripter. Calls at the same time share a round trip. Once it has begun, it does
-// not end with ctx, but with the client's timeout.
+// EvalSha shares a round trip with other calls. Once begun it ends with the client's timeout, not with ctx.
 func (c *Client) EvalSha(ctx context.Context, sha1 string, keys []string, args ...any) (cmd *redis.Cmd) {
 	if ctx.Err() != nil {
 		cmd = redis.NewCmd(ctx)
@@ -90,8 +108,7 @@ func (c *Client) EvalSha(ctx context.Context, sha1 string, keys []string, args .
 	return cmd
 }
 
-// ForEachMaster calls fn for the single node, or for every master of the cluster, concurrently, and returns
-// the first error.
+// ForEachMaster calls fn for the single node, or for every master of the cluster, concurrently.
 func (c *Client) ForEachMaster(ctx context.Context, fn func(ctx context.Context, node *redis.Client) error) error {
 	switch client := c.UniversalClient.(type) {
 	case *redis.ClusterClient:
@@ -109,4 +126,20 @@ func (c *Client) Close() error {
 		return err
 	}
 	return nil
+}
+
+// traced runs a command in a span, if ctx has one that is recorded, without its arguments: they may be tokens.
+func traced(ctx context.Context, name string, run func(ctx context.Context) error) error {
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() {
+		return run(ctx)
+	}
+	ctx, span := parent.TracerProvider().Tracer("evently").Start(ctx, "redis "+name,
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attribute.String("db.system.name", "redis")))
+	defer span.End()
+	err := run(ctx)
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	return err
 }

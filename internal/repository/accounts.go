@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// lockAdmins makes changes wait that may take away the last administrator.
-	lockAdmins = `SELECT pg_advisory_xact_lock(hashtextextended('admins', 0))`
+	// lockAccount makes the user's bookings wait, and changes that may take away the last administrator.
+	lockAccount = `
+		SELECT pg_advisory_xact_lock(` + userKey + `), pg_advisory_xact_lock(hashtextextended('admins', 0))
+		FROM (VALUES ($1::bigint)) AS account (user_id)`
 
 	saveUser = `
 		UPDATE users
@@ -34,89 +36,62 @@ const (
 		LIMIT $2`
 )
 
-// LoadUser implements service.AccountStore.
 func (s *Store) LoadUser(ctx context.Context, userID int64) (domain.User, error) {
 	var user domain.User
 	batch := &pgx.Batch{}
-	batch.Queue(lockUser, userID)
-	batch.Queue(lockAdmins)
-	batch.Queue(`SELECT `+userColumns+` FROM users WHERE user_id = $1 AND closed_at IS NULL FOR UPDATE`, userID).QueryRow(
-		func(row pgx.Row) (err error) {
-			user, err = scanUser(row)
+	batch.Queue(lockAccount, userID)
+	batch.Queue(`SELECT `+userColumns+` FROM users WHERE user_id = $1 AND closed_at IS NULL FOR UPDATE`, userID).Query(
+		func(rows pgx.Rows) (err error) {
+			user, err = pgx.CollectExactlyOneRow(rows, toUser)
 			return notFound(err, domain.ErrUserNotFound)
 		})
 	return user, s.send(ctx, batch)
 }
 
-// SaveUser implements service.AccountStore.
 func (s *Store) SaveUser(ctx context.Context, user domain.User) {
 	enqueue(ctx, saveUser, user.ID, user.Role, user.PasswordHash, user.Epoch, user.Blocked)
 }
 
-// CloseUser implements service.AccountStore.
 func (s *Store) CloseUser(ctx context.Context, userID int64) { enqueue(ctx, closeUser, userID) }
 
-// HasOtherAdmin implements service.AccountStore.
-func (s *Store) HasOtherAdmin(ctx context.Context, userID int64) (found bool, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, `
-			SELECT EXISTS (
-				SELECT
-				FROM users
-				WHERE role = 'admin' AND user_id <> $1 AND blocked_at IS NULL AND closed_at IS NULL
-			)`, userID).Scan(&found)
-	})
-	return found, err
-}
-
-// UpcomingBookings implements service.AccountStore.
-func (s *Store) UpcomingBookings(ctx context.Context, userID int64, limit int) (ids []int64, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, upcomingBookings, userID, limit)
-		if err != nil {
-			return err
-		}
-		ids, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-		return err
-	})
-	return ids, err
-}
-
-// ListUsers implements service.AccountStore.
-func (s *Store) ListUsers(ctx context.Context, email string, afterID int64, limit int) (users []domain.User, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT `+userColumns+`
+func (s *Store) HasOtherAdmin(ctx context.Context, userID int64) (bool, error) {
+	return one(ctx, s, pgx.RowTo[bool], nil, `
+		SELECT EXISTS (
+			SELECT
 			FROM users
-			WHERE user_id > $1 AND closed_at IS NULL AND strpos(email_key, $2) > 0
-			ORDER BY user_id
-			LIMIT $3`, afterID, domain.Fold(email), limit)
-		if err != nil {
-			return err
-		}
-		users, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.User, error) { return scanUser(row) })
-		return err
-	})
-	return users, err
+			WHERE role = 'admin' AND user_id <> $1 AND blocked_at IS NULL AND closed_at IS NULL
+		)`, userID)
 }
 
-// ChangedEpochs implements service.EpochStore.
-func (s *Store) ChangedEpochs(ctx context.Context, after domain.Epoch, limit int) (epochs []domain.Epoch, now time.Time, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		if err := q.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&now); err != nil {
-			return err
-		}
-		rows, err := q.Query(ctx, `
-			SELECT user_id, epoch, epoch_changed_at
-			FROM users
-			WHERE (epoch_changed_at, user_id) > ($1, $2)
-			ORDER BY epoch_changed_at, user_id
-			LIMIT $3`, after.ChangedAt, after.UserID, limit)
-		if err != nil {
-			return err
-		}
-		epochs, err = pgx.CollectRows(rows, pgx.RowToStructByPos[domain.Epoch])
-		return err
-	})
+func (s *Store) UpcomingBookings(ctx context.Context, userID int64, limit int) ([]int64, error) {
+	return list(ctx, s, pgx.RowTo[int64], upcomingBookings, userID, limit)
+}
+
+func (s *Store) ListUsers(
+	ctx context.Context, email string, afterID int64, limit int,
+) (users []domain.User, more bool, err error) {
+	users, err = list(ctx, s, toUser, `
+		SELECT `+userColumns+`
+		FROM users
+		WHERE user_id > $1 AND closed_at IS NULL AND strpos(email_key, $2) > 0
+		ORDER BY user_id
+		LIMIT $3`, afterID, domain.Fold(email), limit+1)
+	users, more = page(users, limit)
+	return users, more, err
+}
+
+func (s *Store) ChangedEpochs(
+	ctx context.Context, after domain.Epoch, limit int,
+) (epochs []domain.Epoch, now time.Time, err error) {
+	now, err = one(ctx, s, pgx.RowTo[time.Time], nil, `SELECT clock_timestamp()`)
+	if err != nil {
+		return nil, now, err
+	}
+	epochs, err = list(ctx, s, pgx.RowToStructByPos[domain.Epoch], `
+		SELECT user_id, epoch, epoch_changed_at
+		FROM users
+		WHERE (epoch_changed_at, user_id) > ($1, $2)
+		ORDER BY epoch_changed_at, user_id
+		LIMIT $3`, after.ChangedAt, after.UserID, limit)
 	return epochs, now, err
 }

@@ -17,8 +17,6 @@ const (
 )
 
 // BookingReport reports on the bookings made since the start of the UTC day that is days-1 days ago.
-// The list of events has at most 10 entries and that of shows at most 100; each day has an entry. An
-// expired hold counts as cancelled, and its payment as refunded, before anything has ended it.
 func (s *Store) BookingReport(ctx context.Context, days int) (report domain.BookingReport, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		rows, err := q.Query(ctx, bookingReport, days)
@@ -118,7 +116,6 @@ const bookingReport = `
 	FROM by_day
 	ORDER BY section, place`
 
-// collectReport puts the rows of bookingReport into a report.
 func collectReport(rows pgx.Rows) (report domain.BookingReport, err error) {
 	var (
 		section, place                       int

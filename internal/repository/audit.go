@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,17 +9,14 @@ import (
 	"evently/internal/domain"
 )
 
-// auditCheck finds violations of one rule. Its query returns one line of text for each and takes the
-// greatest number of lines as $1 and, with grace, how long a hold may be overdue as $2.
+// auditCheck finds violations of one rule.
 type auditCheck struct {
 	name  string
 	query string
 	grace bool
 }
 
-var auditChecks = slices.Concat(bookingChecks, paymentChecks)
-
-var bookingChecks = []auditCheck{
+var auditChecks = []auditCheck{
 	{name: "seat_holder_alive", query: `
 		SELECT format('show %s seat %s is %s by booking %s, which is %s',
 		              show_seats.show_id, show_seats.seat_id, show_seats.status, booking_id, bookings.status)
@@ -107,19 +103,58 @@ var bookingChecks = []auditCheck{
 		WHERE deleted_at IS NULL
 		  AND (total_seats <> has.seats OR (start_time > now() AND has.seats <> venue.seats))
 		LIMIT $1`},
+
+	// Every charge of the provider ends recorded or refunded.
+	{name: "charge_is_recorded", grace: true, query: `
+		SELECT format('charge %s of %s succeeded at %s and its payment is %s',
+		              charges.transaction_id, charges.amount, charges.created_at, coalesce(payments.status, 'missing'))
+		FROM simulated_charges AS charges
+		LEFT JOIN payments USING (attempt_key)
+		WHERE charges.state = 'succeeded'
+		  AND (payments.status IS NULL
+		       OR (payments.status IN ('created', 'failed') AND charges.created_at < now() - $2::interval))
+		LIMIT $1`},
+	{name: "payment_agrees_with_charge", query: `
+		SELECT format('payment %s of %s is %s and the provider has %s of %s', payments.transaction_id, payments.amount,
+		              payments.status, coalesce(charges.transaction_id, 'a declined charge'), charges.amount)
+		FROM payments
+		JOIN simulated_charges AS charges USING (attempt_key)
+		WHERE payments.transaction_id IS NOT NULL
+		  AND (charges.transaction_id, charges.amount) IS DISTINCT FROM (payments.transaction_id, payments.amount)
+		LIMIT $1`},
+	{name: "payment_is_taken_once", query: `
+		SELECT format('booking %s has %s payments that were not given back', booking_id, count(*))
+		FROM payments
+		WHERE status = 'succeeded'
+		GROUP BY booking_id
+		HAVING count(*) > 1
+		LIMIT $1`},
+	{name: "refund_is_made", query: `
+		SELECT format('payment %s of %s is refunded and the provider has no refund', payments.transaction_id, payments.amount)
+		FROM payments
+		JOIN simulated_charges AS charges USING (attempt_key)
+		WHERE payments.status = 'refunded' AND charges.refunded_at IS NULL
+		LIMIT $1`},
+	{name: "refund_is_recorded", query: `
+		SELECT format('charge %s of %s was refunded and its payment is %s',
+		              charges.transaction_id, charges.amount, coalesce(payments.status, 'missing'))
+		FROM simulated_charges AS charges
+		LEFT JOIN payments USING (attempt_key)
+		WHERE charges.refunded_at IS NOT NULL
+		  AND coalesce(payments.status NOT IN ('refund_pending', 'refunded'), true)
+		LIMIT $1`},
+	{name: "refunds_end_in_time", grace: true, query: `
+		SELECT format('payment %s of %s is to be refunded since %s', transaction_id, amount, refund_requested_at)
+		FROM payments
+		WHERE status = 'refund_pending' AND refund_requested_at < now() - $2::interval
+		ORDER BY refund_requested_at
+		LIMIT $1`},
 }
 
-// auditTimeout bounds an audit, which reads whole tables.
 const auditTimeout = 10 * time.Minute
 
-// Audit checks the database against every rule in one read-only snapshot and returns up to limit
-// violations of each. A hold may be overdue by grace.
-func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int) ([]domain.Violation, error) {
-	return s.AuditEach(ctx, grace, limit, func(string) {})
-}
-
-// AuditEach is Audit and calls begin with the name of each check before it runs.
-func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error) {
+// Audit checks the database against every rule in one read-only snapshot.
+func (s *Store) Audit(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
 	var violations []domain.Violation
@@ -148,8 +183,7 @@ func (s *Store) AuditEach(ctx context.Context, grace time.Duration, limit int, b
 	return violations, s.translate(ctx, err)
 }
 
-// strayLocks selects the locks without a live booking. A lock of a confirmed booking is one whose
-// release was lost, and no fault.
+// strayLocks selects the locks without a live booking.
 const strayLocks = `
 	SELECT show_id, seat_id, token
 	FROM unnest($1::bigint[], $2::bigint[], $3::text[]) AS locks (show_id, seat_id, token)
@@ -162,26 +196,12 @@ const strayLocks = `
 	          AND ` + liveBooking + `
 	      )`
 
-// StrayLocks returns those of the seat locks that belong to no live booking.
 func (s *Store) StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]domain.HeldLock, error) {
 	shows, seats, tokens := make([]int64, len(locks)), make([]int64, len(locks)), make([]string, len(locks))
 	for i, lock := range locks {
 		shows[i], seats[i], tokens[i] = lock.ShowID, lock.SeatID, lock.Token
 	}
-	var stray []domain.HeldLock
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, strayLocks, shows, seats, tokens)
-		if err != nil {
-			return err
-		}
-		stray, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.HeldLock, error) {
-			var lock domain.HeldLock
-			err := row.Scan(&lock.ShowID, &lock.SeatID, &lock.Token)
-			return lock, err
-		})
-		return err
-	})
-	return stray, err
+	return list(ctx, s, pgx.RowToStructByPos[domain.HeldLock], strayLocks, shows, seats, tokens)
 }
 
 // AuditChecks returns the names of the checks of Audit.

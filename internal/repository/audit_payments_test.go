@@ -91,7 +91,7 @@ func TestAudit_PaymentUnderWayIsNoViolation(t *testing.T) {
 // auditPayments returns the names of the violated checks.
 func auditPayments(t *testing.T, pool *pgxpool.Pool) []string {
 	t.Helper()
-	violations, err := repository.New(pool, repository.Options{}).Audit(context.Background(), time.Hour, 20)
+	violations, err := repository.New(pool, repository.Options{}).Audit(context.Background(), time.Hour, 20, func(string) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func TestAudit_FindsEachViolation(t *testing.T) {
 					testkit.Exec(t, f.pool, sql, booking.ID)
 				}
 			}
-			violations, err := f.store.Audit(context.Background(), time.Hour, 20)
+			violations, err := f.store.Audit(context.Background(), time.Hour, 20, func(string) {})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,7 +139,7 @@ func TestAudit_LimitsViolations(t *testing.T) {
 		f.mustHold(t, testkit.NewUser(t, f.pool), seat)
 	}
 	testkit.Exec(t, f.pool, `UPDATE bookings SET expires_at = now() - interval '1 day'`)
-	violations, err := f.store.Audit(context.Background(), time.Hour, 3)
+	violations, err := f.store.Audit(context.Background(), time.Hour, 3, func(string) {})
 	if err != nil || len(violations) != 3 {
 		t.Errorf("%d violations, %v, want 3", len(violations), err)
 	}

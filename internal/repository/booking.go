@@ -9,18 +9,19 @@ import (
 	"evently/internal/service"
 )
 
-// LoadBooking locks and reads in one round trip: show, booking; what depends on the booking is read after
-// that. The seats are locked by the statement that changes them.
+// LoadBooking locks and reads in one round trip: user, show, booking; what depends on the booking is read after
+// that.
 const (
-	lockShowOfBooking = `
-		SELECT show_id
-		FROM shows
-		WHERE show_id = (SELECT show_id FROM bookings WHERE booking_id = $1 AND user_id = $2)
-		FOR SHARE`
+	lockUserAndShowOfBooking = `
+		SELECT pg_advisory_xact_lock(` + userKey + `), pg_advisory_xact_lock_shared(` + showKey + `)
+		FROM bookings
+		WHERE booking_id = $1 AND user_id = $2`
 
+	// The time is that after the locks were waited for: another request of the user may have counted this
+	// hold as expired.
 	lockBooking = `
 		SELECT booking_id, user_id, show_id, status, coalesce(cancel_reason, ''), amount, lock_token,
-		       created_at, expires_at, now(),
+		       created_at, expires_at, clock_timestamp(),
 		       (SELECT start_time FROM shows WHERE shows.show_id = bookings.show_id)
 		FROM bookings
 		WHERE booking_id = $1 AND user_id = $2
@@ -42,25 +43,18 @@ const (
 		FOR UPDATE SKIP LOCKED`
 )
 
-// LoadBooking implements service.BookingStore.
 func (s *Store) LoadBooking(ctx context.Context, userID, bookingID int64, attemptKey string) (service.BookingState, error) {
 	var state service.BookingState
 	batch := &pgx.Batch{}
-	batch.Queue(lockShowOfBooking, bookingID, userID)
+	batch.Queue(lockUserAndShowOfBooking, bookingID, userID)
 	batch.Queue(lockBooking, bookingID, userID).QueryRow(func(row pgx.Row) error {
 		b := &state.Booking
 		err := row.Scan(&b.ID, &b.UserID, &b.ShowID, &b.Status, &b.CancelReason, (*numeric)(&b.Amount), &b.LockToken,
 			&b.CreatedAt, &b.ExpiresAt, &state.Now, &state.ShowStart)
 		return notFound(err, domain.ErrBookingNotFound)
 	})
-	batch.Queue(paymentsOfBooking, bookingID, attemptKey).Query(func(rows pgx.Rows) (err error) {
-		state.Payments, err = pgx.CollectRows(rows, scanPayment)
-		return err
-	})
-	batch.Queue(seatsOfBooking, bookingID).Query(func(rows pgx.Rows) (err error) {
-		state.Seats, err = pgx.CollectRows(rows, scanBookedSeat)
-		return err
-	})
+	collect(batch, &state.Payments, scanPayment, paymentsOfBooking, bookingID, attemptKey)
+	collect(batch, &state.Seats, scanBookedSeat, seatsOfBooking, bookingID)
 	if err := s.send(ctx, batch); err != nil {
 		return service.BookingState{}, err
 	}
@@ -74,14 +68,10 @@ func scanBookedSeat(row pgx.CollectableRow) (domain.BookedSeat, error) {
 	return seat, err
 }
 
-// LoadDueHolds implements service.BookingStore.
 func (s *Store) LoadDueHolds(ctx context.Context, limit int) ([]domain.ExpiredHold, error) {
 	var due []domain.ExpiredHold
 	batch := &pgx.Batch{}
-	batch.Queue(lockDueHolds, limit).Query(func(rows pgx.Rows) (err error) {
-		due, err = pgx.CollectRows(rows, scanExpiredHold)
-		return err
-	})
+	collect(batch, &due, scanExpiredHold, lockDueHolds, limit)
 	err := s.send(ctx, batch)
 	return due, err
 }
@@ -145,7 +135,7 @@ const (
 		WHERE bookings.booking_id = ended.booking_id`
 )
 
-// Save implements service.BookingStore: every transition of a booking or a payment is written here.
+// Save is where every transition of a booking or a payment is written.
 func (s *Store) Save(ctx context.Context, transitions ...domain.Transition) {
 	var ended []int64
 	var reasons []string
@@ -163,6 +153,8 @@ func (s *Store) Save(ctx context.Context, transitions ...domain.Transition) {
 			enqueueHold(ctx, t.Booking, t.Seats)
 		case domain.EventConfirmed:
 			enqueue(ctx, confirmBooking, t.Booking.ID, t.Booking.ShowID, domain.SeatIDs(t.Seats))
+		case domain.EventPaymentResumed:
+			enqueue(ctx, resumePayment, t.Payment.AttemptKey)
 		case domain.EventPaymentCreated:
 			enqueue(ctx, insertPayment, t.Payment.BookingID, t.Payment.AttemptKey, numeric(t.Payment.Amount))
 		case domain.EventPaymentSettled, domain.EventPaymentRefunded:
@@ -182,11 +174,9 @@ func enqueueHold(ctx context.Context, b domain.Booking, seats []domain.BookedSea
 		domain.SeatIDs(seats), prices)
 }
 
-// bookingShow reads the show of a booking, which may be deleted.
 const bookingShow = showDetails + `
 	WHERE shows.show_id = $1`
 
-// BookingShow implements service.BookingStore.
 func (s *Store) BookingShow(ctx context.Context, showID int64) (domain.ShowDetails, error) {
 	var show domain.ShowDetails
 	batch := &pgx.Batch{}

@@ -13,11 +13,7 @@ import (
 const showDetails = `
 	SELECT shows.show_id, shows.event_id, shows.venue_id, shows.start_time, shows.end_time, shows.price,
 	       shows.created_at, events.event_id, events.title, venues.venue_id, venues.venue_name, venues.address,
-	       shows.total_seats, shows.total_seats - (
-	         SELECT coalesce(sum(bookings.seat_count), 0)::int
-	         FROM bookings
-	         WHERE bookings.show_id = shows.show_id AND ` + liveBooking + `
-	       )
+	       shows.total_seats, shows.total_seats - ` + takenSeats + `
 	FROM shows
 	JOIN events ON events.event_id = shows.event_id
 	JOIN venues ON venues.venue_id = shows.venue_id`
@@ -38,8 +34,6 @@ const (
 		LIMIT $4`
 )
 
-// BookingDetails returns a booking of this user with its show, seats and payment. It fails with
-// domain.ErrBookingNotFound, also for another user's booking.
 func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (domain.BookingDetails, error) {
 	bookings, err := s.bookingDetails(ctx, oneBooking, bookingID, userID)
 	if err == nil && len(bookings) == 0 {
@@ -51,70 +45,54 @@ func (s *Store) BookingDetails(ctx context.Context, userID, bookingID int64) (do
 	return bookings[0], nil
 }
 
-// UserBookings returns up to limit bookings of a user, newest first, and whether there are more. The list
-// starts behind the booking after (0 is the head) and has one status unless that is nil; an expired hold
-// counts as CANCELLED.
 func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.BookingStatus, limit int, after int64) (bookings []domain.BookingDetails, more bool, err error) {
 	before := after
 	if after == 0 {
 		before = math.MaxInt64
 	}
 	bookings, err = s.bookingDetails(ctx, userBookings, userID, before, status, limit+1)
-	if len(bookings) > limit {
-		return bookings[:limit], true, err
-	}
-	return bookings, false, err
+	bookings, more = page(bookings, limit)
+	return bookings, more, err
 }
 
-// bookingDetails returns the bookings whose ids the query page selects, newest first. It reads them, and
-// each of their shows, once.
+// bookingDetails returns the bookings whose ids the query page selects, newest first.
 func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([]domain.BookingDetails, error) {
-	var bookings []domain.BookingDetails
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			WITH page AS MATERIALIZED (`+page+`
-			), listed_shows AS MATERIALIZED (`+showDetails+`
-				WHERE shows.show_id IN (SELECT show_id FROM bookings WHERE booking_id IN (SELECT booking_id FROM page))
-			)
-			SELECT bookings.booking_id, bookings.user_id, bookings.show_id,
-			       CASE WHEN `+expiredHold+` THEN 'CANCELLED' ELSE bookings.status::text END,
-			       CASE WHEN `+expiredHold+` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
-			       bookings.amount, bookings.created_at, bookings.expires_at,
-			       CASE WHEN bookings.status = 'PENDING' THEN greatest(bookings.expires_at - now(), '0'::interval) ELSE '0' END,
-			       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
-			       payment.payment_id, payment.transaction_id, payment.amount, payment.status, payment.paid_at,
-			       CASE WHEN payment.status = 'succeeded' AND `+expiredHold+` THEN bookings.expires_at
-			            ELSE payment.refund_requested_at END,
-			       payment.refunded_at, listed_shows.*
-			FROM bookings
-			JOIN listed_shows ON listed_shows.show_id = bookings.show_id
-			CROSS JOIN LATERAL (
-				SELECT array_agg(seats.seat_id) AS ids, array_agg(seats.venue_id) AS venue_ids,
-				       array_agg(seats.seat_row) AS seat_rows, array_agg(seats.seat_number) AS numbers,
-				       array_agg(booking_seats.price) AS prices
-				FROM booking_seats
-				JOIN seats ON seats.seat_id = booking_seats.seat_id
-				WHERE booking_seats.booking_id = bookings.booking_id
-			) AS seats
-			LEFT JOIN LATERAL (
-				SELECT payments.*
-				FROM payments
-				WHERE payments.booking_id = bookings.booking_id AND payments.paid_at IS NOT NULL
-				ORDER BY payments.status = 'succeeded' DESC, payments.payment_id DESC
-				LIMIT 1
-			) AS payment ON true
-			WHERE bookings.booking_id IN (SELECT booking_id FROM page)
-			ORDER BY bookings.booking_id DESC`, args...)
-		if err != nil {
-			return err
-		}
-		bookings, err = pgx.CollectRows(rows, scanBookingDetails)
-		return err
-	})
-	return bookings, err
+	return list(ctx, s, scanBookingDetails, `
+		WITH page AS MATERIALIZED (`+page+`
+		), listed_shows AS MATERIALIZED (`+showDetails+`
+			WHERE shows.show_id IN (SELECT show_id FROM bookings WHERE booking_id IN (SELECT booking_id FROM page))
+		)
+		SELECT bookings.booking_id, bookings.user_id, bookings.show_id,
+		       CASE WHEN `+expiredHold+` THEN 'CANCELLED' ELSE bookings.status::text END,
+		       CASE WHEN `+expiredHold+` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
+		       bookings.amount, bookings.created_at, bookings.expires_at,
+		       CASE WHEN bookings.status = 'PENDING' THEN greatest(bookings.expires_at - now(), '0'::interval) ELSE '0' END,
+		       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
+		       payment.payment_id, payment.transaction_id, payment.amount, payment.status, payment.paid_at,
+		       CASE WHEN payment.status = 'succeeded' AND `+expiredHold+` THEN bookings.expires_at
+		            ELSE payment.refund_requested_at END,
+		       payment.refunded_at, listed_shows.*
+		FROM bookings
+		JOIN listed_shows ON listed_shows.show_id = bookings.show_id
+		CROSS JOIN LATERAL (
+			SELECT array_agg(seats.seat_id) AS ids, array_agg(seats.venue_id) AS venue_ids,
+			       array_agg(seats.seat_row) AS seat_rows, array_agg(seats.seat_number) AS numbers,
+			       array_agg(booking_seats.price) AS prices
+			FROM booking_seats
+			JOIN seats ON seats.seat_id = booking_seats.seat_id
+			WHERE booking_seats.booking_id = bookings.booking_id
+		) AS seats
+		LEFT JOIN LATERAL (
+			SELECT payments.*
+			FROM payments
+			WHERE payments.booking_id = bookings.booking_id AND payments.paid_at IS NOT NULL
+			ORDER BY payments.status = 'succeeded' DESC, payments.payment_id DESC
+			LIMIT 1
+		) AS payment ON true
+		WHERE bookings.booking_id IN (SELECT booking_id FROM page)
+		ORDER BY bookings.booking_id DESC`, args...)
 }
 
-// scanBookingDetails reads one row of bookingDetails.
 func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
 	var (
 		b             domain.BookingDetails

@@ -19,7 +19,7 @@ func TestDemoLoad_ConcurrentLoadsLeaveOneSet(t *testing.T) {
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
-			if _, err := newDemo(pool).Load(t.Context(), nil); err != nil {
+			if _, err := newDemo(pool).Load(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -81,11 +81,11 @@ func TestDemoLoad_WaitsForAnotherLoad(t *testing.T) {
 	pool, demo := setupDemo(t)
 	var done <-chan error
 	err := patient(pool).InTx(t.Context(), func(ctx context.Context) error {
-		if err := patient(pool).LockDemo(ctx); err != nil {
+		if _, err := demo.Load(ctx); err != nil {
 			return err
 		}
 		done = waits(t, pool, func() error {
-			_, err := demo.Load(t.Context(), nil)
+			_, err := demo.Load(t.Context())
 			return err
 		})
 		return nil

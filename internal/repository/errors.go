@@ -17,7 +17,6 @@ import (
 )
 
 // SQLSTATE codes that have a meaning for the service.
-// https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	codeForeignKeyViolation = "23503"
 	codeUniqueViolation     = "23505"
@@ -27,13 +26,13 @@ const (
 	codeSerialization       = "40001"
 	codeDeadlock            = "40P01"
 	codeIdleTransaction     = "25P03"
+	codeReadOnly            = "25006"
 
 	classConnection         = "08"
 	classResources          = "53"
 	classOperatorIntervened = "57"
 )
 
-// acquireError is a failure to get a connection at all.
 type acquireError struct {
 	cause     error
 	exhausted bool
@@ -47,34 +46,33 @@ func hasCode(err error, codes ...string) bool {
 	return errors.As(err, &pg) && slices.Contains(codes, pg.Code)
 }
 
-// retryable reports a failure after which the transaction should be run again.
 func retryable(err error) bool {
 	return hasCode(err, codeSerialization, codeDeadlock)
 }
 
-// onConstraint maps a violation of a named constraint to a domain error. The same foreign key means
-// "no such venue" to an INSERT and "the venue has shows" to a DELETE, so the caller says which. Other
-// errors are returned as they are.
-func onConstraint(err error, meanings map[string]*domain.Error) error {
-	for name, meaning := range meanings {
-		if violates(err, name) {
-			return meaning.WithCause(err)
-		}
-	}
-	return err
+// constraintErrors are what the violation of a constraint means, unless a statement says otherwise.
+var constraintErrors = map[string]*domain.Error{
+	"users_email_key_key":     domain.ErrEmailTaken,
+	"seats_venue_fkey":        domain.ErrVenueNotFound,
+	"show_seats_seat_fkey":    domain.ErrSeatsInUse,
+	"booking_seats_seat_fkey": domain.ErrSeatsInUse,
+	"shows_event_fkey":        domain.ErrEventNotFound,
+	"shows_venue_fkey":        domain.ErrVenueNotFound,
+	"shows_end_after_start":   domain.ErrEndNotAfterStart,
+	"shows_venue_busy":        domain.ErrVenueBusy,
 }
 
-// violates reports whether err is a violation of the constraint of this name.
-func violates(err error, constraint string) bool {
+// violated returns the name of the constraint that a statement violated, or "".
+func violated(err error) string {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.ConstraintName != constraint {
-		return false
+	if !errors.As(err, &pg) {
+		return ""
 	}
 	switch pg.Code {
 	case codeForeignKeyViolation, codeUniqueViolation, codeCheckViolation, codeExclusionViolation:
-		return true
+		return pg.ConstraintName
 	}
-	return false
+	return ""
 }
 
 // notFound maps "no rows" to a domain error. Other errors are returned as they are.
@@ -85,8 +83,7 @@ func notFound(err error, meaning *domain.Error) error {
 	return err
 }
 
-// translate maps errors of the driver to domain errors. It returns domain errors and the
-// cancellation of ctx as they are, and unknown errors as domain.ErrInternal.
+// translate maps errors of the driver to domain errors.
 func (s *Store) translate(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
@@ -95,6 +92,9 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	var replay *service.Replay
 	if errors.As(err, &coded) || errors.As(err, &replay) {
 		return err
+	}
+	if meaning := constraintErrors[violated(err)]; meaning != nil {
+		return meaning.WithCause(err)
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return fmt.Errorf("%w: %w", context.Cause(ctx), err)
@@ -109,13 +109,14 @@ func (s *Store) translate(ctx context.Context, err error) error {
 	return domain.ErrInternal.WithCause(err)
 }
 
-// unavailable reports an error of the connection, or of a server that is stopping, starting or out of
-// resources, in contrast to an error of the statement.
+// unavailable reports an error of the connection, or of a server that is stopping, starting or out of resources,
+// in contrast to an error of the statement.
 func unavailable(err error) bool {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {
 		case pg.Code == codeIdleTransaction, // this instance hung, and the server ended its session
+			pg.Code == codeReadOnly, // a primary that another has replaced
 			strings.HasPrefix(pg.Code, classConnection),
 			strings.HasPrefix(pg.Code, classResources),
 			strings.HasPrefix(pg.Code, classOperatorIntervened):
@@ -129,7 +130,6 @@ func unavailable(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || pgconn.Timeout(err) || connectionLost(err)
 }
 
-// connectionLost reports that the connection broke under the statement.
 func connectionLost(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||

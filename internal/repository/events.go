@@ -8,58 +8,46 @@ import (
 	"evently/internal/domain"
 )
 
-// InsertEvent inserts an event.
-func (s *Store) InsertEvent(ctx context.Context, title string) (domain.Event, error) {
-	return s.oneEvent(ctx, `
+func (s *Store) CreateEvent(ctx context.Context, title string) (domain.Event, error) {
+	return one(ctx, s, pgx.RowToStructByPos[domain.Event], domain.ErrEventNotFound, `
 		INSERT INTO events (title, title_folded)
 		VALUES ($1, $2)
 		RETURNING event_id, title, created_at`, title, domain.Fold(title))
 }
 
-// ListEvents returns up to limit events with an id above afterID, by id.
-func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT event_id, title, created_at
-			FROM events
-			WHERE event_id > $1
-			ORDER BY event_id
-			LIMIT $2`, afterID, limit)
-		if err != nil {
-			return err
-		}
-		events, err = pgx.CollectRows(rows, eventRow)
-		return err
-	})
-	return events, err
+func (s *Store) ListEvents(ctx context.Context, afterID int64, limit int) ([]domain.Event, bool, error) {
+	events, err := list(ctx, s, pgx.RowToStructByPos[domain.Event], `
+		SELECT event_id, title, created_at
+		FROM events
+		WHERE event_id > $1
+		ORDER BY event_id
+		LIMIT $2`, afterID, limit+1)
+	events, more := page(events, limit)
+	return events, more, err
 }
 
-// Event returns an event, or ErrEventNotFound.
 func (s *Store) Event(ctx context.Context, id int64) (domain.Event, error) {
-	return s.oneEvent(ctx, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.Event], domain.ErrEventNotFound, `
 		SELECT event_id, title, created_at
 		FROM events
 		WHERE event_id = $1`, id)
 }
 
-// UpdateEvent changes the title of an event and returns the event, or ErrEventNotFound.
 func (s *Store) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
-	return s.oneEvent(ctx, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.Event], domain.ErrEventNotFound, `
 		UPDATE events
 		SET title = $2, title_folded = $3
 		WHERE event_id = $1
 		RETURNING event_id, title, created_at`, id, title, domain.Fold(title))
 }
 
-// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows, with the shows in
-// its details.
 func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 	return s.run(ctx, func(ctx context.Context, q querier) error {
 		tag, err := q.Exec(ctx, `
 			DELETE FROM events
 			WHERE event_id = $1`, id)
 		switch {
-		case violates(err, "shows_event_fkey"):
+		case violated(err) == "shows_event_fkey":
 			return showsInTheWay(ctx, q, domain.ErrEventHasShows.WithCause(err), `
 				SELECT show_id, deleted_at IS NOT NULL
 				FROM shows
@@ -73,23 +61,4 @@ func (s *Store) DeleteEvent(ctx context.Context, id int64) error {
 		}
 		return nil
 	})
-}
-
-// oneEvent runs a statement that returns one event, or ErrEventNotFound.
-func (s *Store) oneEvent(ctx context.Context, sql string, args ...any) (event domain.Event, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		event, err = pgx.CollectExactlyOneRow(rows, eventRow)
-		return notFound(err, domain.ErrEventNotFound)
-	})
-	return event, err
-}
-
-// eventRow reads event_id, title, created_at.
-func eventRow(row pgx.CollectableRow) (e domain.Event, err error) {
-	err = row.Scan(&e.ID, &e.Title, &e.CreatedAt)
-	return e, err
 }

@@ -72,7 +72,7 @@ func (s *surroundings) WakeRefunds(context.Context) error {
 }
 
 func (s *surroundings) SeatLock(service.LockLayer, service.LockOutcome) {}
-func (s *surroundings) Hold(service.HoldEvent)                          {}
+func (s *surroundings) Hold(domain.BookingEvent)                        {}
 
 func (s *surroundings) HoldReleased(time.Duration) {
 	s.mu.Lock()

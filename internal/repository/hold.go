@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -10,19 +9,19 @@ import (
 	"evently/internal/domain"
 )
 
-// LoadHold locks and reads, in one round trip and in the order of all locks: user, show, expired bookings,
-// seats. A statement sees what was committed before it began, so what is decided on is read by
-// statements that follow those which lock it.
+// LoadHold locks and reads, in one round trip and in the order of all locks: user, show, expired bookings, seats.
+// A statement sees only what was committed before it began, so what is decided on is read after the locks.
 const (
-	// One user's transitions run one after the other, so that each counts the seats of those before it.
-	lockUser = `SELECT pg_advisory_xact_lock(hashtextextended('user ' || $1::bigint, 0))`
+	// One user's transitions run one after the other, so that each counts the seats of those before it. The
+	// show keeps its price and its start until the transaction ends; see lockShowAlone.
+	lockUserAndShow = `
+		SELECT pg_advisory_xact_lock(` + userKey + `), pg_advisory_xact_lock_shared(` + showKey + `)
+		FROM (VALUES ($1::bigint, $2::bigint)) AS request (user_id, show_id)`
 
-	// FOR SHARE keeps the price and the start until the hold is committed.
-	lockShowForHold = `
+	showForHold = `
 		SELECT now(), nextval('bookings_booking_id_seq'), start_time
 		FROM shows
-		WHERE show_id = $1 AND deleted_at IS NULL
-		FOR SHARE`
+		WHERE show_id = $1 AND deleted_at IS NULL`
 
 	expiredColumns = `
 		bookings.booking_id, bookings.user_id, bookings.show_id, bookings.amount, bookings.lock_token,
@@ -30,7 +29,6 @@ const (
 		ARRAY(SELECT seat_id FROM booking_seats WHERE booking_seats.booking_id = bookings.booking_id ORDER BY seat_id),
 		EXISTS (SELECT FROM payments WHERE payments.booking_id = bookings.booking_id AND payments.status = 'succeeded')`
 
-	// The expired holds that have one of the seats.
 	expiredHolders = `
 		FROM bookings
 		WHERE ` + expiredHold + `
@@ -57,8 +55,7 @@ const (
 		ORDER BY seat_id
 		FOR UPDATE`
 
-	// LIMIT keeps the planner from reading all bookings, which looks cheap in a plan made while there
-	// were few.
+	// LIMIT keeps the planner from reading all bookings, which looks cheap in a plan made while there were few.
 	seatsForHold = `
 		SELECT seats.seat_id, seats.venue_id, seats.seat_row, seats.seat_number, ` + seatPrice + `,
 		       holder.booking_id, holder.user_id, holder.status, holder.expires_at, holder.seat_count
@@ -79,12 +76,11 @@ const (
 		WHERE user_id = $1 AND show_id = $2 AND ` + liveBooking
 )
 
-// LoadHold implements service.BookingStore.
 func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
 	var state domain.HoldState
 	batch := &pgx.Batch{}
-	batch.Queue(lockUser, request.UserID)
-	batch.Queue(lockShowForHold, request.ShowID).Query(func(rows pgx.Rows) error {
+	batch.Queue(lockUserAndShow, request.UserID, request.ShowID)
+	batch.Queue(showForHold, request.ShowID).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			state.Found = true
 			if err := rows.Scan(&state.Now, &state.NextBookingID, &state.ShowStart); err != nil {
@@ -93,15 +89,9 @@ func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domai
 		}
 		return rows.Err()
 	})
-	batch.Queue(lockExpiredHolders, request.ShowID, request.SeatIDs).Query(func(rows pgx.Rows) (err error) {
-		state.Expired, err = pgx.CollectRows(rows, scanExpiredHold)
-		return err
-	})
+	collect(batch, &state.Expired, scanExpiredHold, lockExpiredHolders, request.ShowID, request.SeatIDs)
 	batch.Queue(lockSeatsForHold, request.ShowID, request.SeatIDs)
-	batch.Queue(seatsForHold, request.ShowID, request.SeatIDs).Query(func(rows pgx.Rows) (err error) {
-		state.Seats, err = pgx.CollectRows(rows, scanSeatState)
-		return err
-	})
+	collect(batch, &state.Seats, scanSeatState, seatsForHold, request.ShowID, request.SeatIDs)
 	batch.Queue(userSeats, request.UserID, request.ShowID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&state.UserSeats)
 	})
@@ -129,13 +119,10 @@ func scanSeatState(row pgx.CollectableRow) (domain.SeatState, error) {
 	return seat, nil
 }
 
-// scanExpiredHold reads a row of expiredColumns.
 func scanExpiredHold(row pgx.CollectableRow) (domain.ExpiredHold, error) {
 	hold := domain.ExpiredHold{Booking: domain.Booking{Status: domain.BookingPending}}
 	b := &hold.Booking
-	var overdue time.Duration
 	err := row.Scan(&b.ID, &b.UserID, &b.ShowID, (*numeric)(&b.Amount), &b.LockToken,
-		&b.CreatedAt, &b.ExpiresAt, &overdue, &hold.SeatIDs, &hold.Paid)
-	hold.Overdue = overdue
+		&b.CreatedAt, &b.ExpiresAt, &hold.Overdue, &hold.SeatIDs, &hold.Paid)
 	return hold, err
 }

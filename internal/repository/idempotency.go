@@ -3,6 +3,7 @@ package repository
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,21 +13,21 @@ import (
 )
 
 const (
-	// lockKey fails while another transaction has the key, so that no statement after it waits. The lock
-	// lasts as long as the transaction that does the work.
+	// lockKey fails while another transaction has the key, so that no statement after it waits. Inside the CASE the
+	// cast could be evaluated when the statement is planned.
 	lockKey = `
-		SELECT CASE
-			WHEN pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0)) THEN 0
-			ELSE ('the idempotency key is in use by user ' || $1::bigint)::int
-		END`
+		SELECT (CASE
+			WHEN pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'key', $1::bigint, $2::text, $3::text), 0)) THEN '0'
+			ELSE 'the idempotency key is in use by user ' || $1::bigint
+		END)::int`
 
-	// readKey follows lockKey, so that it sees what the request before has stored. It returns one row.
+	// readKey follows lockKey, so that it sees what the request before has stored.
 	readKey = `
-		SELECT k.request_hash, coalesce(k.response_status, 0), coalesce(k.response_body, ''), coalesce(k.claimed_until > now(), false),
-		       EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 OFFSET $5)
-		FROM (SELECT) AS one
-		LEFT JOIN idempotency_keys AS k
-		  ON k.user_id = $1 AND k.route = $2 AND k.idempotency_key = $3 AND k.created_at > now() - $4::interval`
+		SELECT request_hash, coalesce(response_status, 0), coalesce(response_body, ''), coalesce(claimed_until > now(), false)
+		FROM idempotency_keys
+		WHERE user_id = $1 AND route = $2 AND idempotency_key = $3 AND created_at > now() - $4::interval`
+
+	keysExhausted = `SELECT EXISTS (SELECT FROM idempotency_keys WHERE user_id = $1 OFFSET $2)`
 
 	storeResponse = `
 		INSERT INTO idempotency_keys (user_id, route, idempotency_key, request_hash, response_status, response_body)
@@ -58,10 +59,8 @@ const (
 		      ))`
 )
 
-// maxKeys is how many keys one user may have.
 const maxKeys = 20_000
 
-// BeginKey implements service.BookingStore.
 func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration) {
 	queue := transactionFrom(ctx).queue
 	queue.Queue(lockKey, key.UserID, key.Route, key.Key).QueryRow(func(row pgx.Row) error {
@@ -71,76 +70,70 @@ func (s *Store) BeginKey(ctx context.Context, key domain.RequestKey, keepFor tim
 		}
 		return err
 	})
-	queueReadKey(queue, key, keepFor, func(stored service.Response, exhausted bool) error {
-		switch {
-		case !stored.IsZero():
-			return &service.Replay{Response: stored}
-		case exhausted:
+	known := false
+	queueReadKey(queue, key, keepFor, func(stored service.Response) error {
+		known = true
+		if stored.IsZero() { // a claim that ran out
+			return nil
+		}
+		return &service.Replay{Response: stored}
+	})
+	queue.Queue(keysExhausted, key.UserID, maxKeys-1).QueryRow(func(row pgx.Row) error {
+		var exhausted bool
+		if err := row.Scan(&exhausted); err != nil {
+			return err
+		}
+		if exhausted && !known {
 			return domain.ErrTooManyKeys
 		}
 		return nil
 	})
 }
 
-// StoredResponse implements service.BookingStore.
 func (s *Store) StoredResponse(ctx context.Context, key domain.RequestKey, keepFor time.Duration) (response service.Response, err error) {
 	batch := &pgx.Batch{}
-	queueReadKey(batch, key, keepFor, func(stored service.Response, _ bool) error {
+	queueReadKey(batch, key, keepFor, func(stored service.Response) error {
 		response = stored
 		return nil
 	})
 	return response, s.send(ctx, batch)
 }
 
-// queueReadKey queues a read of the key. It passes to found the response that is stored, if there is one,
-// and whether the user may have no further key.
-func queueReadKey(
-	batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, found func(stored service.Response, exhausted bool) error,
-) {
-	batch.Queue(readKey, key.UserID, key.Route, key.Key, keepFor, maxKeys-1).QueryRow(func(row pgx.Row) error {
+// queueReadKey queues a read of the key, and passes what is stored for it to found, unless the key is new.
+func queueReadKey(batch *pgx.Batch, key domain.RequestKey, keepFor time.Duration, found func(stored service.Response) error) {
+	batch.Queue(readKey, key.UserID, key.Route, key.Key, keepFor).QueryRow(func(row pgx.Row) error {
 		var (
-			fingerprint        []byte
-			response           service.Response
-			claimed, exhausted bool
+			fingerprint []byte
+			response    service.Response
+			claimed     bool
 		)
-		if err := row.Scan(&fingerprint, &response.Status, &response.Body, &claimed, &exhausted); err != nil {
-			return err
-		}
+		err := row.Scan(&fingerprint, &response.Status, &response.Body, &claimed)
 		switch {
-		case fingerprint == nil: // a new key
+		case errors.Is(err, pgx.ErrNoRows):
+			return nil
+		case err != nil:
+			return err
 		case !bytes.Equal(fingerprint, key.Fingerprint):
 			return domain.ErrIdempotencyKeyReused
 		case claimed: // by a payment that is under way
 			return domain.ErrIdempotencyInProgress
-		default:
-			exhausted = false // the key is among those that the user has
 		}
-		return found(response, exhausted)
+		return found(response)
 	})
 }
 
-// StoreResponse implements service.BookingStore.
 func (s *Store) StoreResponse(ctx context.Context, key domain.RequestKey, response service.Response) {
 	enqueue(ctx, storeResponse, key.UserID, key.Route, key.Key, key.Fingerprint, response.Status, response.Body)
 }
 
-// ClaimKey implements service.PaymentStore.
 func (s *Store) ClaimKey(ctx context.Context, key domain.RequestKey, claimFor time.Duration) {
 	enqueue(ctx, claimKey, key.UserID, key.Route, key.Key, key.Fingerprint, claimFor)
 }
 
-// ReleaseKey implements service.PaymentStore.
 func (s *Store) ReleaseKey(ctx context.Context, key domain.RequestKey) {
 	enqueue(ctx, releaseKey, key.UserID, key.Route, key.Key)
 }
 
-// PurgeKeys implements service.IdempotencyStore.
 func (s *Store) PurgeKeys(ctx context.Context, age time.Duration, limit int) (int, error) {
-	removed := 0
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, purgeKeys, age, limit)
-		removed = int(tag.RowsAffected())
-		return err
-	})
-	return removed, err
+	return s.exec(ctx, purgeKeys, age, limit)
 }

@@ -2,12 +2,10 @@ package repository
 
 // SQL conditions on a row of bookings, which the statement must not rename. Time is the database's.
 const (
-	// liveHold is true for a hold whose time is not over.
 	liveHold = `(bookings.status = 'PENDING' AND bookings.expires_at > now())`
 
-	// expiredHold is true for a hold whose time is over and that nothing has ended yet. The CASE keeps
-	// the planner from the index of pending bookings, which looks cheap in a plan made before a rush and
-	// holds every expired booking after it.
+	// expiredHold is true for an expired hold that nothing has ended yet. The CASE keeps the planner from the index
+	// of pending bookings, which holds every expired booking after a rush.
 	expiredHold = `(CASE bookings.status WHEN 'PENDING' THEN bookings.expires_at <= now() ELSE false END)`
 
 	// liveBooking is true for a booking that has its seats: confirmed, or a live hold.
@@ -16,7 +14,6 @@ const (
 	// paidStates are the states of a payment that succeeded, even if it was refunded.
 	paidStates = `'succeeded', 'refund_pending', 'refunded'`
 
-	// maybePaid is true for a booking that was ever paid, or whose payment has no outcome yet.
 	maybePaid = `EXISTS (
 		SELECT
 		FROM payments
@@ -24,7 +21,6 @@ const (
 		  AND payments.status <> 'failed'
 	)`
 
-	// takenSeats is the number of seats of live bookings of a row of shows.
 	takenSeats = `(
 		SELECT coalesce(sum(bookings.seat_count), 0)::int
 		FROM bookings
@@ -33,6 +29,11 @@ const (
 	)`
 )
 
-// seatPrice is the price of a seat of show_seats in a statement that has joined its row of shows, as
-// seatsForHold does. Prices of another table need a join there.
+// Keys of advisory locks, in a statement with the columns user_id and show_id.
+const (
+	userKey = `hashtextextended('user ' || user_id, 0)`
+	showKey = `hashtextextended('show ' || show_id, 0)`
+)
+
+// seatPrice is the price of a seat of show_seats in a statement that has joined its row of shows.
 const seatPrice = "shows.price"

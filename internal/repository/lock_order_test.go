@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/domain"
+	"evently/internal/repository"
 	"evently/internal/testkit"
 )
 
@@ -78,8 +79,10 @@ func end(t *testing.T, end func(context.Context) error) {
 }
 
 const (
-	lockSeat    = `SELECT FROM show_seats WHERE show_id = $1 AND seat_id = $2 FOR UPDATE NOWAIT`
-	lockBooking = `SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE NOWAIT`
+	lockSeat       = `SELECT FROM show_seats WHERE show_id = $1 AND seat_id = $2 FOR UPDATE NOWAIT`
+	lockShow       = `SELECT pg_advisory_xact_lock(hashtextextended('show ' || $1::bigint, 0))`
+	lockShowShared = `SELECT pg_advisory_xact_lock_shared(hashtextextended('show ' || $1::bigint, 0))`
+	lockBooking    = `SELECT FROM bookings WHERE booking_id = $1 FOR UPDATE NOWAIT`
 )
 
 // Three requests have found the seat available before the first of them goes on.
@@ -128,6 +131,7 @@ func TestLocks_HoldWaitsForAPriceChange(t *testing.T) {
 	f := setup(t)
 	user := testkit.NewUser(t, f.pool)
 	tx, do := begin(t, f.pool)
+	do(lockShow, f.show)
 	do(`UPDATE shows SET price = 500 WHERE show_id = $1`, f.show)
 	var hold domain.BookingDetails
 	ended := start(t, f.pool, 1, func() (err error) {
@@ -153,8 +157,7 @@ func TestLocks_PriceChangeWaitsForAHold(t *testing.T) {
 		return err
 	})
 	changed := start(t, f.pool, 2, func() error {
-		_, err := f.pool.Exec(context.Background(), `UPDATE shows SET price = 500 WHERE show_id = $1`, f.show)
-		return err
+		return f.changePrice()
 	})
 	end(t, tx.Rollback)
 	count(t, []error{<-held, <-changed})
@@ -164,11 +167,63 @@ func TestLocks_PriceChangeWaitsForAHold(t *testing.T) {
 	f.audit(t)
 }
 
+// changePrice changes the price as an admin does.
+func (f fixture) changePrice() error {
+	store := repository.New(f.pool, repository.Options{})
+	return store.InTx(context.Background(), func(ctx context.Context) error {
+		show, err := store.LockShow(ctx, f.show)
+		if err != nil {
+			return err
+		}
+		show.Price = 50000
+		return store.UpdateShow(ctx, show)
+	})
+}
+
+// While a hold is being made a change of the show waits; a second hold waits behind the change, so that
+// changes get their turn however many people book.
+func TestLocks_ChangeOfAShowGetsItsTurn(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	tx, do := begin(t, f.pool)
+	do(lockShowShared, f.show)
+	changed := start(t, f.pool, 1, f.changePrice)
+	var hold domain.BookingDetails
+	held := start(t, f.pool, 2, func() (err error) {
+		hold, err = f.hold(testkit.NewUser(t, f.pool), f.seats[0])
+		return err
+	})
+	end(t, tx.Rollback)
+	count(t, []error{<-changed, <-held})
+	if hold.Amount != 50000 {
+		t.Errorf("held for %s, want the price of the change before it", hold.Amount)
+	}
+}
+
+// A confirmation begins before the end of its hold and waits. After the end the user locks other seats, which
+// do not count the hold. Then it must not be confirmed.
+func TestLocks_ConfirmationThatWaitedPastTheEndIsRefused(t *testing.T) {
+	t.Parallel()
+	f := setup(t).limited(t, 2)
+	user := testkit.NewUser(t, f.pool)
+	first := f.mustHold(t, user, f.seats[0], f.seats[1])
+	f.mustPay(t, first)
+	tx, do := begin(t, f.pool)
+	do(`SELECT pg_advisory_xact_lock(hashtextextended('user ' || $1::bigint, 0))`, user)
+	confirmed := start(t, f.pool, 1, func() error { _, err := f.confirm(first); return err })
+	testkit.Exec(t, f.pool, `UPDATE bookings SET expires_at = clock_timestamp() WHERE booking_id = $1`, first.ID)
+	end(t, tx.Rollback)
+	wantCode(t, <-confirmed, domain.ErrHoldExpired)
+	f.mustHold(t, user, f.seats[2], f.seats[3])
+	f.audit(t)
+}
+
 func TestLocks_CancelWaitsForAChangeOfTheShow(t *testing.T) {
 	t.Parallel()
 	f := setup(t)
 	hold := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0])
 	tx, do := begin(t, f.pool)
+	do(lockShow, f.show)
 	do(`UPDATE shows SET start_time = now() WHERE show_id = $1`, f.show)
 	cancelled := start(t, f.pool, 1, func() error { _, err := f.cancel(hold); return err })
 	end(t, tx.Commit)

@@ -130,7 +130,7 @@ func (f fixture) mustConfirm(t *testing.T, b domain.BookingDetails) {
 // audit fails the test on any broken promise.
 func (f fixture) audit(t *testing.T) {
 	t.Helper()
-	violations, err := f.store.Audit(context.Background(), time.Hour, 20)
+	violations, err := f.store.Audit(context.Background(), time.Hour, 20, func(string) {})
 	if err != nil {
 		t.Fatalf("audit: %v", err)
 	}

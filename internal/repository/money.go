@@ -13,7 +13,6 @@ import (
 // numeric reads and writes domain.Money as PostgreSQL's numeric, never as a float.
 type numeric domain.Money
 
-// cents is the exponent of Money: hundredths.
 const cents = -2
 
 // ScanNumeric implements pgtype.NumericScanner. NULL and more than two decimals are errors.
@@ -40,13 +39,12 @@ func (n *numeric) ScanNumeric(v pgtype.Numeric) error {
 	return nil
 }
 
-// NumericValue implements pgtype.NumericValuer.
 func (n numeric) NumericValue() (pgtype.Numeric, error) {
 	return pgtype.Numeric{Int: big.NewInt(int64(n)), Exp: cents, Valid: true}, nil
 }
 
-// Value implements driver.Valuer. pgx uses it with default_query_exec_mode=exec, where it does not
-// know that the parameter is a numeric and would send the number of cents.
+// Value implements driver.Valuer. pgx uses it with default_query_exec_mode=exec, where it does not know that the
+// parameter is a numeric and would send the number of cents.
 func (n numeric) Value() (driver.Value, error) {
 	return domain.Money(n).String(), nil
 }

@@ -12,10 +12,10 @@ import (
 const (
 	paymentColumns = `
 		payment_id, booking_id, attempt_key, amount, status, coalesce(transaction_id, ''),
-		created_at, paid_at, refund_requested_at, refunded_at`
+		created_at, attempted_at, paid_at, refund_requested_at, refunded_at`
 
-	// A booking has at most one payment that is created or succeeded; those that failed may be many, and
-	// only the attempt $2 is read of them.
+	// A booking has at most one payment that is created or succeeded; those that failed may be many, and only the
+	// attempt $2 is read of them.
 	paymentsOfBooking = `
 		SELECT ` + paymentColumns + `
 		FROM payments
@@ -26,6 +26,11 @@ const (
 	insertPayment = `
 		INSERT INTO payments (booking_id, attempt_key, amount, status)
 		VALUES ($1, $2, $3, 'created')`
+
+	resumePayment = `
+		UPDATE payments
+		SET attempted_at = now(), next_check_at = now(), checks = 0
+		WHERE attempt_key = $1`
 
 	updatePayment = `
 		UPDATE payments
@@ -57,31 +62,18 @@ const (
 			WHERE status = 'refund_pending' AND next_check_at <= now()` + claimedPayments
 )
 
-// ClaimOpenPayments implements service.PaymentStore.
 func (s *Store) ClaimOpenPayments(ctx context.Context, age time.Duration, limit int) ([]domain.DuePayment, error) {
-	return s.claimPayments(ctx, claimOpenPayments, limit, age)
+	return list(ctx, s, scanDuePayment, claimOpenPayments, limit, age)
 }
 
-// ClaimRefunds implements service.PaymentStore.
 func (s *Store) ClaimRefunds(ctx context.Context, limit int) ([]domain.DuePayment, error) {
-	return s.claimPayments(ctx, claimRefunds, limit)
+	return list(ctx, s, scanDuePayment, claimRefunds, limit)
 }
 
-func (s *Store) claimPayments(ctx context.Context, sql string, args ...any) ([]domain.DuePayment, error) {
-	var due []domain.DuePayment
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		due, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.DuePayment, error) {
-			var payment domain.DuePayment
-			err := row.Scan(append(paymentTargets(&payment.Payment), &payment.UserID)...)
-			return payment, err
-		})
-		return err
-	})
-	return due, err
+func scanDuePayment(row pgx.CollectableRow) (domain.DuePayment, error) {
+	var payment domain.DuePayment
+	err := row.Scan(append(paymentTargets(&payment.Payment), &payment.UserID)...)
+	return payment, err
 }
 
 func scanPayment(row pgx.CollectableRow) (domain.Payment, error) {
@@ -90,10 +82,9 @@ func scanPayment(row pgx.CollectableRow) (domain.Payment, error) {
 	return payment, err
 }
 
-// paymentTargets are where paymentColumns go.
 func paymentTargets(p *domain.Payment) []any {
 	return []any{
 		&p.ID, &p.BookingID, &p.AttemptKey, (*numeric)(&p.Amount), &p.Status, &p.TransactionID,
-		&p.CreatedAt, &p.PaidAt, &p.RefundRequestedAt, &p.RefundedAt,
+		&p.CreatedAt, &p.AttemptedAt, &p.PaidAt, &p.RefundRequestedAt, &p.RefundedAt,
 	}
 }

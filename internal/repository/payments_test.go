@@ -175,7 +175,7 @@ func (f fixture) crash(t *testing.T, key domain.RequestKey, b domain.BookingDeta
 func (f fixture) age(t *testing.T, d time.Duration) {
 	t.Helper()
 	testkit.Exec(t, f.pool, `
-		UPDATE payments SET created_at = now() - $1::interval, next_check_at = now() - $1::interval WHERE status = 'created'`, d)
+		UPDATE payments SET created_at = now() - $1::interval, attempted_at = now() - $1::interval, next_check_at = now() - $1::interval WHERE status = 'created'`, d)
 }
 
 func (f fixture) settleOpen(t *testing.T, want int) {
@@ -266,6 +266,35 @@ func TestSettleOpen_UnknownChargeFailsAfterTwentyTimeouts(t *testing.T) {
 		t.Fatal(diff)
 	}
 	f.mustPay(t, hold)
+	f.mustConfirm(t, hold)
+	f.wantMoneyBalanced(t)
+	f.audit(t)
+}
+
+// An old attempt that is tried again counts from then on: its charge may be under way.
+func TestSettleOpen_AttemptThatIsTriedAgainIsNotGivenUp(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	hold := f.mustHold(t, testkit.NewUser(t, f.pool), f.seats[0])
+	f.crash(t, domain.RequestKey{}, hold, true)
+	f.age(t, time.Hour)
+	charging, goOn := make(chan struct{}), make(chan struct{})
+	f.provider.charging = func(domain.Charge) error {
+		close(charging)
+		<-goOn
+		return nil
+	}
+	paid := make(chan error, 1)
+	go func() {
+		_, err := f.pay(hold)
+		paid <- err
+	}()
+	<-charging
+	f.settleOpen(t, 0)
+	close(goOn)
+	if err := <-paid; err != nil {
+		t.Fatal(err)
+	}
 	f.mustConfirm(t, hold)
 	f.wantMoneyBalanced(t)
 	f.audit(t)

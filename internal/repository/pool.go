@@ -23,8 +23,7 @@ const (
 	// minIdleInTransaction spares instances that are only slow.
 	minIdleInTransaction = time.Second
 
-	// pingAfter is the idle time after which a connection is checked before use. The check counts
-	// towards AcquireTimeout, so a database that hangs is noticed within that.
+	// pingAfter is the idle time after which a connection is checked before use.
 	pingAfter = 100 * time.Millisecond
 )
 
@@ -36,11 +35,8 @@ type PoolOptions struct {
 	Tracer         pgx.QueryTracer // may be nil
 }
 
-// OpenPool opens a pool of connections with the settings that the statements of Store rely on. It
-// fails only if the URL cannot be parsed: connections are made later.
-//
-// Statements are prepared and cached on each connection. Behind a pooler in transaction mode the URL
-// needs default_query_exec_mode=exec.
+// OpenPool opens a pool of connections with the settings that the statements of Store rely on. It fails only if
+// the URL cannot be parsed: connections are made later.
 func OpenPool(ctx context.Context, databaseURL string, o PoolOptions) (*pgxpool.Pool, error) {
 	c, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
@@ -70,8 +66,8 @@ func OpenPool(ctx context.Context, databaseURL string, o PoolOptions) (*pgxpool.
 		idle := max(o.QueryTimeout, minIdleInTransaction)
 		params["idle_in_transaction_session_timeout"] = strconv.FormatInt(idle.Milliseconds(), 10)
 	}
-	// By default pgx closes the connection of a cancelled request. Clients give up under load, when
-	// new connections are the last thing the database needs.
+	// By default pgx closes the connection of a cancelled request, and clients give up under load, when the database
+	// needs no new connections.
 	c.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
 	}

@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	// A seat changes status only when a booking of the show begins, is confirmed or ends. So the version
-	// is a hash of the ids of live bookings and whether they are confirmed. The sums and bounds are read
-	// from the index of live bookings alone.
+	// A seat changes status only when a booking of the show begins, is confirmed or ends, so the version is a hash
+	// of live bookings.
 	seatsVersion = `
 		SELECT concat_ws(' ', venue_id, total_seats, live.bookings, live.sum, live.first_end, live.last_end)
 		FROM shows
@@ -27,8 +26,7 @@ const (
 		) live
 		WHERE show_id = $1 AND deleted_at IS NULL`
 
-	// A seat whose hold has expired is available. The CASE limits the join to locked seats: a sold-out
-	// hall would else cost one lookup per seat.
+	// The CASE limits the join to locked seats: a sold-out hall would else cost one lookup per seat.
 	seatPlan = `
 		SELECT seats.seat_id, seats.venue_id, seat_row, seat_number,
 		       CASE WHEN seat.available THEN 'AVAILABLE' ELSE show_seats.status::text END,
@@ -49,16 +47,11 @@ const (
 		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`
 )
 
-// SeatsVersion implements seatmap.Reader.
-func (s *Store) SeatsVersion(ctx context.Context, showID int64) (version string, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		return notFound(q.QueryRow(ctx, seatsVersion, showID).Scan(&version), domain.ErrShowNotFound)
-	})
-	return version, err
+func (s *Store) SeatsVersion(ctx context.Context, showID int64) (string, error) {
+	return one(ctx, s, pgx.RowTo[string], domain.ErrShowNotFound, seatsVersion, showID)
 }
 
-// SeatPlan implements seatmap.Reader. It reads version and seats in one round trip, the version first:
-// a change in between is in the seats, and makes the next version differ.
+// SeatPlan reads the version first: a change in between makes the next one differ.
 func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, seats []domain.PlannedSeat, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
 		seats = []domain.PlannedSeat{}

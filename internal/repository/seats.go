@@ -8,30 +8,19 @@ import (
 	"evently/internal/domain"
 )
 
-// maxVenueSeats bounds the seats of a venue.
 const maxVenueSeats = 200_000
 
-// VenueSeats returns the seats of a venue by row, A to Z before AA, and number.
-func (s *Store) VenueSeats(ctx context.Context, venueID int64) (seats []domain.Seat, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT seat_id, venue_id, seat_row, seat_number
-			FROM seats
-			WHERE venue_id = $1
-			ORDER BY length(seat_row), seat_row COLLATE "C", seat_number
-			LIMIT $2`, venueID, maxVenueSeats)
-		if err != nil {
-			return err
-		}
-		seats, err = pgx.CollectRows(rows, seatRow)
-		return err
-	})
-	return seats, err
+func (s *Store) VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error) {
+	return list(ctx, s, pgx.RowToStructByPos[domain.Seat], `
+		SELECT seat_id, venue_id, seat_row, seat_number
+		FROM seats
+		WHERE venue_id = $1
+		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number
+		LIMIT $2`, venueID, maxVenueSeats)
 }
 
-// InsertSeats adds the places that the venue lacks, to the venue and to its shows that have not
-// started, and returns how many there were. The caller has locked the venue. It returns
-// ErrVenueNotFound, or ErrVenueFull.
+// InsertSeats adds the places that the venue lacks, to the venue and to its shows that have not started, and
+// returns how many there were.
 func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
 	seatRows, numbers := placeColumns(places)
 	err = s.withinTx(ctx, func(ctx context.Context, q querier) error {
@@ -48,9 +37,7 @@ func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.
 			SELECT count(*), coalesce(min(seat_id), 0)
 			FROM added`, venueID, seatRows, numbers).Scan(&added, &firstID)
 		if err != nil || added == 0 {
-			return onConstraint(err, map[string]*domain.Error{
-				"seats_venue_fkey": domain.ErrVenueNotFound,
-			})
+			return err
 		}
 		var total int
 		err = q.QueryRow(ctx, `
@@ -72,7 +59,6 @@ func (s *Store) InsertSeats(ctx context.Context, venueID int64, places []domain.
 	return added, err
 }
 
-// lockComingShows locks the shows of a venue that have not started and returns their ids.
 func lockComingShows(ctx context.Context, q querier, venueID int64) ([]int64, error) {
 	rows, err := q.Query(ctx, `
 		SELECT show_id
@@ -86,9 +72,7 @@ func lockComingShows(ctx context.Context, q querier, venueID int64) ([]int64, er
 	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// DeleteSeats deletes the places that the venue has and returns them by row and number. If a show or
-// the history of a booking refers to some, it deletes nothing and returns those as inUse. The caller
-// has locked the venue.
+// DeleteSeats deletes the places that the venue has and returns them by row and number.
 func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
 	seatRows, numbers := placeColumns(places)
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
@@ -126,25 +110,15 @@ func (s *Store) DeleteSeats(ctx context.Context, venueID int64, places []domain.
 		if len(inUse) > 0 {
 			deleted = nil
 		}
-		return onConstraint(err, map[string]*domain.Error{
-			"show_seats_seat_fkey":    domain.ErrSeatsInUse,
-			"booking_seats_seat_fkey": domain.ErrSeatsInUse,
-		})
+		return err
 	})
 	return deleted, inUse, err
 }
 
-// placeColumns returns places as the two arrays that unnest takes.
 func placeColumns(places []domain.SeatPlace) (rows []string, numbers []int32) {
 	rows, numbers = make([]string, len(places)), make([]int32, len(places))
 	for i, place := range places {
 		rows[i], numbers[i] = place.Row, place.Number
 	}
 	return rows, numbers
-}
-
-// seatRow reads seat_id, venue_id, seat_row, seat_number.
-func seatRow(row pgx.CollectableRow) (s domain.Seat, err error) {
-	err = row.Scan(&s.ID, &s.VenueID, &s.Row, &s.Number)
-	return s, err
 }

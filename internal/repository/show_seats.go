@@ -9,8 +9,8 @@ import (
 	"evently/internal/domain"
 )
 
-// fillShows adds to each show the seats of its venue that it lacks, among those with an id of at
-// least fromSeat, and updates its number of seats. The caller has locked venues and shows.
+// fillShows adds to each show the seats of its venue that it lacks, among those with an id of at least fromSeat,
+// and updates its number of seats.
 func fillShows(ctx context.Context, q querier, fromSeat int64, showIDs ...int64) error {
 	batch := &pgx.Batch{}
 	batch.Queue(`
@@ -27,12 +27,9 @@ func fillShows(ctx context.Context, q querier, fromSeat int64, showIDs ...int64)
 	return q.SendBatch(ctx, batch).Close()
 }
 
-// maxShowsNamed bounds the shows that an error names.
 const maxShowsNamed = 20
 
-// showsInTheWay returns conflict with the shows in its details that keep a venue or event from being
-// deleted. Deleted shows are in no list, so only the error can name them. The query takes an id and a
-// limit, and returns ids and whether the show is deleted, those that are not deleted first.
+// showsInTheWay returns conflict with the shows in its details that keep a venue or event from being deleted.
 func showsInTheWay(ctx context.Context, q querier, conflict *domain.Error, query string, id int64) error {
 	rows, err := q.Query(ctx, query, id, maxShowsNamed)
 	if err != nil {

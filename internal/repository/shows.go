@@ -10,8 +10,6 @@ import (
 	"evently/internal/domain"
 )
 
-// Shows returns up to limit shows that have not begun and match the filter, soonest first, and whether
-// there are more. The list continues behind after; nil is its beginning.
 func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int) (shows []domain.ShowDetails, more bool, err error) {
 	start, id := timestamp(nil, pgtype.NegativeInfinity), int64(0)
 	if after != nil {
@@ -19,69 +17,44 @@ func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *doma
 	}
 	from := timestamp(filter.From, pgtype.NegativeInfinity)
 	until := timestamp(filter.Until, pgtype.Infinity)
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			WITH page AS MATERIALIZED (
-				SELECT show_id, event_id, venue_id, start_time, end_time, price,
-				       shows.created_at, total_seats, title, venue_name, address
-				FROM shows
-				JOIN events USING (event_id)
-				JOIN venues USING (venue_id)
-				WHERE deleted_at IS NULL
-				  AND start_time > now()
-				  AND start_time >= $1::timestamptz
-				  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
-				  AND start_time <= $4::timestamptz
-				  AND ($5::text = '' OR strpos(name_folded, $5) > 0)
-				  AND ($6::text = '' OR strpos(title_folded, $6) > 0)
-				  AND (NOT $7::boolean OR total_seats > `+takenSeats+`)
-				ORDER BY start_time, show_id
-				LIMIT $8
-			)
+	shows, err = list(ctx, s, showDetailsRow, `
+		WITH page AS MATERIALIZED (
 			SELECT show_id, event_id, venue_id, start_time, end_time, price,
-			       created_at, event_id, title, venue_id, venue_name, address,
-			       total_seats, total_seats - `+takenSeats+`
-			FROM page AS shows
-			ORDER BY start_time, show_id`,
-			from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
-		if err != nil {
-			return err
-		}
-		shows, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (domain.ShowDetails, error) {
-			var show domain.ShowDetails
-			err := row.Scan(showDetailsTargets(&show)...)
-			return show, err
-		})
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
-	if len(shows) > limit {
-		return shows[:limit], true, nil
-	}
-	return shows, false, nil
-}
-
-// Show returns a show, past or coming, or domain.ErrShowNotFound.
-func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, error) {
-	var show domain.ShowDetails
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		err := q.QueryRow(ctx, `
-			SELECT show_id, event_id, venue_id, start_time, end_time, price,
-			       shows.created_at, event_id, title, venue_id, venue_name, address,
-			       total_seats, total_seats - `+takenSeats+`
+			       shows.created_at, total_seats, title, venue_name, address
 			FROM shows
 			JOIN events USING (event_id)
 			JOIN venues USING (venue_id)
-			WHERE show_id = $1 AND deleted_at IS NULL`, showID).
-			Scan(showDetailsTargets(&show)...)
-		return notFound(err, domain.ErrShowNotFound)
-	})
+			WHERE deleted_at IS NULL
+			  AND start_time > now()
+			  AND start_time >= $1::timestamptz
+			  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
+			  AND start_time <= $4::timestamptz
+			  AND ($5::text = '' OR strpos(name_folded, $5) > 0)
+			  AND ($6::text = '' OR strpos(title_folded, $6) > 0)
+			  AND (NOT $7::boolean OR total_seats > `+takenSeats+`)
+			ORDER BY start_time, show_id
+			LIMIT $8
+		)
+		SELECT show_id, event_id, venue_id, start_time, end_time, price,
+		       created_at, event_id, title, venue_id, venue_name, address,
+		       total_seats, total_seats - `+takenSeats+`
+		FROM page AS shows
+		ORDER BY start_time, show_id`,
+		from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
+	shows, more = page(shows, limit)
+	return shows, more, err
+}
+
+func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, error) {
+	return one(ctx, s, showDetailsRow, domain.ErrShowNotFound, showDetails+`
+		WHERE shows.show_id = $1 AND deleted_at IS NULL`, showID)
+}
+
+func showDetailsRow(row pgx.CollectableRow) (show domain.ShowDetails, err error) {
+	err = row.Scan(showDetailsTargets(&show)...)
 	return show, err
 }
 
-// timestamp returns t, or infinity if t is nil.
 func timestamp(t *time.Time, infinity pgtype.InfinityModifier) pgtype.Timestamptz {
 	if t == nil {
 		return pgtype.Timestamptz{InfinityModifier: infinity, Valid: true}
@@ -89,8 +62,6 @@ func timestamp(t *time.Time, infinity pgtype.InfinityModifier) pgtype.Timestampt
 	return pgtype.Timestamptz{Time: *t, Valid: true}
 }
 
-// showDetailsTargets returns scan targets for the columns of a show, its event and its venue, and its
-// numbers of seats in total and available.
 func showDetailsTargets(show *domain.ShowDetails) []any {
 	return []any{
 		&show.ID, &show.EventID, &show.VenueID, &show.StartTime, &show.EndTime, (*numeric)(&show.Price),

@@ -8,16 +8,6 @@ import (
 	"evently/internal/domain"
 )
 
-// showRules are the errors for violations of constraints by an INSERT or UPDATE of a show.
-var showRules = map[string]*domain.Error{
-	"shows_event_fkey":      domain.ErrEventNotFound,
-	"shows_venue_fkey":      domain.ErrVenueNotFound,
-	"shows_end_after_start": domain.ErrEndNotAfterStart,
-	"shows_venue_busy":      domain.ErrVenueBusy,
-}
-
-// InsertShow inserts a show with every seat of its venue, which the caller has locked. It returns
-// ErrEventNotFound, ErrVenueNotFound, ErrEndNotAfterStart or ErrVenueBusy.
 func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, error) {
 	err := s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		err := q.QueryRow(ctx, `
@@ -27,30 +17,30 @@ func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, 
 			show.EventID, show.VenueID, show.StartTime, show.EndTime, numeric(show.Price),
 		).Scan(&show.ID, &show.StartTime, &show.EndTime, &show.CreatedAt)
 		if err != nil {
-			return onConstraint(err, showRules)
+			return err
 		}
 		return fillShows(ctx, q, 0, show.ID)
 	})
 	return show, err
 }
 
-// ShowVenue returns the venue of a show, or ErrShowNotFound.
-func (s *Store) ShowVenue(ctx context.Context, id int64) (venueID int64, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		err := q.QueryRow(ctx, `
-			SELECT venue_id
-			FROM shows
-			WHERE show_id = $1
-			  AND deleted_at IS NULL`, id).Scan(&venueID)
-		return notFound(err, domain.ErrShowNotFound)
-	})
-	return venueID, err
+func (s *Store) ShowVenue(ctx context.Context, id int64) (int64, error) {
+	return one(ctx, s, pgx.RowTo[int64], domain.ErrShowNotFound, `
+		SELECT venue_id
+		FROM shows
+		WHERE show_id = $1
+		  AND deleted_at IS NULL`, id)
 }
 
-// LockShow returns a show, or ErrShowNotFound, and locks it until the transaction ends. Bookings take
-// a shared lock on the show: it waits for those under way, and later ones wait for it.
+// lockShowAlone waits for the transitions of bookings of a show that are under way, and later ones wait for
+// it. Row locks would let them pass, and never get a turn while people book.
+const lockShowAlone = `SELECT pg_advisory_xact_lock(` + showKey + `) FROM (VALUES ($1::bigint)) AS change (show_id)`
+
 func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err error) {
 	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		if _, err := q.Exec(ctx, lockShowAlone, id); err != nil {
+			return err
+		}
 		err := q.QueryRow(ctx, `
 			SELECT show_id, event_id, venue_id, start_time, end_time, price, created_at
 			FROM shows
@@ -63,21 +53,15 @@ func (s *Store) LockShow(ctx context.Context, id int64) (show domain.Show, err e
 	return show, err
 }
 
-// UpdateShow writes a show that the caller has locked. It returns ErrEventNotFound, ErrVenueNotFound,
-// ErrEndNotAfterStart or ErrVenueBusy.
 func (s *Store) UpdateShow(ctx context.Context, show domain.Show) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		_, err := q.Exec(ctx, `
-			UPDATE shows
-			SET event_id = $2, venue_id = $3, start_time = $4, end_time = $5, price = $6
-			WHERE show_id = $1`,
-			show.ID, show.EventID, show.VenueID, show.StartTime, show.EndTime, numeric(show.Price))
-		return onConstraint(err, showRules)
-	})
+	_, err := s.exec(ctx, `
+		UPDATE shows
+		SET event_id = $2, venue_id = $3, start_time = $4, end_time = $5, price = $6
+		WHERE show_id = $1`,
+		show.ID, show.EventID, show.VenueID, show.StartTime, show.EndTime, numeric(show.Price))
+	return err
 }
 
-// FitShowSeats makes the seats of a show those of its venue. The caller has locked both, and the show
-// has no live bookings.
 func (s *Store) FitShowSeats(ctx context.Context, id int64) error {
 	return s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		_, err := q.Exec(ctx, `
@@ -96,7 +80,6 @@ func (s *Store) FitShowSeats(ctx context.Context, id int64) error {
 	})
 }
 
-// lockExpiredOfShow locks the expired holds of a show.
 const lockExpiredOfShow = `
 	SELECT ` + expiredColumns + `
 	FROM bookings
@@ -104,35 +87,24 @@ const lockExpiredOfShow = `
 	ORDER BY bookings.booking_id
 	FOR UPDATE`
 
-// LoadExpiredHolds implements service.ShowAdminStore.
 func (s *Store) LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error) {
 	var holds []domain.ExpiredHold
 	batch := &pgx.Batch{}
-	batch.Queue(lockExpiredOfShow, showID).Query(func(rows pgx.Rows) (err error) {
-		holds, err = pgx.CollectRows(rows, scanExpiredHold)
-		return err
-	})
+	collect(batch, &holds, scanExpiredHold, lockExpiredOfShow, showID)
 	err := s.send(ctx, batch)
 	return holds, err
 }
 
-// ShowHasLiveBookings reports whether a seat of the show is held or booked.
-func (s *Store) ShowHasLiveBookings(ctx context.Context, id int64) (booked bool, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, `
-			SELECT EXISTS (
-				SELECT
-				FROM bookings
-				WHERE show_id = $1
-				  AND `+liveBooking+`
-			)`, id).Scan(&booked)
-	})
-	return booked, err
+func (s *Store) ShowHasLiveBookings(ctx context.Context, id int64) (bool, error) {
+	return one(ctx, s, pgx.RowTo[bool], domain.ErrShowNotFound, `
+		SELECT EXISTS (
+			SELECT
+			FROM bookings
+			WHERE show_id = $1
+			  AND `+liveBooking+`
+		)`, id)
 }
 
-// DeleteShow deletes a show with its seats and the bookings that were never paid. The caller has
-// locked the show and found no live bookings. A show that was ever paid for is only hidden, because
-// the history of its bookings refers to it.
 func (s *Store) DeleteShow(ctx context.Context, id int64) error {
 	return s.withinTx(ctx, func(ctx context.Context, q querier) error {
 		batch := &pgx.Batch{}

@@ -28,39 +28,25 @@ const (
 		WHERE attempt_key = $1 AND state = 'succeeded'`
 )
 
-// errNotCharged is a refund of a charge that the provider does not know.
 var errNotCharged = errors.New("the provider has no such charge")
 
-// RecordCharge implements payment.Ledger.
 func (s *Store) RecordCharge(ctx context.Context, charge domain.Charge, result domain.ChargeResult) (domain.ChargeResult, error) {
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		return q.QueryRow(ctx, recordCharge, charge.AttemptKey, numeric(charge.Amount), result.State, result.TransactionID).
-			Scan(&result.State, &result.TransactionID)
-	})
-	return result, err
+	return one(ctx, s, pgx.RowToStructByPos[domain.ChargeResult], domain.ErrInternal,
+		recordCharge, charge.AttemptKey, numeric(charge.Amount), result.State, result.TransactionID)
 }
 
-// FindCharge implements payment.Ledger.
 func (s *Store) FindCharge(ctx context.Context, attemptKey string) (domain.ChargeResult, error) {
-	var result domain.ChargeResult
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		err := q.QueryRow(ctx, findCharge, attemptKey).Scan(&result.State, &result.TransactionID)
-		if errors.Is(err, pgx.ErrNoRows) {
-			result.State = domain.ChargeUnknown
-			return nil
-		}
-		return err
-	})
-	return result, err
+	charges, err := list(ctx, s, pgx.RowToStructByPos[domain.ChargeResult], findCharge, attemptKey)
+	if err != nil || len(charges) == 0 {
+		return domain.ChargeResult{State: domain.ChargeUnknown}, err
+	}
+	return charges[0], nil
 }
 
-// RecordRefund implements payment.Ledger.
 func (s *Store) RecordRefund(ctx context.Context, attemptKey string) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, recordRefund, attemptKey)
-		if err == nil && tag.RowsAffected() == 0 {
-			return domain.ErrInternal.WithCause(errNotCharged)
-		}
-		return err
-	})
+	refunded, err := s.exec(ctx, recordRefund, attemptKey)
+	if err == nil && refunded == 0 {
+		return domain.ErrInternal.WithCause(errNotCharged)
+	}
+	return err
 }

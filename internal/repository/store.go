@@ -1,5 +1,4 @@
-// Package repository holds all SQL. Its Store implements the ports that services
-// declare; what leaves it is a domain type or a domain error, never one of the driver's.
+// Package repository holds all SQL. What leaves it is a domain type or a domain error, never one of the driver.
 package repository
 
 import (
@@ -17,11 +16,11 @@ import (
 
 // Options are the bounds of a Store.
 type Options struct {
-	// AcquireTimeout is how long a request may wait for a connection before it is
-	// told that the service is overloaded. 0 means 1 s.
+	// AcquireTimeout is how long a request may wait for a connection before it is told that the service is
+	// overloaded. 0 means 1 s.
 	AcquireTimeout time.Duration
-	// MaxWaiting is how many requests may wait for a connection at once; one more is told that the
-	// service is overloaded, without waiting. 0 means 1000.
+	// MaxWaiting is how many requests may wait for a connection at once; one more is told that the service is
+	// overloaded, without waiting. 0 means 1000.
 	MaxWaiting int
 	// QueryTimeout bounds one operation on the database. 0 means 5 s.
 	QueryTimeout time.Duration
@@ -48,7 +47,6 @@ func New(pool *pgxpool.Pool, options Options) *Store {
 	return &Store{pool: pool, options: options}
 }
 
-// querier is what a connection and a transaction have in common.
 type querier interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
@@ -62,8 +60,8 @@ const (
 	retryBackoff = 5 * time.Millisecond
 )
 
-// withConn runs fn on a connection for at most timeout, again after a serialization failure or a
-// deadlock, and translates its errors.
+// withConn runs fn on a connection for at most timeout, again after a serialization failure or a deadlock, and
+// translates its errors.
 func (s *Store) withConn(ctx context.Context, timeout time.Duration, fn func(context.Context, *pgxpool.Conn) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.once(ctx, timeout, fn)
@@ -88,11 +86,15 @@ func (s *Store) once(ctx context.Context, timeout time.Duration, fn func(context
 
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return fn(ctx, conn)
+	err = fn(ctx, conn)
+	if hasCode(err, codeReadOnly) {
+		_ = conn.Conn().Close(ctx) // the next connection may be to the new primary
+	}
+	return err
 }
 
-// acquire waits for a connection, for a bounded time and in a bounded queue, so that load beyond the
-// capacity is refused instead of piling up.
+// acquire waits for a connection, for a bounded time and in a bounded queue, so that load beyond the capacity is
+// refused instead of piling up.
 func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	defer s.waiting.Add(-1)
 	if s.waiting.Add(1) > int64(s.options.MaxWaiting) {
@@ -107,17 +109,14 @@ func (s *Store) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return conn, nil
 }
 
-// exhausted reports whether every connection that the pool may have is in use, which
-// tells an overload from a database that is not there.
+// exhausted reports whether every connection that the pool may have is in use, which tells an overload from a
+// database that is not there.
 func (s *Store) exhausted() bool {
 	stat := s.pool.Stat()
 	return stat.AcquiredConns() >= stat.MaxConns()
 }
 
-// Ping checks that the database responds.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		_, err := q.Exec(ctx, `SELECT 1`)
-		return err
-	})
+	_, err := s.exec(ctx, `SELECT 1`)
+	return err
 }

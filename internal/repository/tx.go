@@ -10,36 +10,30 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// transaction is a database transaction that sends its statements as late as it can: BEGIN goes out with
-// the first statements that are read, queued writes go out with the next ones or with COMMIT. A
-// transition of a booking so takes two or three round trips.
+// transaction is a database transaction that sends its statements as late as it can: BEGIN goes out with the first
+// statements that are read, queued writes go out with the next ones or with COMMIT.
 type transaction struct {
 	conn  *pgxpool.Conn
 	queue *pgx.Batch // statements that were not sent yet
 }
 
-// txKey is the context key of the transaction.
 type txKey struct{}
 
-// rollbackTimeout bounds a ROLLBACK. A connection on which it fails is closed.
 const rollbackTimeout = time.Second
 
 var errNotCommitted = errors.New("the transaction was rolled back at its commit")
 
-// longFactor is how many times longer InLongTx may take than InTx.
 const longFactor = 5
 
-// InTx runs fn in one transaction at READ COMMITTED: what fn does through this Store with the context
-// that it receives is committed together or not at all. InTx rolls back on an error and on a panic, and
-// runs fn again, a bounded number of times, after a serialization failure or a deadlock; so fn must have
-// no effect outside the database. Queued writes may fail as late as the commit. A nested InTx joins the
-// outer one.
+// InTx runs fn in one transaction at READ COMMITTED: what fn does through this Store with the context that it
+// receives is committed together or not at all. InTx rolls back on an error and on a panic, and runs fn again, a
+// bounded number of times, after a serialization failure or a deadlock; so fn must have no effect outside the
+// database. A nested InTx joins the outer one.
 func (s *Store) InTx(ctx context.Context, fn func(ctx context.Context) error) error {
 	return s.inTx(ctx, s.options.QueryTimeout, fn)
 }
 
-// InLongTx is InTx for work on many rows, such as the seats of a venue in all of its shows. It may take
-// five times the query timeout.
+// InLongTx is InTx for work on many rows, such as the seats of a venue in all of its shows, with a longer timeout.
 func (s *Store) InLongTx(ctx context.Context, fn func(ctx context.Context) error) error {
 	return s.inTx(ctx, s.options.QueryTimeout*longFactor, fn)
 }
@@ -64,7 +58,6 @@ func transactionFrom(ctx context.Context) *transaction {
 	return tx
 }
 
-// send sends the queued statements and those of batch in one round trip.
 func (tx *transaction) send(ctx context.Context, batch *pgx.Batch) error {
 	all := &pgx.Batch{QueuedQueries: append(tx.queue.QueuedQueries, batch.QueuedQueries...)}
 	tx.queue = &pgx.Batch{}
@@ -85,7 +78,6 @@ func (tx *transaction) commit(ctx context.Context) error {
 	return tx.send(ctx, commit)
 }
 
-// rollback ends a transaction that was begun and not committed.
 func (tx *transaction) rollback(ctx context.Context) {
 	const idle = 'I'
 	if tx.conn.Conn().IsClosed() || tx.conn.Conn().PgConn().TxStatus() == idle {
@@ -97,8 +89,8 @@ func (tx *transaction) rollback(ctx context.Context) {
 	_, _ = tx.conn.Exec(ctx, "ROLLBACK")
 }
 
-// run calls fn with the transaction of ctx, or else with a connection of its own, on which each statement
-// and each batch is a transaction by itself.
+// run calls fn with the transaction of ctx, or else with a connection of its own, on which each statement and each
+// batch is a transaction by itself.
 func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
 	if tx := transactionFrom(ctx); tx != nil {
 		if err := tx.send(ctx, &pgx.Batch{}); err != nil {
@@ -111,7 +103,6 @@ func (s *Store) run(ctx context.Context, fn func(ctx context.Context, q querier)
 	})
 }
 
-// withinTx runs fn in the transaction of ctx, or else in one of its own.
 func (s *Store) withinTx(ctx context.Context, fn func(ctx context.Context, q querier) error) error {
 	return s.InTx(ctx, func(ctx context.Context) error { return s.run(ctx, fn) })
 }

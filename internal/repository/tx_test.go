@@ -200,3 +200,19 @@ func execAll(t *testing.T, pool *pgxpool.Pool, sql string) {
 		t.Fatal(err)
 	}
 }
+
+// A primary that was replaced refuses writes. Its connection must not be used again.
+func TestOnce_ReadOnlyServerIsUnavailable(t *testing.T) {
+	t.Parallel()
+	f := setup(t)
+	user := testkit.NewUser(t, f.pool)
+	one := f.onOneConnection(t)
+	demoted := one.backend(t)
+	testkit.Exec(t, one.pool, `SET default_transaction_read_only = on`)
+	_, err := one.hold(user, f.seats[0])
+	wantCode(t, err, domain.ErrDatabaseUnavailable)
+	if one.backend(t) == demoted {
+		t.Error("the connection to the demoted server is used on")
+	}
+	one.mustHold(t, user, f.seats[0])
+}

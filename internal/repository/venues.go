@@ -9,67 +9,51 @@ import (
 	"evently/internal/domain"
 )
 
-// LockVenues locks these venues, by ascending id, until the transaction ends. Rows that refer to
-// them can still be written, so bookings do not wait. It returns ErrVenueNotFound if one is missing.
+// LockVenues locks these venues, by ascending id, until the transaction ends.
 func (s *Store) LockVenues(ctx context.Context, ids ...int64) error {
-	return s.run(ctx, func(ctx context.Context, q querier) error {
-		tag, err := q.Exec(ctx, `
-			SELECT venue_id
-			FROM venues
-			WHERE venue_id = ANY($1::bigint[])
-			ORDER BY venue_id
-			FOR NO KEY UPDATE`, ids)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() != int64(len(ids)) {
-			return domain.ErrVenueNotFound
-		}
-		return nil
-	})
+	found, err := s.exec(ctx, `
+		SELECT venue_id
+		FROM venues
+		WHERE venue_id = ANY($1::bigint[])
+		ORDER BY venue_id
+		FOR NO KEY UPDATE`, ids)
+	if err == nil && found != len(ids) {
+		return domain.ErrVenueNotFound
+	}
+	return err
 }
 
-// InsertVenue inserts a venue.
-func (s *Store) InsertVenue(ctx context.Context, name, address string) (domain.Venue, error) {
-	return s.oneVenue(ctx, `
+func (s *Store) CreateVenue(ctx context.Context, name, address string) (domain.Venue, error) {
+	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		INSERT INTO venues (venue_name, name_folded, address)
 		VALUES ($1, $2, $3)
 		RETURNING venue_id, venue_name, address, created_at`, name, domain.Fold(name), address)
 }
 
-// ListVenues returns up to limit venues with an id above afterID, by id.
-func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) (venues []domain.Venue, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, `
-			SELECT venue_id, venue_name, address, created_at
-			FROM venues
-			WHERE venue_id > $1
-			ORDER BY venue_id
-			LIMIT $2`, afterID, limit)
-		if err != nil {
-			return err
-		}
-		venues, err = pgx.CollectRows(rows, venueRow)
-		return err
-	})
-	return venues, err
+func (s *Store) ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, bool, error) {
+	venues, err := list(ctx, s, pgx.RowToStructByPos[domain.Venue], `
+		SELECT venue_id, venue_name, address, created_at
+		FROM venues
+		WHERE venue_id > $1
+		ORDER BY venue_id
+		LIMIT $2`, afterID, limit+1)
+	venues, more := page(venues, limit)
+	return venues, more, err
 }
 
-// Venue returns a venue, or ErrVenueNotFound.
 func (s *Store) Venue(ctx context.Context, id int64) (domain.Venue, error) {
-	return s.oneVenue(ctx, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		SELECT venue_id, venue_name, address, created_at
 		FROM venues
 		WHERE venue_id = $1`, id)
 }
 
-// UpdateVenue changes a venue and returns it, or ErrVenueNotFound.
 func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
 	var folded *string
 	if change.Name != nil {
 		folded = new(domain.Fold(*change.Name))
 	}
-	return s.oneVenue(ctx, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.Venue], domain.ErrVenueNotFound, `
 		UPDATE venues
 		SET venue_name  = coalesce($2, venue_name),
 		    name_folded = coalesce($3, name_folded),
@@ -78,8 +62,6 @@ func (s *Store) UpdateVenue(ctx context.Context, id int64, change domain.VenueCh
 		RETURNING venue_id, venue_name, address, created_at`, id, change.Name, folded, change.Address)
 }
 
-// DeleteVenue deletes a venue and its seats. It returns ErrVenueNotFound, or ErrVenueHasShows, with
-// the shows in its details, if a show or the history of a booking needs the venue.
 func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 	// Not in a transaction: after a refusal the shows are read.
 	return s.withConn(ctx, longFactor*s.options.QueryTimeout, func(ctx context.Context, q *pgxpool.Conn) error {
@@ -87,14 +69,14 @@ func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 			DELETE FROM venues
 			WHERE venue_id = $1`, id)
 		switch {
-		case violates(err, "shows_venue_fkey"), violates(err, "show_seats_seat_fkey"):
+		case violated(err) == "shows_venue_fkey", violated(err) == "show_seats_seat_fkey":
 			return showsInTheWay(ctx, q, domain.ErrVenueHasShows.WithCause(err), `
 				SELECT show_id, deleted_at IS NOT NULL
 				FROM shows
 				WHERE venue_id = $1
 				ORDER BY deleted_at IS NOT NULL, show_id
 				LIMIT $2`, id)
-		case violates(err, "booking_seats_seat_fkey"): // by a show that has moved to another venue
+		case violated(err) == "booking_seats_seat_fkey": // by a show that has moved to another venue
 			return domain.ErrVenueHasShows.WithMessage("The venue has seats that were booked for a show").WithCause(err)
 		case err != nil:
 			return err
@@ -103,23 +85,4 @@ func (s *Store) DeleteVenue(ctx context.Context, id int64) error {
 		}
 		return nil
 	})
-}
-
-// oneVenue runs a statement that returns one venue, or ErrVenueNotFound.
-func (s *Store) oneVenue(ctx context.Context, sql string, args ...any) (venue domain.Venue, err error) {
-	err = s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		venue, err = pgx.CollectExactlyOneRow(rows, venueRow)
-		return notFound(err, domain.ErrVenueNotFound)
-	})
-	return venue, err
-}
-
-// venueRow reads venue_id, venue_name, address, created_at.
-func venueRow(row pgx.CollectableRow) (v domain.Venue, err error) {
-	err = row.Scan(&v.ID, &v.Name, &v.Address, &v.CreatedAt)
-	return v, err
 }

@@ -8,9 +8,8 @@ import (
 	"evently/internal/domain"
 )
 
-// RoomOverrides implements waitingroom.Store.
 func (s *Store) RoomOverrides(ctx context.Context, showID int64) (domain.RoomOverrides, error) {
-	return s.roomOverrides(ctx, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.RoomOverrides], domain.ErrShowNotFound, `
 		SELECT o.mode, o.max_concurrent_users, o.batch_size, coalesce(o.version, 0)
 		FROM shows
 		LEFT JOIN waiting_room_overrides o USING (show_id)
@@ -18,9 +17,8 @@ func (s *Store) RoomOverrides(ctx context.Context, showID int64) (domain.RoomOve
 		showID)
 }
 
-// ChangeRoomOverrides implements waitingroom.Store.
 func (s *Store) ChangeRoomOverrides(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomOverrides, error) {
-	return s.roomOverrides(ctx, `
+	return one(ctx, s, pgx.RowToStructByPos[domain.RoomOverrides], domain.ErrShowNotFound, `
 		INSERT INTO waiting_room_overrides AS o (show_id, mode, max_concurrent_users, batch_size)
 		SELECT show_id, $2, $3, $4
 		FROM shows
@@ -35,21 +33,4 @@ func (s *Store) ChangeRoomOverrides(ctx context.Context, showID int64, change do
 		showID,
 		change.Mode.Value, change.MaxUsers.Value, change.BatchSize.Value,
 		change.Mode.Set, change.MaxUsers.Set, change.BatchSize.Set)
-}
-
-func (s *Store) roomOverrides(ctx context.Context, sql string, args ...any) (domain.RoomOverrides, error) {
-	var o domain.RoomOverrides
-	err := s.run(ctx, func(ctx context.Context, q querier) error {
-		rows, err := q.Query(ctx, sql, args...)
-		if err != nil {
-			return err
-		}
-		o, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) (domain.RoomOverrides, error) {
-			var o domain.RoomOverrides
-			err := row.Scan(&o.Mode, &o.MaxUsers, &o.BatchSize, &o.Version)
-			return o, err
-		})
-		return notFound(err, domain.ErrShowNotFound)
-	})
-	return o, err
 }

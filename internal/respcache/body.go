@@ -8,10 +8,9 @@ import (
 	"io"
 )
 
-// minGzip is the shortest body, in bytes, that is compressed: a shorter one fits into one packet.
-const minGzip = 1024
+const minGzip = 1024 // bytes; a shorter body fits into one packet
 
-// Body is an encoded JSON response body. It is immutable: callers must not change its bytes.
+// Body is an encoded response body. It is immutable.
 type Body struct {
 	etag   string
 	length int    // of the plain form
@@ -38,7 +37,7 @@ func NewGzipBody(gzip []byte, length int) *Body {
 	return &Body{etag: etag(gzip), length: length, gzip: gzip}
 }
 
-// etag returns a weak entity tag. It identifies the content in any content coding (RFC 9110, 8.8.1).
+// etag is weak: it identifies the content in any content coding (RFC 9110, 8.8.1).
 func etag(content []byte) string {
 	sum := sha256.Sum256(content)
 	return `W/"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
@@ -53,7 +52,7 @@ func (b *Body) Len() int { return b.length }
 // Gzip returns the gzip form, or nil if the body is too short to be worth compressing.
 func (b *Body) Gzip() []byte { return b.gzip }
 
-// WriteTo writes the plain form. It implements io.WriterTo.
+// WriteTo writes the plain form.
 func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	if b.plain != nil {
 		n, err := w.Write(b.plain)
@@ -66,8 +65,6 @@ func (b *Body) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, z) //nolint:gosec // it decompresses what this process has compressed
 }
 
-// size returns roughly how much memory the Body takes, in bytes.
 func (b *Body) size() int { return len(b.plain) + len(b.gzip) + bodyOverhead }
 
-// bodyOverhead is roughly what a cached Body takes besides its bytes.
-const bodyOverhead = 512
+const bodyOverhead = 512 // bytes, roughly, of a cached Body besides its content

@@ -13,22 +13,16 @@ import (
 	"evently/internal/domain"
 )
 
-// maxEntries bounds the number of entries, whatever their size.
 const maxEntries = 10_000
 
 // Options are the bounds of a Cache.
 type Options struct {
-	// MaxAge is how old a response may be, counted from before it was loaded. 0 disables the cache.
-	MaxAge time.Duration
-	// MaxBytes bounds the memory for responses. At least one is always kept.
-	MaxBytes int
-	// Now is the clock.
-	Now func() time.Time
+	MaxAge   time.Duration // counted from before a response was loaded; 0 disables the cache
+	MaxBytes int           // of all responses; at least one is always kept
+	Now      func() time.Time
 }
 
-// Cache keeps responses by key. Entries end by age alone: nothing invalidates them, so that the
-// store is asked at most once per key and MaxAge however often its content changes. A Cache is safe
-// for concurrent use.
+// Cache keeps responses by key until they are too old: nothing invalidates them. It is safe for concurrent use.
 type Cache struct {
 	options Options
 	flights singleflight.Group
@@ -38,7 +32,6 @@ type Cache struct {
 	bytes   int
 }
 
-// entry is a response and the time before it was loaded.
 type entry struct {
 	body  *Body
 	asked time.Time
@@ -48,13 +41,13 @@ type entry struct {
 // New returns an empty Cache.
 func New(options Options) *Cache {
 	c := &Cache{options: options}
-	// The size is positive, which is all that can be wrong.
+	// It fails only for sizes that are not positive.
 	c.entries, _ = simplelru.NewLRU(maxEntries, func(_ string, e entry) { c.bytes -= e.size })
 	return c
 }
 
-// Get returns the response for key: a cached one, or the JSON of what load returns. Concurrent calls
-// share one load, which is not cancelled with ctx and must end by itself. Errors are not cached.
+// Get returns the cached response for key, or the JSON of what load returns. Concurrent calls share one load, which is
+// not cancelled with ctx. Errors are not cached.
 func (c *Cache) Get(ctx context.Context, key string, load func(ctx context.Context) (any, error)) (*Body, error) {
 	if c.options.MaxAge <= 0 {
 		return encode(ctx, load)
@@ -103,7 +96,6 @@ func encode(ctx context.Context, load func(ctx context.Context) (any, error)) (*
 	return NewBody(plain), nil
 }
 
-// cached returns the entry for key unless it was loaded before oldest.
 func (c *Cache) cached(key string, oldest time.Time) (e entry, found bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,17 +2,20 @@ package respond
 
 import "evently/internal/domain"
 
-// Kinds of errors that only HTTP has.
 const (
 	kindMethodNotAllowed domain.Kind = 100 + iota
 	kindBodyTooLarge
-	kindUnsupportedMediaType
+	kindMediaType
 )
 
-// Errors that are about HTTP alone.
+// Errors of HTTP alone.
 var (
-	ErrRouteNotFound        = &domain.Error{Kind: domain.KindNotFound, Code: "route_not_found", Message: "Route not found"}
-	ErrMethodNotAllowed     = &domain.Error{Kind: kindMethodNotAllowed, Code: "method_not_allowed", Message: "Method not allowed"}
-	ErrBodyTooLarge         = &domain.Error{Kind: kindBodyTooLarge, Code: "body_too_large", Message: "The request body is too large"}
-	ErrUnsupportedMediaType = &domain.Error{Kind: kindUnsupportedMediaType, Code: "unsupported_media_type", Message: "Content-Type must be application/json"}
+	ErrRouteNotFound        = newError(domain.KindNotFound, "route_not_found", "Route not found")
+	ErrMethodNotAllowed     = newError(kindMethodNotAllowed, "method_not_allowed", "Method not allowed")
+	ErrBodyTooLarge         = newError(kindBodyTooLarge, "body_too_large", "The request body is too large")
+	ErrUnsupportedMediaType = newError(kindMediaType, "unsupported_media_type", "Content-Type must be application/json")
 )
+
+func newError(kind domain.Kind, code, message string) *domain.Error {
+	return &domain.Error{Kind: kind, Code: code, Message: message}
+}

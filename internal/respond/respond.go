@@ -34,7 +34,6 @@ func Raw(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body) // an error is a client that has gone
 }
 
-// statuses maps kinds of error to HTTP. There is no other place that does.
 var statuses = map[domain.Kind]int{
 	domain.KindInternal:        http.StatusInternalServerError,
 	domain.KindInvalid:         http.StatusBadRequest,
@@ -46,16 +45,15 @@ var statuses = map[domain.Kind]int{
 	domain.KindConflict:        http.StatusConflict,
 	domain.KindExpired:         http.StatusGone,
 	kindBodyTooLarge:           http.StatusRequestEntityTooLarge,
-	kindUnsupportedMediaType:   http.StatusUnsupportedMediaType,
+	kindMediaType:              http.StatusUnsupportedMediaType,
 	domain.KindKeyReused:       http.StatusUnprocessableEntity,
 	domain.KindLimited:         http.StatusTooManyRequests,
 	domain.KindUnavailable:     http.StatusServiceUnavailable,
 }
 
-// statusClientGone is logged for a request whose client has disconnected. It is never sent.
+// statusClientGone is logged, and never sent, for a client that has disconnected.
 const statusClientGone = 499
 
-// codedError returns the coded error in the chain of err, or an internal one.
 func codedError(err error) *domain.Error {
 	var coded *domain.Error
 	if errors.As(err, &coded) {
@@ -110,7 +108,7 @@ func ErrorBody(ctx context.Context, err error) (status int, body []byte) {
 // Handler is an http.HandlerFunc that may fail.
 type Handler func(w http.ResponseWriter, r *http.Request) error
 
-// Adapt returns an http.HandlerFunc that writes the error of h, if any, as the response.
+// Adapt writes the error of h, if any, as the response.
 func Adapt(log *slog.Logger, h Handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {

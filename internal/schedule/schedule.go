@@ -1,5 +1,4 @@
-// Package schedule runs jobs by the clock. Every instance runs all of them, so a job must allow concurrent runs on several
-// instances.
+// Package schedule runs jobs by the clock. Every instance runs all of them.
 package schedule
 
 import (
@@ -16,22 +15,18 @@ import (
 
 // Entry is a job and its times.
 type Entry struct {
-	Name string
-	// Spec is five cron fields, in UTC, or a descriptor such as "@every 30s".
-	Spec string
-	// Timeout bounds one run.
+	Name    string
+	Spec    string // five cron fields, in UTC, or a descriptor such as "@every 30s"
 	Timeout time.Duration
-	// Run returns how many items it processed.
+	// Run returns how many items it processed. It may run on several instances at once.
 	Run func(ctx context.Context) (int, error)
 	// AlreadyLogged reports errors that another component has logged: they are logged at debug. May be nil.
 	AlreadyLogged func(err error) bool
 }
 
-// Recorder counts runs. Its methods return at once.
+// Recorder counts runs, with the result "ok" or "failed".
 type Recorder interface {
-	// JobRan records a run with the result "ok" or "failed" that processed count items.
 	JobRan(entry, result string, count int, took time.Duration)
-	// JobSkipped records that a run was skipped because the previous one was still running.
 	JobSkipped(entry string)
 }
 
@@ -41,8 +36,7 @@ type Schedule struct {
 	cancel context.CancelFunc
 }
 
-// Start runs entries at their times until Stop. It skips a run while the previous one of the same entry is running. It fails
-// if a spec is invalid.
+// Start runs entries at their times until Stop. A run is skipped while the previous one of its entry runs.
 func Start(ctx context.Context, log *slog.Logger, recorder Recorder, entries ...Entry) (*Schedule, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	table := cron.New(cron.WithLocation(time.UTC))
@@ -57,8 +51,7 @@ func Start(ctx context.Context, log *slog.Logger, recorder Recorder, entries ...
 	return &Schedule{cron: table, cancel: cancel}, nil
 }
 
-// Stop starts no more runs and waits for running ones. When ctx is done it cancels them, waits until they return, and returns
-// an error.
+// Stop waits for running runs. When ctx is done it cancels them, waits until they return, and fails.
 func (s *Schedule) Stop(ctx context.Context) error {
 	done := s.cron.Stop().Done()
 	defer s.cancel()
@@ -82,7 +75,6 @@ type job struct {
 	recorder Recorder
 }
 
-// Run implements cron.Job.
 func (j *job) Run() {
 	if !j.running.CompareAndSwap(false, true) {
 		j.recorder.JobSkipped(j.entry.Name)
@@ -115,7 +107,6 @@ func (j *job) Run() {
 	}
 }
 
-// runEntry runs the entry. It logs a panic with its stack and returns it as an error.
 func (j *job) runEntry(ctx context.Context) (n int, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

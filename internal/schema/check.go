@@ -9,20 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+// The reasons not to use a database.
 var (
-	// ErrWrongEncoding means that the database does not store text as UTF-8.
 	ErrWrongEncoding = errors.New("the encoding must be UTF8: " +
 		"create a database with CREATE DATABASE evently TEMPLATE template0 ENCODING 'UTF8'")
-	// ErrForeignObjects means that another service uses the database.
 	ErrForeignObjects = errors.New("nothing was changed, because another service seems to use this database: " +
 		"create one for Evently alone with CREATE DATABASE evently, and put it into DATABASE_URL")
 )
 
-// maxNamed bounds how many objects an error names.
-const maxNamed = 8
+const maxNamed = 8 // objects in an error
 
-// checkDatabase returns an error that wraps ErrWrongEncoding or ErrForeignObjects if Evently cannot
-// use the database. It only reads.
 func checkDatabase(ctx context.Context, databaseURL string) (err error) {
 	config, err := connConfig(databaseURL)
 	if err != nil {
@@ -54,8 +50,8 @@ func checkEncoding(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// checkOwner looks for objects with names of ours in a database without migrations of ours. The
-// objects are read first: an instance that migrates meanwhile commits both together.
+// checkOwner looks for objects with names of ours in a database without migrations of ours. It reads objects
+// first: an instance that migrates meanwhile commits both together.
 func checkOwner(ctx context.Context, conn *pgx.Conn) error {
 	found, err := namesakes(ctx, conn)
 	if err != nil || len(found) == 0 {
@@ -73,15 +69,15 @@ func checkOwner(ctx context.Context, conn *pgx.Conn) error {
 		conn.Config().Database, strings.Join(found, ", "), more, ErrForeignObjects)
 }
 
-// namesakes returns the objects of the database whose names the migrations use, tables first.
+// namesakes returns the objects whose names the migrations use, tables first.
 func namesakes(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	var names []string
+	var ours []string
 	for object := range strings.Lines(expectedObjects) {
 		if kind, name, _ := strings.Cut(strings.TrimSpace(object), " "); kind != "constraint" {
-			names = append(names, name)
+			ours = append(ours, name)
 		}
 	}
-	rows, err := conn.Query(ctx, `
+	return names(ctx, conn, `
 		SELECT kind || ' ' || name
 		FROM (
 			SELECT CASE WHEN relkind IN ('r', 'p') THEN 'table' WHEN relkind IN ('i', 'I') THEN 'index' ELSE 'relation' END AS kind,
@@ -93,13 +89,5 @@ func namesakes(ctx context.Context, conn *pgx.Conn) ([]string, error) {
 			FROM pg_type
 			WHERE typnamespace = current_schema()::regnamespace AND typname = ANY ($1) AND typrelid = 0
 		) found
-		ORDER BY kind <> 'table', kind <> 'type', kind, name`, names)
-	if err != nil {
-		return nil, fmt.Errorf("schema: list the objects: %w", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return nil, fmt.Errorf("schema: list the objects: %w", err)
-	}
-	return found, nil
+		ORDER BY kind <> 'table', kind <> 'type', kind, name`, ours)
 }

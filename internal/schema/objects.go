@@ -4,60 +4,38 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// expectedObjects lists what the migrations create, a line "kind name" each. A test compares it
-// with a migrated database, and writes it with -update.
+// expectedObjects lists what the migrations create, a line "kind name" each. A test writes it with -update.
 //
 //go:embed objects.txt
 var expectedObjects string
 
-// Missing names what the migrations create and the database lacks.
-type Missing struct {
-	Tables      []string
-	Types       []string
-	Indexes     []string // absent or not valid
-	Constraints []string // as table.constraint; absent or not validated
-}
-
-// FindMissing compares the objects of the database with those of the migrations: versions alone do
-// not show that an index was dropped.
-func FindMissing(ctx context.Context, pool *pgxpool.Pool) (Missing, error) {
+// FindMissing returns the names of what the migrations create and the database lacks, by kind: table, type, index
+// or constraint, which is named table.constraint. An index or a constraint that is not valid is missing, too.
+func FindMissing(ctx context.Context, pool *pgxpool.Pool) (map[string][]string, error) {
 	present, err := objects(ctx, pool)
 	if err != nil {
-		return Missing{}, err
+		return nil, err
 	}
-	has := make(map[string]bool, len(present))
-	for _, object := range present {
-		has[object] = true
-	}
-	var missing Missing
+	missing := map[string][]string{}
 	for object := range strings.Lines(expectedObjects) {
 		object = strings.TrimSpace(object)
-		if has[object] {
-			continue
-		}
-		switch kind, name, _ := strings.Cut(object, " "); kind {
-		case "table":
-			missing.Tables = append(missing.Tables, name)
-		case "type":
-			missing.Types = append(missing.Types, name)
-		case "index":
-			missing.Indexes = append(missing.Indexes, name)
-		case "constraint":
-			missing.Constraints = append(missing.Constraints, name)
+		if !slices.Contains(present, object) {
+			kind, name, _ := strings.Cut(object, " ")
+			missing[kind] = append(missing[kind], name)
 		}
 	}
 	return missing, nil
 }
 
-// objects lists what the database has, in the form of expectedObjects, without the version table.
 func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
-	rows, err := pool.Query(ctx, `
+	return names(ctx, pool, `
 		WITH ours AS (
 			SELECT c.oid, c.relname
 			FROM pg_class c
@@ -83,10 +61,11 @@ func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		-- Without NOT NULL, which has rows here since PostgreSQL 18 only.
 		WHERE c.contype IN ('c', 'f', 'p', 'u', 'x')
 		ORDER BY 1`)
-	if err != nil {
-		return nil, fmt.Errorf("schema: list the objects: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func names(ctx context.Context, db querier, sql string, args ...any) ([]string, error) {
+	rows, _ := db.Query(ctx, sql, args...)
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string]) // fails with the error of Query, too
 	if err != nil {
 		return nil, fmt.Errorf("schema: list the objects: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"evently/internal/schema"
 	"evently/internal/testkit"
@@ -39,7 +40,7 @@ func TestFindMissing_DroppedObjects(t *testing.T) {
 	t.Parallel()
 	pool := testkit.Pool(t)
 	missing, err := schema.FindMissing(t.Context(), pool)
-	if diff := cmp.Diff(schema.Missing{}, missing); err != nil || diff != "" {
+	if diff := cmp.Diff(map[string][]string{}, missing); err != nil || diff != "" {
 		t.Fatalf("on a fresh database: %v (-want +got):\n%s", err, diff)
 	}
 	testkit.Exec(t, pool, `DROP INDEX bookings_user_idx`)
@@ -50,11 +51,11 @@ func TestFindMissing_DroppedObjects(t *testing.T) {
 	testkit.Exec(t, pool, `ALTER TYPE seat_status RENAME TO seat_state`)
 
 	missing, err = schema.FindMissing(t.Context(), pool)
-	want := schema.Missing{
-		Tables:  []string{"idempotency_keys"},
-		Types:   []string{"seat_status"},
-		Indexes: []string{"bookings_show_user_idx", "bookings_user_idx", "idempotency_keys_created_at_idx", "idempotency_keys_pkey", "shows_venue_busy"},
-		Constraints: []string{
+	want := map[string][]string{
+		"table": {"idempotency_keys"},
+		"type":  {"seat_status"},
+		"index": {"bookings_show_user_idx", "bookings_user_idx", "idempotency_keys_created_at_idx", "idempotency_keys_pkey", "shows_venue_busy"},
+		"constraint": {
 			"idempotency_keys.idempotency_keys_claimed_or_answered",
 			"idempotency_keys.idempotency_keys_key_length", "idempotency_keys.idempotency_keys_pkey",
 			"idempotency_keys.idempotency_keys_response_whole", "idempotency_keys.idempotency_keys_user_fkey",
@@ -63,5 +64,24 @@ func TestFindMissing_DroppedObjects(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, missing); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// The deletion of a row looks for the rows that refer to it: without an index it reads their whole table.
+func TestSchema_ForeignKeysBeginAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := testkit.Pool(t)
+	rows, err := pool.Query(t.Context(), `
+		SELECT conrelid::regclass || '.' || conname
+		FROM pg_constraint c
+		WHERE contype = 'f'
+		  AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1])
+		ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(without) > 0 {
+		t.Errorf("without an index: %v, %v", without, err)
 	}
 }

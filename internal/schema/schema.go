@@ -1,14 +1,9 @@
-// Package schema migrates a database to the schema of this binary and reports where the two differ.
-// The migrations are the SQL files of package migrations.
-//
-// Instances that migrate at the same time take turns through a session-level advisory lock. The
-// database URL must therefore lead to the server or to a pooler in session mode: through a pooler in
-// transaction mode the lock would be held on one connection and the work done on another.
+// Package schema migrates a database to the schema of this binary and reports where the two differ. Instances
+// take turns through a session-level advisory lock, so the URL must not lead to a pooler in transaction mode.
 package schema
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,13 +19,10 @@ import (
 )
 
 const (
-	// versionTable is where goose records what is applied. A name of our own tells Evently's
-	// database from that of another service that uses goose.
+	// versionTable has a name of our own, which tells Evently's database from that of another user of goose.
 	versionTable = "evently_migrations"
 
-	// lockPeriod and lockAttempts bound the wait for another instance's migration: 5 minutes.
-	lockPeriod, lockAttempts = 1, 300
-	// unlockPeriod and unlockAttempts bound the release. The session ends right after.
+	lockPeriod, lockAttempts     = 1, 300 // seconds: the wait for another instance's migration
 	unlockPeriod, unlockAttempts = 1, 10
 
 	connectTimeout = 10 * time.Second
@@ -46,10 +38,9 @@ type Migration struct {
 	AppliedAt time.Time // zero if it is pending
 }
 
-// Up applies all pending migrations in order, each in its own transaction. It does nothing to a
-// database that is up to date or newer than this binary. While another instance migrates it waits,
-// up to 5 minutes. It returns an error that wraps ErrWrongEncoding or ErrForeignObjects, and
-// creates nothing, if the database cannot be Evently's.
+// Up applies all pending migrations in order, each in its own transaction. While another instance migrates it
+// waits, up to 5 minutes. It returns an error that wraps ErrWrongEncoding or ErrForeignObjects, and creates
+// nothing, if the database cannot be Evently's.
 func Up(ctx context.Context, databaseURL string, log *slog.Logger) error {
 	if err := checkDatabase(ctx, databaseURL); err != nil {
 		return err
@@ -100,18 +91,18 @@ func Status(ctx context.Context, databaseURL string) ([]Migration, error) {
 	return list, err
 }
 
-// with runs f with a goose provider on its own connection. A provider serves one call only: its
-// session locker counts attempts over its whole life.
+// with runs f with a goose provider of its own, whose session locker counts attempts over its whole life.
 func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (err error) {
 	defer func() {
 		if err != nil && !errors.Is(err, ErrNothingApplied) {
 			err = fmt.Errorf("schema: %w", err)
 		}
 	}()
-	db, err := open(databaseURL)
+	config, err := connConfig(databaseURL)
 	if err != nil {
 		return err
 	}
+	db := stdlib.OpenDB(*config)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	locker, err := lock.NewPostgresSessionLocker(
 		lock.WithLockTimeout(lockPeriod, lockAttempts),
@@ -135,7 +126,6 @@ func with(databaseURL string, log *slog.Logger, f func(*goose.Provider) error) (
 // gooseLog logs each finished migration and drops everything else that goose logs.
 type gooseLog struct{ slog.Handler }
 
-// Handle rewrites goose's record of a finished migration.
 func (l gooseLog) Handle(ctx context.Context, r slog.Record) error {
 	if r.Message != "migration completed" {
 		return nil
@@ -155,14 +145,6 @@ func (l gooseLog) Handle(ctx context.Context, r slog.Record) error {
 		return true
 	})
 	return l.Handler.Handle(ctx, line)
-}
-
-func open(databaseURL string) (*sql.DB, error) {
-	config, err := connConfig(databaseURL)
-	if err != nil {
-		return nil, err
-	}
-	return stdlib.OpenDB(*config), nil
 }
 
 func connConfig(databaseURL string) (*pgx.ConnConfig, error) {

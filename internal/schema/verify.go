@@ -14,22 +14,19 @@ import (
 	"evently/migrations"
 )
 
-// undefinedTable is the SQLSTATE of a table that does not exist.
-const undefinedTable = "42P01"
+const undefinedTable = "42P01" // SQLSTATE
 
+// The ways in which a database differs from this binary.
 var (
-	// ErrDatabaseBehind means that the newest migrations of this binary are not applied.
-	ErrDatabaseBehind = errors.New("the database is older than this binary: run `evently migrate up`")
-	// ErrDatabaseAhead means that a newer binary has migrated the database.
-	ErrDatabaseAhead = errors.New("the database is newer than this binary: deploy the newer release, migrate down with it, or serve with ALLOW_NEWER_SCHEMA=true")
-	// ErrMigrationMissing means that a migration is not applied although a later one is.
+	ErrDatabaseBehind   = errors.New("the database is older than this binary: run `evently migrate up`")
+	ErrDatabaseAhead    = errors.New("the database is newer than this binary: deploy the newer release, migrate down with it, or serve with ALLOW_NEWER_SCHEMA=true")
 	ErrMigrationMissing = errors.New("the database lacks a migration below its newest: `evently migrate status` lists them; restore the database, or start with an empty one")
 )
 
 // Expected returns the version of the newest migration of this binary.
 func Expected() int64 { return slices.Max(versions()) }
 
-// versions returns the versions of all migrations of this binary, ascending.
+// versions returns the versions of this binary, ascending.
 func versions() []int64 {
 	var list []int64
 	files, _ := migrations.FS.ReadDir(".") // reading an embedded directory does not fail
@@ -58,9 +55,8 @@ func Applied(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	return slices.Max(applied), nil
 }
 
-// Verify compares the applied migrations with those of this binary, one by one. It returns an
-// error that wraps ErrDatabaseBehind, ErrDatabaseAhead or ErrMigrationMissing if they differ, and
-// another error if the database cannot be asked.
+// Verify compares the applied migrations with those of this binary. It returns an error that wraps
+// ErrDatabaseBehind, ErrDatabaseAhead or ErrMigrationMissing if they differ.
 func Verify(ctx context.Context, pool *pgxpool.Pool) error {
 	applied, err := appliedVersions(ctx, pool)
 	if err != nil {
@@ -80,17 +76,13 @@ func Verify(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// appliedVersions returns the versions that are applied to the database, ascending.
 func appliedVersions(ctx context.Context, db querier) ([]int64, error) {
-	rows, err := db.Query(ctx, `
+	rows, _ := db.Query(ctx, `
 		SELECT DISTINCT version_id
 		FROM `+versionTable+`
 		WHERE is_applied AND version_id > 0
 		ORDER BY version_id`)
-	var list []int64
-	if err == nil {
-		list, err = pgx.CollectRows(rows, pgx.RowTo[int64])
-	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[int64]) // fails with the error of Query, too
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) && pgErr.Code == undefinedTable {
 		return nil, nil
@@ -101,18 +93,10 @@ func appliedVersions(ctx context.Context, db querier) ([]int64, error) {
 	return list, nil
 }
 
-// querier is a pool or a connection.
 type querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// without returns the elements of list that are not in other.
 func without(list, other []int64) []int64 {
-	var rest []int64
-	for _, v := range list {
-		if !slices.Contains(other, v) {
-			rest = append(rest, v)
-		}
-	}
-	return rest
+	return slices.DeleteFunc(slices.Clone(list), func(v int64) bool { return slices.Contains(other, v) })
 }

@@ -1,6 +1,5 @@
-// Package seatlock locks seats in Redis in front of PostgreSQL: one key per seat, set by SET NX with a
-// token and a time to live. It refuses most losers of a race without a database connection. The locks are
-// advisory: PostgreSQL decides, and a lock that is left behind only delays a seat until it expires.
+// Package seatlock locks seats in Redis in front of PostgreSQL: one key per seat, with a token and a time to
+// live. The locks are advisory: they refuse most losers of a race, and PostgreSQL decides.
 package seatlock
 
 import (
@@ -10,6 +9,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,7 +18,6 @@ import (
 	"evently/internal/rediskit"
 )
 
-// The keys of a script belong to one show and share its hash tag, so that they share a slot of a cluster.
 var (
 	//go:embed acquire.lua
 	acquireSource string
@@ -32,8 +31,11 @@ var (
 	releaseScript = redis.NewScript(releaseSource)
 )
 
-// maxReleased bounds the keys of one script: Redis does nothing else meanwhile.
-const maxReleased = 1000
+const (
+	keyFormat   = "seat_lock:{%d}:%d" // show, seat; the show is the hash tag
+	maxReleased = 1000                // keys of one script: Redis does nothing else meanwhile
+	scanPage    = 500                 // keys that Redis looks at in one step
+)
 
 // Locks sets and releases seat locks. It is safe for concurrent use. Its methods fail with
 // rediskit.ErrUnavailable if Redis does not reply; the locks may have been set or released then.
@@ -44,8 +46,7 @@ type Locks struct {
 // New returns Locks over client, which the caller closes.
 func New(client *rediskit.Client) *Locks { return &Locks{client: client} }
 
-// Acquire locks every seat of lock for ttl, or none. It returns the seats that are locked with another
-// token; none means that all are locked. A seat that carries the token already counts as locked.
+// Acquire locks every seat of lock for ttl, or none. It returns the seats that are locked with another token.
 func (l *Locks) Acquire(ctx context.Context, lock domain.SeatLock, ttl time.Duration) ([]domain.TakenSeat, error) {
 	reply, err := acquireScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Slice()
 	if err != nil {
@@ -73,8 +74,7 @@ func userOf(token string) int64 {
 	return id
 }
 
-// Extend makes the locks that carry the token expire after ttl. Locks that are gone are set again, unless
-// another token has locked the seat meanwhile.
+// Extend makes the locks that carry the token expire after ttl. Locks that are gone are set again.
 func (l *Locks) Extend(ctx context.Context, lock domain.SeatLock, ttl time.Duration) error {
 	err := extendScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -85,25 +85,17 @@ func (l *Locks) Extend(ctx context.Context, lock domain.SeatLock, ttl time.Durat
 
 // Release removes the locks that still carry their token.
 func (l *Locks) Release(ctx context.Context, locks ...domain.SeatLock) error {
-	type show struct {
-		keys   []string
-		tokens []any
-	}
-	shows := map[int64]*show{}
+	names, tokens := map[int64][]string{}, map[int64][]any{} // by show
 	for _, lock := range locks {
-		s := shows[lock.ShowID]
-		if s == nil {
-			s = &show{}
-			shows[lock.ShowID] = s
-		}
 		for _, key := range keys(lock) {
-			s.keys, s.tokens = append(s.keys, key), append(s.tokens, lock.Token)
+			names[lock.ShowID] = append(names[lock.ShowID], key)
+			tokens[lock.ShowID] = append(tokens[lock.ShowID], lock.Token)
 		}
 	}
-	for _, s := range shows {
-		for start := 0; start < len(s.keys); start += maxReleased {
-			end := min(start+maxReleased, len(s.keys))
-			err := releaseScript.Run(ctx, l.client, s.keys[start:end], s.tokens[start:end]...).Err()
+	for show := range names {
+		for start := 0; start < len(names[show]); start += maxReleased {
+			end := min(start+maxReleased, len(names[show]))
+			err := releaseScript.Run(ctx, l.client, names[show][start:end], tokens[show][start:end]...).Err()
 			if err != nil && !errors.Is(err, redis.Nil) {
 				return fmt.Errorf("release seat locks: %w", err)
 			}
@@ -118,4 +110,62 @@ func keys(lock domain.SeatLock) []string {
 		names[i] = fmt.Sprintf(keyFormat, lock.ShowID, seat)
 	}
 	return names
+}
+
+// Lasting returns up to limit of the locks that expire later than grace from now, or never, and whether
+// there may be more. It scans all keys of Redis.
+func (l *Locks) Lasting(ctx context.Context, grace time.Duration, limit int) (locks []domain.HeldLock, more bool, err error) {
+	var mu sync.Mutex
+	scan := func(ctx context.Context, node *redis.Client) error {
+		var cursor uint64
+		for {
+			keys, next, err := node.Scan(ctx, cursor, "seat_lock:*", scanPage).Result()
+			if err != nil {
+				return err
+			}
+			found, err := readLocks(ctx, node, keys, grace)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			locks = append(locks, found...)
+			full := len(locks) > limit
+			mu.Unlock()
+			if cursor = next; cursor == 0 || full {
+				return nil
+			}
+		}
+	}
+	if err := l.client.ForEachMaster(ctx, scan); err != nil {
+		return nil, false, fmt.Errorf("scan seat locks: %w", err)
+	}
+	if len(locks) > limit {
+		locks, more = locks[:limit], true
+	}
+	return locks, more, nil
+}
+
+func readLocks(ctx context.Context, node *redis.Client, keys []string, grace time.Duration) ([]domain.HeldLock, error) {
+	tokens, ttls := make([]*redis.StringCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
+	_, err := node.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		for i, key := range keys {
+			tokens[i], ttls[i] = pipe.Get(ctx, key), pipe.PTTL(ctx, key)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, err
+	}
+	var locks []domain.HeldLock
+	for i, key := range keys {
+		lock := domain.HeldLock{Token: tokens[i].Val()}
+		if _, err := fmt.Sscanf(key, keyFormat, &lock.ShowID, &lock.SeatID); err != nil || tokens[i].Err() != nil {
+			continue
+		}
+		// PTTL is -1 for a key that never expires, and -2 for one that is gone.
+		if ttl := ttls[i].Val(); ttl > grace || ttl == -1 {
+			locks = append(locks, lock)
+		}
+	}
+	return locks, nil
 }

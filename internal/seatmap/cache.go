@@ -1,7 +1,7 @@
 // Package seatmap keeps the seat maps of shows in memory, encoded as they are sent.
 //
-// A map is the state last read from PostgreSQL plus what this instance has committed since. So an
-// instance shows its own changes at once, and those of other instances within Options.MaxAge.
+// A map is what was last read from PostgreSQL plus what this instance has committed since. So an instance shows its own
+// changes at once, and those of others within Options.MaxAge.
 package seatmap
 
 import (
@@ -15,29 +15,22 @@ import (
 	"evently/internal/respcache"
 )
 
-// maxDelay is how late Changed may be told of a change. A process may stall between a commit and
-// the call; by then another instance may have undone the change, so the map is read again.
+// maxDelay is how late a change may be reported: later, another instance may have undone it, so the map is read again.
 const maxDelay = time.Second
 
-// Reader reads seats from the database.
+// Reader reads seats from the database. Its methods return domain.ErrShowNotFound.
 type Reader interface {
-	// SeatsVersion returns a string that changes whenever a seat of the show is added, removed or
-	// changes status, expiry of holds excepted. It returns domain.ErrShowNotFound.
+	// SeatsVersion returns a string that changes with the seats of the show and their status, expiry of holds excepted.
 	SeatsVersion(ctx context.Context, showID int64) (string, error)
 	// SeatPlan returns the seats of a show by row and number, and their version or an earlier one.
-	// It returns domain.ErrShowNotFound.
 	SeatPlan(ctx context.Context, showID int64) (version string, seats []domain.PlannedSeat, err error)
 }
 
 // Options are the bounds of a Cache.
 type Options struct {
-	// MaxAge is how long changes by other instances may go unnoticed. With 0 the database is asked
-	// for each request.
-	MaxAge time.Duration
-	// MaxBytes bounds the memory for maps. The last one read is always kept.
-	MaxBytes int
-	// Now is the clock.
-	Now func() time.Time
+	MaxAge   time.Duration // how long changes by other instances may go unnoticed
+	MaxBytes int           // of all maps; the last one read is always kept
+	Now      func() time.Time
 }
 
 // Cache keeps seat maps by show. It is safe for concurrent use.
@@ -55,8 +48,7 @@ func New(reader Reader, options Options) *Cache {
 	return &Cache{reader: reader, options: options, maps: map[int64]*showMap{}}
 }
 
-// Get returns the seat map of a show, or domain.ErrShowNotFound. Concurrent calls share one read of
-// the database, which is not cancelled with ctx.
+// Get returns the seat map of a show, or domain.ErrShowNotFound. Concurrent calls share one read.
 func (c *Cache) Get(ctx context.Context, showID int64) (*respcache.Body, error) {
 	oldest := c.options.Now().Add(-c.options.MaxAge)
 	m := c.find(showID)
@@ -73,7 +65,7 @@ func (c *Cache) Get(ctx context.Context, showID int64) (*respcache.Body, error) 
 	}
 }
 
-// Changed applies a change that this instance has committed. It does not ask the database.
+// Changed applies a change that this instance has committed.
 func (c *Cache) Changed(change domain.SeatChange) {
 	if change.Took > maxDelay {
 		c.Forget(change.ShowID)
@@ -88,7 +80,6 @@ func (c *Cache) Changed(change domain.SeatChange) {
 	}
 }
 
-// Forget drops the map of a show.
 func (c *Cache) Forget(showID int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +88,6 @@ func (c *Cache) Forget(showID int64) {
 	}
 }
 
-// Reset drops all maps.
 func (c *Cache) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -105,7 +95,6 @@ func (c *Cache) Reset() {
 	c.bytes = 0
 }
 
-// find returns the map of a show, an unread one if there is none.
 func (c *Cache) find(showID int64) *showMap {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,13 +106,12 @@ func (c *Cache) find(showID int64) *showMap {
 	return m
 }
 
-// drop removes a map; c.mu is held.
+// drop is called with c.mu held.
 func (c *Cache) drop(m *showMap) {
 	delete(c.maps, m.showID)
 	c.bytes -= m.accounted
 }
 
-// refresh brings a map up to date with the database.
 func (c *Cache) refresh(ctx context.Context, m *showMap) error {
 	asked := c.options.Now()
 	version, pending := m.beginRefresh()
@@ -164,8 +152,8 @@ func (c *Cache) failed(m *showMap, err error) {
 	}
 }
 
-// account records the size of a map and drops others, chosen at random, while there are too many.
-// Were it the least recently used, shows asked for in turn would all miss as soon as one is too many.
+// account drops other maps while there are too many, at random: by least recent use, shows asked for in turn would all
+// miss as soon as one is too many.
 func (c *Cache) account(m *showMap, size int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -13,11 +13,9 @@ import (
 	"evently/internal/respcache"
 )
 
-// blockSeats is how many seats are encoded and compressed together, so that a change costs one block
-// and not the whole map. Smaller blocks compress worse.
+// blockSeats is how many seats are encoded together. A change costs one block, but smaller ones compress worse.
 const blockSeats = 128
 
-// block is a part of an encoded map. Only the compressed form is kept.
 type block struct {
 	deflated []byte // complete deflate blocks, ended at a byte boundary
 	length   int    // of the plain form
@@ -68,7 +66,6 @@ func (m *showMap) blockOf(i int) []seat {
 	return m.seats[i*blockSeats : min((i+1)*blockSeats, len(m.seats))]
 }
 
-// show brings what seats show up to now, and reports whether that has changed.
 func (m *showMap) show(seats []seat, now time.Time) (changed bool) {
 	for i := range seats {
 		s := &seats[i]
@@ -83,8 +80,7 @@ func (m *showMap) show(seats []seat, now time.Time) (changed bool) {
 	return changed
 }
 
-// encode returns the JSON of a block: seats with commas between them, the first block with what opens
-// the document and the last one with what closes it.
+// encode returns the JSON of a block. The first one opens the document and the last one closes it.
 func (m *showMap) encode(at int) ([]byte, error) {
 	seats := m.blockOf(at)
 	items := make([]seatJSON, len(seats))
@@ -125,14 +121,12 @@ func newBlock(plain []byte) block {
 	}
 }
 
-// A gzip file (RFC 1952) is a header, here without name and time, deflate blocks of which the last is
-// marked, here an empty one, and the CRC-32 and length of the plain form.
+// A gzip file (RFC 1952) is a header, deflate blocks of which the last is marked, here an empty one, CRC-32 and length.
 var (
 	gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}
 	lastBlock  = []byte{1, 0, 0, 0xff, 0xff}
 )
 
-// assemble joins the blocks to one gzip file.
 func assemble(blocks []block) *respcache.Body {
 	size := len(gzipHeader) + len(lastBlock) + 8
 	for i := range blocks {
@@ -144,8 +138,7 @@ func assemble(blocks []block) *respcache.Body {
 		b := &blocks[i]
 		gzip = append(gzip, b.deflated...)
 		length += b.length
-		// CRC-32 is linear, so the plain form is not needed: appending it is appending as many zeros
-		// and then adding the difference that the content makes.
+		// CRC-32 is linear: appending b is appending zeros and adding the difference that its content makes.
 		crc = crcOfZeros(crc, b.length) ^ b.crc
 	}
 	gzip = append(gzip, lastBlock...)
@@ -156,7 +149,7 @@ func assemble(blocks []block) *respcache.Body {
 
 var zeros [16 << 10]byte
 
-// crcOfZeros returns the CRC-32 of what crc is that of, with n zeros appended.
+// crcOfZeros appends n zeros to what crc is the CRC-32 of.
 func crcOfZeros(crc uint32, n int) uint32 {
 	for n > 0 {
 		part := zeros[:min(n, len(zeros))]

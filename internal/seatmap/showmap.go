@@ -12,14 +12,12 @@ import (
 	"evently/internal/respcache"
 )
 
-// What a map and each of its seats take in memory, roughly: the state and twice the compressed form,
-// once in blocks and once joined.
+// Approximate sizes in memory: the state and twice the compressed form, once in blocks and once joined.
 const (
 	mapBytes  = 1024
 	seatBytes = 96
 )
 
-// showMap is the seat map of one show.
 type showMap struct {
 	showID    int64
 	refreshes singleflight.Group
@@ -41,14 +39,12 @@ type showMap struct {
 	rendered *respcache.Body
 }
 
-// pendingChange is a change by this instance, with the end of its hold.
 type pendingChange struct {
 	domain.SeatChange
 	until time.Time
 }
 
-// seat is a seat and who has it. Bookings of a seat follow each other by id, and each goes from held
-// to booked to over: a change is applied only if it comes later in that order.
+// seat is a seat and who has it. A change is applied only if it comes later by booking, whose ids grow, or by phase.
 type seat struct {
 	id      int64
 	row     string
@@ -68,7 +64,6 @@ const (
 	phaseOver
 )
 
-// visible returns what people see at now.
 func (s *seat) visible(now time.Time) phase {
 	switch {
 	case s.phase == phaseBooked:
@@ -91,9 +86,8 @@ func (m *showMap) body(oldest, now time.Time) (body *respcache.Body, fresh bool,
 	return body, true, err
 }
 
-// beginRefresh returns the version to compare with, or "" if the seats have to be read, and the
-// number of pending changes. A version cannot vouch for own changes: another instance may have undone
-// them, and then it is as it was before.
+// beginRefresh returns the version to compare with, or "" if the seats have to be read. It cannot vouch for pending
+// changes: when another instance has undone them, it is as it was before.
 func (m *showMap) beginRefresh() (version string, pending int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,15 +104,13 @@ func (m *showMap) endRefresh() {
 	m.refreshing = false
 }
 
-// confirm records that the seats were up to date at asked.
 func (m *showMap) confirm(asked time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.checked = asked
 }
 
-// load replaces the state by what was read after asked, which has the first settled pending changes in
-// it, and applies the others. It returns the size of the map in bytes.
+// load applies what was read after asked, which includes the first settled pending changes, and returns the new size.
 func (m *showMap) load(version string, planned []domain.PlannedSeat, asked time.Time, settled int) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,7 +122,6 @@ func (m *showMap) load(version string, planned []domain.PlannedSeat, asked time.
 		s.booking, s.until, s.phase = planned[i].BookingID, time.Time{}, phaseFree
 		switch planned[i].Status {
 		case domain.SeatLocked:
-			// Early by at most the time the query took, never late.
 			s.phase, s.until = phaseHeld, asked.Add(planned[i].HoldLeft)
 		case domain.SeatBooked:
 			s.phase = phaseBooked
@@ -163,8 +154,7 @@ func (m *showMap) replaceSeats(planned []domain.PlannedSeat) {
 	slices.SortFunc(m.byID, func(a, b int32) int { return cmp.Compare(m.seats[a].id, m.seats[b].id) })
 }
 
-// change applies an own change. If the map is too old to be served and no read is under way, the next
-// read will see the change.
+// change applies an own change, unless the next read will see it.
 func (m *showMap) change(change domain.SeatChange, oldest, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -175,7 +165,6 @@ func (m *showMap) change(change domain.SeatChange, oldest, now time.Time) {
 	m.apply(&m.pending[len(m.pending)-1])
 }
 
-// apply changes the seats of a pending change that are not further already.
 func (m *showMap) apply(p *pendingChange) {
 	next := phaseOver
 	switch p.Status {

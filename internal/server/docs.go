@@ -21,14 +21,12 @@ import (
 //go:embed docs.css
 var docsStyle []byte
 
-// docsHead runs before Swagger UI starts. The page of http-swagger has no title of its own and no viewport.
 const docsHead = `
   document.title = "Evently API";
   document.head.insertAdjacentHTML("beforeend",
     '<meta name="viewport" content="width=device-width, initial-scale=1">' +
     '<link rel="stylesheet" href="./docs.css">');`
 
-// swaggerAssets are the files of Swagger UI that its page loads, with their types. The others are not served.
 var swaggerAssets = map[string]string{
 	"favicon-16x16.png":               "image/png",
 	"favicon-32x32.png":               "image/png",
@@ -37,14 +35,17 @@ var swaggerAssets = map[string]string{
 	"swagger-ui.css":                  "text/css; charset=utf-8",
 }
 
-// mountDocs serves Swagger UI at /api-docs/ and the OpenAPI document below it.
 func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	swagger := httpSwagger.Handler(
 		httpSwagger.URL("./openapi.json"),
 		httpSwagger.Layout(httpSwagger.BaseLayout), // without the bar that loads other documents
 		httpSwagger.DefaultModelsExpandDepth(0),
 		httpSwagger.PersistAuthorization(true),
-		httpSwagger.UIConfig(map[string]string{"tryItOutEnabled": "true", "displayRequestDuration": "true", "filter": "true"}),
+		httpSwagger.UIConfig(map[string]string{
+			"tryItOutEnabled":        "true",
+			"displayRequestDuration": "true",
+			"filter":                 "true",
+		}),
 		httpSwagger.BeforeScript(docsHead),
 	)
 	page, err := swaggerFile(swagger, "index.html")
@@ -65,7 +66,8 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 		w.Header().Set("Content-Security-Policy", policy)
 		return servePage(w, r)
 	}))
-	r.Get("/api-docs/openapi.yaml", do(handler.Static("application/yaml; charset=utf-8", func() ([]byte, error) { return api.YAML(), nil })))
+	yaml := func() ([]byte, error) { return api.YAML(), nil }
+	r.Get("/api-docs/openapi.yaml", do(handler.Static("application/yaml; charset=utf-8", yaml)))
 	r.Get("/api-docs/openapi.json", do(handler.Static("application/json; charset=utf-8", api.JSON)))
 	r.Get("/api-docs/{asset}", do(func(w http.ResponseWriter, r *http.Request) error {
 		serve, ok := assets[chi.URLParam(r, "asset")]
@@ -77,7 +79,6 @@ func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
 	return nil
 }
 
-// swaggerFile returns a file of http-swagger, which takes its name from RequestURI.
 func swaggerFile(swagger http.HandlerFunc, name string) ([]byte, error) {
 	file := &fileWriter{header: http.Header{}}
 	swagger(file, &http.Request{Method: http.MethodGet, RequestURI: "/api-docs/" + name, URL: &url.URL{}})
@@ -87,23 +88,19 @@ func swaggerFile(swagger http.HandlerFunc, name string) ([]byte, error) {
 	return file.Bytes(), nil
 }
 
-// fileWriter is a ResponseWriter that keeps the body.
 type fileWriter struct {
 	bytes.Buffer
 	header http.Header
 	status int
 }
 
-// Header implements http.ResponseWriter.
 func (w *fileWriter) Header() http.Header { return w.header }
 
-// WriteHeader implements http.ResponseWriter.
 func (w *fileWriter) WriteHeader(status int) { w.status = status }
 
 var inlineScript = regexp.MustCompile(`(?s)<script>(.*?)</script>`)
 
-// docsPolicy returns the Content-Security-Policy of the page: it may load files from this server and run its own inline
-// script, identified by hash. Swagger UI needs inline styles and icons as data URLs.
+// docsPolicy allows files of this server, the inline script of page by its hash, and what Swagger UI needs inline.
 func docsPolicy(page []byte) string {
 	scripts := "'self'"
 	for _, match := range inlineScript.FindAllSubmatch(page, -1) {

@@ -11,16 +11,15 @@ import (
 	"evently/internal/respond"
 )
 
-// methods are the methods of routes, in the order of the Allow header.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+var methods = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}
 
-// routeNotFound serves unknown paths. A trailing slash makes a path unknown.
 func routeNotFound(http.ResponseWriter, *http.Request) error {
 	return respond.ErrRouteNotFound
 }
 
-// methodNotAllowed serves paths that have routes with other methods, and lists these. chi calls it for every path if it does
-// not know the method.
+// methodNotAllowed lists the methods of a path. chi also calls it for methods that it does not know.
 func methodNotAllowed(routes chi.Routes, log *slog.Logger) http.HandlerFunc {
 	return respond.Adapt(log, func(w http.ResponseWriter, r *http.Request) error {
 		allowed := allowedMethods(routes, r)

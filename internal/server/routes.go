@@ -43,7 +43,6 @@ type Options struct {
 	LogSampling    middleware.LogSampling
 }
 
-// base is the prefix of the API routes.
 const base = "/api/v1"
 
 // Routes returns the whole route table. It fails if the documentation page cannot be rendered.
@@ -71,8 +70,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		return nil, err
 	}
 
-	// These middlewares belong to routes, not to a subtree, so that unknown paths are 404 without a token, too. Every API
-	// route has one rate limit, right after authentication.
+	// Per route and not per subtree, so that unknown paths are 404 without a token, too.
 	signedIn := func(limit func(http.Handler) http.Handler, roles ...domain.Role) chi.Middlewares {
 		return chi.Chain(middleware.Authenticate(o.Tokens), limit, middleware.Require(o.Log, roles...))
 	}

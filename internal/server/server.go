@@ -16,7 +16,7 @@ type Server struct {
 	listener net.Listener
 }
 
-// Listen listens on the TCP address host:port. Without a host these are all addresses; port 0 is any free one.
+// Listen listens on the TCP address host:port. No host is all addresses, and port 0 is any free one.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -33,7 +33,6 @@ func New(listener net.Listener, server *http.Server, log *slog.Logger) *Server {
 	return &Server{listener: listener, http: server}
 }
 
-// Addr returns the address of the listener.
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Serve serves requests until Shutdown is called, and then returns nil at once.
@@ -44,8 +43,7 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Shutdown closes the listener and waits for running requests. When ctx is done it closes their connections and returns an
-// error.
+// Shutdown waits for running requests. When ctx is done it closes their connections and returns an error.
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.http.Shutdown(ctx)
 	if err != nil {

@@ -20,8 +20,9 @@ type AccountStore interface {
 	HasOtherAdmin(ctx context.Context, userID int64) (bool, error)
 	// UpcomingBookings returns up to limit live bookings of shows that have not started.
 	UpcomingBookings(ctx context.Context, userID int64, limit int) ([]int64, error)
-	// ListUsers returns up to limit open accounts with ids above afterID whose email contains the text.
-	ListUsers(ctx context.Context, email string, afterID int64, limit int) ([]domain.User, error)
+	// ListUsers returns up to limit open accounts with ids above afterID whose email contains the text, and
+	// whether there are more.
+	ListUsers(ctx context.Context, email string, afterID int64, limit int) (users []domain.User, more bool, err error)
 }
 
 // Accounts are the use cases of accounts that exist.
@@ -114,11 +115,7 @@ func (a *Accounts) ByEmail(ctx context.Context, email string) (domain.User, erro
 
 // List returns up to limit accounts whose email contains the text, and whether there are more.
 func (a *Accounts) List(ctx context.Context, email string, afterID int64, limit int) ([]domain.User, bool, error) {
-	users, err := a.store.ListUsers(ctx, email, afterID, limit+1)
-	if err != nil || len(users) <= limit {
-		return users, false, err
-	}
-	return users[:limit], true, nil
+	return a.store.ListUsers(ctx, email, afterID, limit)
 }
 
 // maxListedBookings is how many bookings ErrHasBookings names.

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"evently/internal/domain"
@@ -10,8 +11,9 @@ import (
 
 // AuditStore checks PostgreSQL.
 type AuditStore interface {
-	// AuditEach runs every check in one snapshot and returns up to limit violations of each.
-	AuditEach(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error)
+	// Audit runs every check in one snapshot, calls begin with its name before, and returns up to limit violations
+	// of each.
+	Audit(ctx context.Context, grace time.Duration, limit int, begin func(check string)) ([]domain.Violation, error)
 	// StrayLocks returns those of the locks that belong to no live booking.
 	StrayLocks(ctx context.Context, locks []domain.HeldLock) ([]domain.HeldLock, error)
 }
@@ -24,19 +26,15 @@ type LockLister interface {
 
 // AuditRules are the bounds of an audit.
 type AuditRules struct {
-	// Grace is how long a hold may be overdue and a lock without a hold may last.
-	Grace time.Duration
-	// Limit is the greatest number of violations of one check.
-	Limit int
-	// Settle is how long a request may take from its seat locks to its hold: a lock without a hold is
-	// checked again after that.
+	Grace time.Duration // how long a hold may be overdue, and a lock without a hold may last
+	Limit int           // violations of each check
+	// Settle is how long a request may take from its seat locks to its hold: a lock without a hold is checked
+	// again after that.
 	Settle time.Duration
 }
 
-// maxLocks bounds the seat locks that one audit checks.
 const maxLocks = 100_000
 
-// checkSeatLocks names the check that seat locks agree with holds.
 const checkSeatLocks = "seat_locks_agree"
 
 // Audit checks the data in the stores. It only reads.
@@ -58,8 +56,7 @@ type AuditReport struct {
 	MoreLocks  bool // than an audit checks
 }
 
-// Run runs every check and calls begin with its name before. With an error the report has what was
-// found until then.
+// Run runs every check and calls begin with its name before.
 func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport, error) {
 	var report AuditReport
 	counted := func(check string) {
@@ -67,7 +64,7 @@ func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport,
 		begin(check)
 	}
 	var err error
-	if report.Violations, err = a.store.AuditEach(ctx, a.rules.Grace, a.rules.Limit, counted); err != nil {
+	if report.Violations, err = a.store.Audit(ctx, a.rules.Grace, a.rules.Limit, counted); err != nil {
 		return report, err
 	}
 	if a.locks == nil {
@@ -89,8 +86,8 @@ func (a *Audit) Run(ctx context.Context, begin func(check string)) (AuditReport,
 	return report, nil
 }
 
-// strayLocks returns the locks that belong to no booking, now and after Settle: a request sets its
-// locks before it holds its seats, and releases them after the booking has ended.
+// strayLocks returns the locks that belong to no booking, now and after Settle: a request sets its locks before it
+// holds its seats, and releases them after the booking has ended.
 func (a *Audit) strayLocks(ctx context.Context) (stray []domain.HeldLock, more bool, err error) {
 	locks, more, err := a.locks.Lasting(ctx, a.rules.Grace, maxLocks)
 	if err != nil || len(locks) == 0 {
@@ -114,15 +111,7 @@ func (a *Audit) strayLocks(ctx context.Context) (stray []domain.HeldLock, more b
 	for _, lock := range locks {
 		still[lock] = true
 	}
-	remaining := suspects[:0]
-	for _, lock := range suspects {
-		if still[lock] {
-			remaining = append(remaining, lock)
-		}
-	}
-	if len(remaining) == 0 {
-		return nil, more, nil
-	}
-	stray, err = a.store.StrayLocks(ctx, remaining)
+	suspects = slices.DeleteFunc(suspects, func(lock domain.HeldLock) bool { return !still[lock] })
+	stray, err = a.store.StrayLocks(ctx, suspects)
 	return stray, more, err
 }

@@ -1,5 +1,5 @@
-// Package service holds the use cases of Evently: authorisation, transaction boundaries and the
-// interfaces of the stores. It has neither SQL nor HTTP in it.
+// Package service holds the use cases of Evently: authorisation, transaction boundaries and the interfaces of the
+// stores.
 package service
 
 import (
@@ -26,15 +26,6 @@ type UserStore interface {
 	ReplacePassword(ctx context.Context, userID int64, old, replacement string) (bool, error)
 }
 
-// AuthDeps are the dependencies of Auth.
-type AuthDeps struct {
-	Users     UserStore
-	Tokens    *Tokens
-	Passwords *Passwords
-	// Common are passwords that may not be chosen, in lower case.
-	Common map[string]bool
-}
-
 // Auth registers users and signs them in.
 type Auth struct {
 	users     UserStore
@@ -43,9 +34,9 @@ type Auth struct {
 	common    map[string]bool
 }
 
-// NewAuth returns an Auth.
-func NewAuth(deps AuthDeps) *Auth {
-	return &Auth{users: deps.Users, tokens: deps.Tokens, passwords: deps.Passwords, common: deps.Common}
+// NewAuth returns an Auth. The passwords in common, in lower case, cannot be chosen.
+func NewAuth(users UserStore, tokens *Tokens, passwords *Passwords, common map[string]bool) *Auth {
+	return &Auth{users: users, tokens: tokens, passwords: passwords, common: common}
 }
 
 // Session is a user who is signed in.
@@ -54,8 +45,8 @@ type Session struct {
 	User  domain.User
 }
 
-// Register creates an account with the role user and signs it in. It returns
-// domain.ErrValidation, ErrWeakPassword, ErrEmailTaken or ErrOverloaded.
+// Register creates an account with the role user and signs it in. It returns domain.ErrValidation,
+// ErrWeakPassword, ErrEmailTaken or ErrOverloaded.
 func (a *Auth) Register(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.create(ctx, email, password, domain.RoleUser)
 	if err != nil {
@@ -64,8 +55,8 @@ func (a *Auth) Register(ctx context.Context, email, password string) (Session, e
 	return a.session(user)
 }
 
-// Login signs a user in. It returns domain.ErrInvalidCredentials, after the same work for an
-// unknown email as for a wrong password, or ErrOverloaded.
+// Login signs a user in. It returns domain.ErrInvalidCredentials, after the same work for an unknown email as for
+// a wrong password, or ErrOverloaded.
 func (a *Auth) Login(ctx context.Context, email, password string) (Session, error) {
 	user, err := a.account(ctx, email)
 	unknown := errors.Is(err, domain.ErrUserNotFound)
@@ -89,8 +80,8 @@ func (a *Auth) Login(ctx context.Context, email, password string) (Session, erro
 	return a.session(user)
 }
 
-// Create creates an account with a role. It returns domain.ErrValidation, ErrWeakPassword or
-// ErrEmailTaken; an existing account is not changed.
+// Create creates an account with a role. It returns domain.ErrValidation, ErrWeakPassword or ErrEmailTaken; an
+// existing account is not changed.
 func (a *Auth) Create(ctx context.Context, email, password string, role domain.Role) (domain.User, error) {
 	return a.create(ctx, email, password, role)
 }
@@ -98,10 +89,10 @@ func (a *Auth) Create(ctx context.Context, email, password string, role domain.R
 // ensureAttempts is how often EnsureAdmin retries after another instance changed the account.
 const ensureAttempts = 5
 
-// EnsureAdmin creates the configured admin, or replaces the password if it differs. It returns a warning
-// for an account that it leaves as it is: one that is not an admin's, since registering the address first
-// must not make a user an admin, and one with a short password. It fails with domain.ErrValidation or
-// ErrWeakPassword. Instances may call it concurrently.
+// EnsureAdmin creates the configured admin, or replaces the password if it differs. It returns a warning for an
+// account that it leaves as it is: one that is not an admin's, since registering the address first must not make a user
+// an admin, and one with a short password. It fails with domain.ErrValidation or ErrWeakPassword. Instances may call
+// it concurrently.
 func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) (warning string, err error) {
 	email, err = checkCredentials(email, password, domain.RoleUser)
 	if err != nil {
@@ -116,7 +107,6 @@ func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) (warning
 	return "", fmt.Errorf("the admin account %s keeps changing: do all instances have the same ADMIN_PASSWORD?", email)
 }
 
-// ensureAdmin is one attempt. It returns false if the account changed meanwhile.
 func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bool, warning string, err error) {
 	user, err := a.account(ctx, email)
 	if errors.Is(err, domain.ErrUserNotFound) {
@@ -169,7 +159,6 @@ func (a *Auth) create(ctx context.Context, email, password string, role domain.R
 	return a.users.CreateUser(ctx, email, hash, role)
 }
 
-// account returns the user with this email, or domain.ErrUserNotFound.
 func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
 	email, err := domain.ParseEmail(email)
 	if err != nil {
@@ -178,8 +167,6 @@ func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
 	return a.users.UserByEmail(ctx, email)
 }
 
-// renewHash replaces a hash of another cost than the configured one. Under overload it leaves
-// that to the next login.
 func (a *Auth) renewHash(ctx context.Context, user domain.User, password string) error {
 	if !a.passwords.Outdated(user.PasswordHash) {
 		return nil
@@ -203,8 +190,8 @@ func (a *Auth) session(user domain.User) (Session, error) {
 	return Session{Token: token, User: user}, nil
 }
 
-// checkCredentials returns email as it is stored. It returns domain.ErrValidation with every fault
-// of the email and the password of a new account.
+// checkCredentials returns email as it is stored. It returns domain.ErrValidation with every fault of the email
+// and the password of a new account.
 func checkCredentials(email, password string, role domain.Role) (string, error) {
 	var faults []string
 	email, err := domain.ParseEmail(email)

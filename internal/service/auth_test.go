@@ -33,7 +33,7 @@ func setupAuth(t *testing.T) authFixture {
 	passwords := newPasswords(t, service.PasswordsConfig{})
 	tokens := newTokens(t, time.Now(), tokenSecret)
 	return authFixture{
-		auth:   service.NewAuth(service.AuthDeps{Users: store, Tokens: tokens, Passwords: passwords}),
+		auth:   service.NewAuth(store, tokens, passwords, nil),
 		tokens: tokens,
 		work:   service.Observe(passwords),
 		store:  store,
@@ -45,7 +45,7 @@ func setupAuth(t *testing.T) authFixture {
 func (f authFixture) another(t *testing.T, cost int) *service.Auth {
 	t.Helper()
 	passwords := newPasswords(t, service.PasswordsConfig{Cost: cost})
-	return service.NewAuth(service.AuthDeps{Users: f.store, Tokens: f.tokens, Passwords: passwords})
+	return service.NewAuth(f.store, f.tokens, passwords, nil)
 }
 
 func (f authFixture) hashOf(t *testing.T, email string) string {

@@ -9,15 +9,12 @@ import (
 
 // BookingRecorder counts what happened to bookings. Its methods return at once and cannot fail.
 type BookingRecorder interface {
-	// SeatLock counts an attempt to lock the seats of one booking.
 	SeatLock(layer LockLayer, outcome LockOutcome)
-	// Hold counts a step of a hold. Expired holds go to HoldReleased.
-	Hold(event HoldEvent)
+	// Hold counts a booking that was held, confirmed or cancelled. Expired holds go to HoldReleased.
+	Hold(event domain.BookingEvent)
 	// HoldReleased counts an expired hold and how long after its end it was ended.
 	HoldReleased(overdue time.Duration)
-	// Payment counts the result of a charge.
 	Payment(result PaymentResult)
-	// Refund counts a payment that the provider refunded.
 	Refund()
 }
 
@@ -41,17 +38,6 @@ const (
 	LockFailed  LockOutcome = "failed"  // the layer is away
 )
 
-// HoldEvent is a step in the life of a hold.
-type HoldEvent string
-
-// The steps. A confirmed booking that is cancelled counts as cancelled, too.
-const (
-	HoldMade      HoldEvent = "held"
-	HoldConfirmed HoldEvent = "confirmed"
-	HoldCancelled HoldEvent = "cancelled"
-	HoldExpired   HoldEvent = "expired"
-)
-
 // PaymentResult is how a charge ended.
 type PaymentResult string
 
@@ -63,7 +49,6 @@ const (
 	PaymentFailed    PaymentResult = "failed" // the result is unknown
 )
 
-// redisOutcome classifies a result of the Redis locks.
 func redisOutcome(taken []domain.TakenSeat, err error) LockOutcome {
 	switch {
 	case err != nil:
@@ -75,7 +60,6 @@ func redisOutcome(taken []domain.TakenSeat, err error) LockOutcome {
 	}
 }
 
-// storeOutcome classifies a result of the store.
 func storeOutcome(err error) LockOutcome {
 	var coded *domain.Error
 	switch {
@@ -90,7 +74,6 @@ func storeOutcome(err error) LockOutcome {
 	}
 }
 
-// paymentResult classifies a settled payment.
 func paymentResult(status domain.PaymentStatus) PaymentResult {
 	switch status {
 	case domain.PaymentSucceeded:

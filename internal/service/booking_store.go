@@ -7,14 +7,12 @@ import (
 	"evently/internal/domain"
 )
 
-// BookingStore is what PostgreSQL does for bookings. Methods whose names begin with Load lock what they
-// return until the end of the transaction of InTx. Methods without an error queue statements in that
-// transaction, and fail it with a later statement or at its commit.
+// BookingStore is what PostgreSQL does for bookings. Load methods lock what they return until the transaction ends.
+// Methods without an error queue statements in it, and fail it with a later statement or at its commit.
 type BookingStore interface {
 	// InTx runs fn in one transaction, perhaps several times.
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
 
-	// LoadHold returns what decides whether the seats can be held.
 	LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error)
 	// LoadBooking returns a booking of the user with its payments; of those that failed only the one with
 	// attemptKey. It fails with domain.ErrBookingNotFound.
@@ -29,11 +27,10 @@ type BookingStore interface {
 	// Save writes transitions. Those that end bookings are written first.
 	Save(ctx context.Context, transitions ...domain.Transition)
 
-	// BeginKey claims the key for this transaction. It queues statements, which fail the transaction with
-	// *Replay for a key that has a response, domain.ErrIdempotencyInProgress while another request with
-	// the key is running, domain.ErrIdempotencyKeyReused or domain.ErrTooManyKeys.
+	// BeginKey claims the key for this transaction. It queues statements, which fail the transaction with *Replay
+	// for a key that has a response, domain.ErrIdempotencyInProgress while another request with the key is
+	// running, domain.ErrIdempotencyKeyReused or domain.ErrTooManyKeys.
 	BeginKey(ctx context.Context, key domain.RequestKey, keepFor time.Duration)
-	// StoreResponse stores the response for a key.
 	StoreResponse(ctx context.Context, key domain.RequestKey, response Response)
 	// ClaimKey keeps a key claimed for claimFor after the end of the transaction.
 	ClaimKey(ctx context.Context, key domain.RequestKey, claimFor time.Duration)
@@ -45,8 +42,8 @@ type BookingStore interface {
 	// PurgeKeys deletes up to limit keys older than age and returns their number.
 	PurgeKeys(ctx context.Context, age time.Duration, limit int) (int, error)
 
-	// ClaimOpenPayments returns up to limit payments that have been in the state created for age, and
-	// hides them from other callers for a while.
+	// ClaimOpenPayments returns up to limit payments that have been in the state created for age, and hides them
+	// from other callers for a while.
 	ClaimOpenPayments(ctx context.Context, age time.Duration, limit int) ([]domain.DuePayment, error)
 	// ClaimRefunds returns up to limit payments in the state refund_pending, likewise.
 	ClaimRefunds(ctx context.Context, limit int) ([]domain.DuePayment, error)
@@ -71,14 +68,12 @@ func (s BookingState) payment() *domain.Payment {
 	return nil
 }
 
-// paid reports whether the booking has a payment that was not given back.
 func (s BookingState) paid() bool {
 	payment := s.payment()
 	return payment != nil && payment.Status == domain.PaymentSucceeded
 }
 
 // expired returns the result of a request for an expired hold, which it ends unless that was done before.
-// The refusal is stored if it gives money back.
 func (s BookingState) expired(refusal error) outcome {
 	r := outcome{refusal: refusal}
 	if s.Booking.Status == domain.BookingPending {
@@ -91,7 +86,6 @@ func (s BookingState) expired(refusal error) outcome {
 	return r
 }
 
-// holdExpired returns the error for an expired hold.
 func (s BookingState) holdExpired() error {
 	return domain.ErrHoldExpired.With("expired_seats", domain.SeatIDs(s.Seats))
 }

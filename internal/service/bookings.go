@@ -32,8 +32,7 @@ type SeatFeed interface {
 	Changed(change domain.SeatChange)
 }
 
-// RefundWaker asks for a run of Payments.Refund soon. A wake-up that is lost is made up for by the
-// schedule.
+// RefundWaker asks for a run of Payments.Refund soon.
 type RefundWaker interface {
 	WakeRefunds(ctx context.Context) error
 }
@@ -74,7 +73,6 @@ type BookingDeps struct {
 	Now        func() time.Time
 }
 
-// maxShows bounds the shows that are cached for responses.
 const maxShows = 1000
 
 // NewBookings returns the booking use cases.
@@ -83,13 +81,11 @@ func NewBookings(deps BookingDeps) (*Bookings, error) {
 	return &Bookings{deps: deps, rules: deps.Rules, shows: shows}, err
 }
 
-// cachedShow is a show as it was read at a time.
 type cachedShow struct {
 	show   domain.ShowDetails
 	readAt time.Time
 }
 
-// show returns the show of a booking, at most ShowMaxAge old.
 func (b *Bookings) show(ctx context.Context, showID int64) (domain.ShowDetails, error) {
 	now := b.deps.Now()
 	if cached, ok := b.shows.Get(showID); ok && now.Sub(cached.readAt) < b.rules.ShowMaxAge {
@@ -102,7 +98,6 @@ func (b *Bookings) show(ctx context.Context, showID int64) (domain.ShowDetails, 
 	return show, err
 }
 
-// details returns the booking in its new state, without its show.
 func (s BookingState) details(booking domain.Booking) domain.BookingDetails {
 	details := domain.BookingDetails{Booking: booking, Seats: s.Seats, Payment: s.payment()}
 	if booking.Status == domain.BookingPending {

@@ -186,7 +186,7 @@ func (w *world) record(format string, args ...any) {
 func (w *world) SeatLock(layer service.LockLayer, outcome service.LockOutcome) {
 	w.record("%s %s", layer, outcome)
 }
-func (w *world) Hold(event service.HoldEvent)         { w.record("%s", event) }
+func (w *world) Hold(event domain.BookingEvent)       { w.record("%s", event) }
 func (w *world) HoldReleased(overdue time.Duration)   { w.record("expired by %s", overdue) }
 func (w *world) Payment(result service.PaymentResult) { w.record("payment %s", result) }
 func (w *world) Refund()                              { w.record("refunded") }

@@ -7,64 +7,62 @@ import (
 	"evently/internal/domain"
 )
 
-// VenueStore stores venues and their seats.
+// VenueStore stores venues.
 type VenueStore interface {
-	// LockVenues locks these venues, and with them the set of their seats and shows, until the
-	// transaction ends. It returns ErrVenueNotFound if one is missing.
-	LockVenues(ctx context.Context, ids ...int64) error
-	InsertVenue(ctx context.Context, name, address string) (domain.Venue, error)
-	ListVenues(ctx context.Context, afterID int64, limit int) ([]domain.Venue, error)
-	Venue(ctx context.Context, id int64) (domain.Venue, error)
+	CreateVenue(ctx context.Context, name, address string) (domain.Venue, error)
+	// ListVenues returns up to limit venues with an id above afterID, by id, and whether there are more.
+	ListVenues(ctx context.Context, afterID int64, limit int) (venues []domain.Venue, more bool, err error)
+	// UpdateVenue returns the changed venue, or ErrVenueNotFound.
 	UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error)
+	// DeleteVenue deletes a venue with its seats. It returns ErrVenueNotFound, or ErrVenueHasShows if a show or the
+	// history of a booking needs it.
 	DeleteVenue(ctx context.Context, id int64) error
-	VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error)
-	InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error)
-	DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error)
 }
 
 // EventStore stores events.
 type EventStore interface {
-	InsertEvent(ctx context.Context, title string) (domain.Event, error)
-	ListEvents(ctx context.Context, afterID int64, limit int) ([]domain.Event, error)
+	CreateEvent(ctx context.Context, title string) (domain.Event, error)
+	// ListEvents returns up to limit events with an id above afterID, by id, and whether there are more.
+	ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, more bool, err error)
+	// Event returns an event, or ErrEventNotFound.
 	Event(ctx context.Context, id int64) (domain.Event, error)
+	// UpdateEvent returns the changed event, or ErrEventNotFound.
 	UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error)
+	// DeleteEvent returns ErrEventNotFound, or ErrEventHasShows if a show needs the event, hidden ones included.
 	DeleteEvent(ctx context.Context, id int64) error
-}
-
-// ShowAdminStore stores shows.
-type ShowAdminStore interface {
-	InsertShow(ctx context.Context, show domain.Show) (domain.Show, error)
-	// ShowVenue returns the venue of a show.
-	ShowVenue(ctx context.Context, id int64) (venueID int64, err error)
-	// LockShow returns a show and locks it against bookings and changes until the transaction ends.
-	LockShow(ctx context.Context, id int64) (domain.Show, error)
-	UpdateShow(ctx context.Context, show domain.Show) error
-	FitShowSeats(ctx context.Context, id int64) error
-	// LoadExpiredHolds locks and returns the expired holds of a show.
-	LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error)
-	// Save queues the writes of transitions; they fail the transaction, if they fail, at its commit.
-	Save(ctx context.Context, transitions ...domain.Transition)
-	ShowHasLiveBookings(ctx context.Context, id int64) (bool, error)
-	// DeleteShow deletes a show with the bookings that were never paid, or hides it if one was paid.
-	DeleteShow(ctx context.Context, id int64) error
 }
 
 // CatalogStore is the database of Catalog.
 type CatalogStore interface {
 	VenueStore
 	EventStore
-	ShowAdminStore
-	// InTx runs fn in one transaction, and again after a deadlock.
-	InTx(ctx context.Context, fn func(ctx context.Context) error) error
-	// InLongTx is InTx for work on many rows.
 	InLongTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// LockVenues locks these venues, and with them the set of their seats and shows, until the transaction ends.
+	// It returns ErrVenueNotFound if one is missing.
+	LockVenues(ctx context.Context, ids ...int64) error
+	Venue(ctx context.Context, id int64) (domain.Venue, error)
+	// VenueSeats returns the seats by row, A to Z before AA, and number.
+	VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error)
+	InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error)
+	DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error)
+	InsertShow(ctx context.Context, show domain.Show) (domain.Show, error)
+	ShowVenue(ctx context.Context, id int64) (venueID int64, err error)
+	// LockShow returns a show and locks it against bookings and changes until the transaction ends.
+	LockShow(ctx context.Context, id int64) (domain.Show, error)
+	UpdateShow(ctx context.Context, show domain.Show) error
+	// FitShowSeats makes the seats of a show those of its venue.
+	FitShowSeats(ctx context.Context, id int64) error
+	LoadExpiredHolds(ctx context.Context, showID int64) ([]domain.ExpiredHold, error)
+	// Save queues the writes of transitions; they fail the transaction, if they fail, at its commit.
+	Save(ctx context.Context, transitions ...domain.Transition)
+	ShowHasLiveBookings(ctx context.Context, id int64) (bool, error)
+	// DeleteShow deletes a show with its seats and the bookings that were never paid.
+	DeleteShow(ctx context.Context, id int64) error
 }
 
 // SeatMaps caches the seat maps of shows. It is told after each commit that changes one.
 type SeatMaps interface {
-	// Forget drops the map of a show.
 	Forget(showID int64)
-	// Reset drops all maps.
 	Reset()
 }
 
@@ -76,36 +74,21 @@ type Rooms interface {
 
 // Catalog is the use cases of admins: venues, seats, events and shows.
 //
-// Two locks keep each show with exactly the seats of its venue: the row of the venue, locked by
-// changes of its seats and shows, and the row of the show, locked by changes of the show and shared
-// by bookings. The order is venues, show, bookings, seats. What depends on a lock is read by a later
-// statement than the one that takes it, because a statement does not see what is committed after its
-// start.
+// Two locks keep each show with exactly the seats of its venue: the row of the venue, taken by changes of its seats
+// and shows, and the row of the show, shared by bookings. The order is venues, show, bookings, seats.
 type Catalog struct {
+	VenueStore
+	EventStore
+
 	store CatalogStore
 	maps  SeatMaps
 	rooms Rooms
 	log   *slog.Logger
 }
 
-// NewCatalog returns a Catalog over store that keeps maps up to date. Without rooms (nil) the waiting room
-// of a deleted show is left to end by itself.
+// NewCatalog returns a Catalog over store that keeps maps up to date.
 func NewCatalog(store CatalogStore, maps SeatMaps, rooms Rooms, log *slog.Logger) *Catalog {
-	return &Catalog{store: store, maps: maps, rooms: rooms, log: log}
-}
-
-// CreateVenue creates a venue without seats.
-func (c *Catalog) CreateVenue(ctx context.Context, name, address string) (domain.Venue, error) {
-	return c.store.InsertVenue(ctx, name, address)
-}
-
-// ListVenues returns up to limit venues with an id above afterID, by id, and whether there are more.
-func (c *Catalog) ListVenues(ctx context.Context, afterID int64, limit int) (venues []domain.Venue, more bool, err error) {
-	venues, err = c.store.ListVenues(ctx, afterID, limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	return venues[:min(limit, len(venues))], len(venues) > limit, nil
+	return &Catalog{VenueStore: store, EventStore: store, store: store, maps: maps, rooms: rooms, log: log}
 }
 
 // Venue returns a venue and its seats by row and number, or ErrVenueNotFound.
@@ -118,19 +101,8 @@ func (c *Catalog) Venue(ctx context.Context, id int64) (domain.Venue, []domain.S
 	return venue, seats, err
 }
 
-// UpdateVenue changes a venue and returns it, or ErrVenueNotFound.
-func (c *Catalog) UpdateVenue(ctx context.Context, id int64, change domain.VenueChange) (domain.Venue, error) {
-	return c.store.UpdateVenue(ctx, id, change)
-}
-
-// DeleteVenue deletes a venue with its seats. It returns ErrVenueNotFound, or ErrVenueHasShows if a
-// show or the history of a booking needs it.
-func (c *Catalog) DeleteVenue(ctx context.Context, id int64) error {
-	return c.store.DeleteVenue(ctx, id)
-}
-
-// AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started,
-// and returns their number. It returns ErrVenueNotFound or ErrVenueFull.
+// AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started, and returns
+// their number. It returns ErrVenueNotFound or ErrVenueFull.
 func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
@@ -143,9 +115,9 @@ func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.S
 	return added, err
 }
 
-// DeleteSeats deletes those of the seats that the venue has and returns them. It returns
-// ErrVenueNotFound, ErrSeatsNotFound if the venue has none of them, or ErrSeatsInUse with the seats
-// that a show or the history of a booking needs, and then deletes none.
+// DeleteSeats deletes those of the seats that the venue has and returns them. It returns ErrVenueNotFound,
+// ErrSeatsNotFound if the venue has none of them, or ErrSeatsInUse with the seats that a show or the history of a
+// booking needs, and then deletes none.
 func (c *Catalog) DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
@@ -163,34 +135,4 @@ func (c *Catalog) DeleteSeats(ctx context.Context, venueID int64, places []domai
 		return nil
 	})
 	return deleted, inUse, err
-}
-
-// CreateEvent creates an event.
-func (c *Catalog) CreateEvent(ctx context.Context, title string) (domain.Event, error) {
-	return c.store.InsertEvent(ctx, title)
-}
-
-// ListEvents returns up to limit events with an id above afterID, by id, and whether there are more.
-func (c *Catalog) ListEvents(ctx context.Context, afterID int64, limit int) (events []domain.Event, more bool, err error) {
-	events, err = c.store.ListEvents(ctx, afterID, limit+1)
-	if err != nil {
-		return nil, false, err
-	}
-	return events[:min(limit, len(events))], len(events) > limit, nil
-}
-
-// Event returns an event, or ErrEventNotFound.
-func (c *Catalog) Event(ctx context.Context, id int64) (domain.Event, error) {
-	return c.store.Event(ctx, id)
-}
-
-// UpdateEvent changes the title of an event and returns the event, or ErrEventNotFound.
-func (c *Catalog) UpdateEvent(ctx context.Context, id int64, title string) (domain.Event, error) {
-	return c.store.UpdateEvent(ctx, id, title)
-}
-
-// DeleteEvent deletes an event. It returns ErrEventNotFound, or ErrEventHasShows if a show needs it,
-// hidden ones included.
-func (c *Catalog) DeleteEvent(ctx context.Context, id int64) error {
-	return c.store.DeleteEvent(ctx, id)
 }

@@ -338,7 +338,7 @@ func TestCatalog_ChangesRaceWithBookings(t *testing.T) {
 		wantConsistent(t, f.pool)
 		wantWhole(t, f.pool)
 	}
-	violations, err := f.store.Audit(ctx, time.Hour, 10)
+	violations, err := f.store.Audit(ctx, time.Hour, 10, func(string) {})
 	wantErr(t, err, nil)
 	if len(violations) > 0 {
 		t.Fatalf("audit: %v", violations)

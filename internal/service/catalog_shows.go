@@ -6,8 +6,8 @@ import (
 	"evently/internal/domain"
 )
 
-// CreateShow creates a show with every seat of its venue. It returns ErrEndNotAfterStart,
-// ErrVenueNotFound, ErrEventNotFound, or ErrVenueBusy if the venue has another show at that time.
+// CreateShow creates a show with every seat of its venue. It returns ErrEndNotAfterStart, ErrVenueNotFound,
+// ErrEventNotFound, or ErrVenueBusy if the venue has another show at that time.
 func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created domain.Show, err error) {
 	// A constraint checks this too, but invalid input comes before a missing venue.
 	if !show.EndTime.After(show.StartTime) {
@@ -23,9 +23,9 @@ func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created dom
 	return created, err
 }
 
-// UpdateShow changes a show and returns it. With another venue it gets the seats of that one. It
-// returns ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound, ErrEndNotAfterStart, ErrVenueBusy, or
-// ErrShowHasBookings while a seat is held or booked, even if nothing would change.
+// UpdateShow changes a show and returns it. It returns ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound,
+// ErrEndNotAfterStart, ErrVenueBusy, or ErrShowHasBookings while a seat is held or booked, even if nothing would
+// change.
 func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowChange) (updated domain.Show, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		show, err := c.lockForChange(ctx, id, change.VenueID)
@@ -49,8 +49,7 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 	return updated, err
 }
 
-// DeleteShow deletes a show with the bookings that were never paid, and closes its waiting room. A
-// show that was ever paid for stays visible in the history of its bookings only. It returns
+// DeleteShow deletes a show with the bookings that were never paid, and closes its waiting room. It returns
 // ErrShowNotFound, or ErrShowHasBookings while a seat is held or booked.
 func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
 	err := c.store.InLongTx(ctx, func(ctx context.Context) error {
@@ -73,7 +72,6 @@ func (c *Catalog) DeleteShow(ctx context.Context, id int64) error {
 	return nil
 }
 
-// lockForChange locks the venue of the show, the one it is to move to, and then the show.
 func (c *Catalog) lockForChange(ctx context.Context, id int64, target *int64) (domain.Show, error) {
 	venue, err := c.store.ShowVenue(ctx, id)
 	if err != nil {
@@ -91,24 +89,25 @@ func (c *Catalog) lockForChange(ctx context.Context, id int64, target *int64) (d
 		return domain.Show{}, err
 	}
 	if show.VenueID != venue {
-		// The show was moved between the two statements. Locking its venue now is out of order; InTx
-		// runs again after a deadlock.
+		// The show was moved between the two statements. Locking its venue now is out of order; InTx runs again
+		// after a deadlock.
 		return show, c.store.LockVenues(ctx, show.VenueID)
 	}
 	return show, nil
 }
 
-// requireUnbooked returns ErrShowHasBookings if the show, which the caller has locked, has live
-// bookings. It ends the expired holds first, which waits for one that is being confirmed, so that it
-// counts as confirmed.
+// requireUnbooked returns ErrShowHasBookings if the show, which the caller has locked, has live bookings. It ends
+// the expired holds first, which waits for one that is being confirmed, so that it counts as confirmed.
 func (c *Catalog) requireUnbooked(ctx context.Context, showID int64) error {
 	holds, err := c.store.LoadExpiredHolds(ctx, showID)
 	if err != nil {
 		return err
 	}
-	for _, hold := range holds {
-		c.store.Save(ctx, hold.End())
+	ends := make([]domain.Transition, len(holds))
+	for i, hold := range holds {
+		ends[i] = hold.End()
 	}
+	c.store.Save(ctx, ends...)
 	booked, err := c.store.ShowHasLiveBookings(ctx, showID)
 	if err != nil {
 		return err

@@ -65,8 +65,8 @@ const (
 	checkFreshFor = time.Second
 )
 
-// Health checks the service and its stores. Each store is checked at most once a second and never
-// concurrently, however often Health is called.
+// Health checks the service and its stores. Each store is checked at most once a second and never concurrently,
+// however often Health is called.
 type Health struct {
 	database *probe[struct{}]
 	redis    *probe[struct{}]
@@ -97,7 +97,6 @@ func ping(p Pinger) func(context.Context) (struct{}, error) {
 	return func(ctx context.Context) (struct{}, error) { return struct{}{}, p.Ping(ctx) }
 }
 
-// SetReady makes the service ready.
 func (h *Health) SetReady() { h.state.Store(HealthOK) }
 
 // SetDraining makes the service not ready: it is about to stop.
@@ -155,8 +154,7 @@ func (h *Health) Report(ctx context.Context) HealthReport {
 	return report
 }
 
-// check converts a result. An overloaded database is not down: the load of an instance taken out of
-// service would go to the others.
+// check converts a result. An overloaded database is not down: its load would move to other instances.
 func check[T any](r result[T]) HealthCheck {
 	status := HealthOK
 	switch {
@@ -168,7 +166,6 @@ func check[T any](r result[T]) HealthCheck {
 	return HealthCheck{Status: status, Latency: r.took}
 }
 
-// overall returns the status of a report. Only the database is essential.
 func overall(r HealthReport) HealthStatus {
 	if r.Database.Status == HealthDown {
 		return HealthDown
@@ -194,8 +191,8 @@ func (h *Health) Ready(ctx context.Context) HealthStatus {
 	return HealthOK
 }
 
-// Schema compares the schemas: OK, MISMATCH, or DOWN if the database cannot be read, in which case the
-// state has only the expected version.
+// Schema compares the schemas: OK, MISMATCH, or DOWN if the database cannot be read, in which case the state has
+// only the expected version.
 func (h *Health) Schema(ctx context.Context) (HealthStatus, SchemaState) {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()

@@ -8,14 +8,12 @@ import (
 	"time"
 )
 
-// result is the result of a check.
 type result[T any] struct {
 	value T
 	err   error
 	took  time.Duration
 }
 
-// flight is one run of a check, shared by its callers.
 type flight[T any] struct {
 	began  time.Time
 	now    func() time.Time
@@ -23,7 +21,6 @@ type flight[T any] struct {
 	result result[T] // set before done is closed
 }
 
-// await returns the result, or the error of ctx if it is done first.
 func (f *flight[T]) await(ctx context.Context) result[T] {
 	select {
 	case <-f.done:
@@ -53,14 +50,12 @@ func newProbe[T any](name string, run func(context.Context) (T, error), deps Hea
 	return &probe[T]{name: name, run: run, log: deps.Log, down: slog.LevelWarn, up: slog.LevelInfo, now: deps.Now}
 }
 
-// quiet makes the probe log at debug: others log that outage.
 func (p *probe[T]) quiet() *probe[T] {
 	p.down, p.up = slog.LevelDebug, slog.LevelDebug
 	return p
 }
 
-// start returns the running or fresh flight, or starts one. Its run outlives ctx: others may wait for
-// it.
+// start returns the running or fresh flight, or starts one. Its run outlives ctx: others may wait for it.
 func (p *probe[T]) start(ctx context.Context) *flight[T] {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +99,6 @@ func (p *probe[T]) finish(ctx context.Context, err error) {
 	p.wasUp, p.everDone = up, true
 }
 
-// wait waits for a running check.
 func (p *probe[T]) wait(ctx context.Context) {
 	p.mu.Lock()
 	last := p.last

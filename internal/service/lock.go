@@ -16,10 +16,9 @@ type LockSeats struct {
 	SeatIDs []int64
 }
 
-// Lock holds all of the seats for the user, or none. A request for exactly the seats of the user's own
-// live hold returns that hold. It fails with domain.ErrValidation, ErrDuplicateSeats,
-// ErrSeatsUnavailable (failed_seats, held_by_you), ErrInvalidSeats (invalid_seats), ErrShowNotFound,
-// ErrShowStarted, ErrSeatLimit or the errors of idempotency keys.
+// Lock holds all of the seats for the user, or none. The same request again returns the same hold. It fails with
+// domain.ErrValidation, ErrDuplicateSeats, ErrSeatsUnavailable (failed_seats, held_by_you), ErrInvalidSeats
+// (invalid_seats), ErrShowNotFound, ErrShowStarted, ErrSeatLimit or the errors of idempotency keys.
 func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (Response, error) {
 	seats, err := b.orderSeats(lock.SeatIDs)
 	if err != nil {
@@ -51,8 +50,8 @@ func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (R
 	return response, err
 }
 
-// lockInRedis locks the seats, or returns why the request is refused. With Redis away PostgreSQL alone
-// decides, as it does for a user who has one of the seats: it may be the same hold.
+// lockInRedis locks the seats, or returns why the request is refused. PostgreSQL alone decides while Redis is away,
+// and for a user who has one of the seats: it may be the same hold.
 func (b *Bookings) lockInRedis(ctx context.Context, hold domain.HoldRequest, lock domain.SeatLock) error {
 	taken, err := b.deps.Locks.Acquire(ctx, lock, min(b.rules.FirstLockTTL, b.rules.HoldFor))
 	b.deps.Recorder.SeatLock(LockRedis, redisOutcome(taken, err))
@@ -72,7 +71,6 @@ func (b *Bookings) lockInRedis(ctx context.Context, hold domain.HoldRequest, loc
 	return domain.SeatsUnavailable(ids, nil)
 }
 
-// hold is the step that makes a hold.
 func (b *Bookings) hold(ctx context.Context, request domain.HoldRequest) (outcome, error) {
 	state, err := b.deps.Store.LoadHold(ctx, request)
 	if err != nil {
@@ -96,8 +94,8 @@ func (b *Bookings) hold(ctx context.Context, request domain.HoldRequest) (outcom
 	return outcome{booking: found.details(decision.Booking), changes: changes}, nil
 }
 
-// orderSeats returns the seats in ascending order, the order of all locks. It fails with
-// domain.ErrValidation if they are none or too many, and with domain.ErrDuplicateSeats.
+// orderSeats returns the seats in ascending order, the order of all locks. It fails with domain.ErrValidation if
+// they are none or too many, and with domain.ErrDuplicateSeats.
 func (b *Bookings) orderSeats(seatIDs []int64) ([]int64, error) {
 	if len(seatIDs) == 0 || len(seatIDs) > b.rules.MaxSeatsPerBooking {
 		return nil, domain.ErrValidation.WithDetails(

@@ -5,8 +5,8 @@ import (
 	"runtime/debug"
 )
 
-// recovered runs fn and returns its panic as an error with the stack, so that work on a goroutine of its
-// own cannot end the process.
+// recovered runs fn and returns its panic as an error with the stack, so that work on a goroutine of its own
+// cannot end the process.
 func recovered(fn func() error) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -17,26 +17,21 @@ import (
 type PasswordsConfig struct {
 	// Cost is the bcrypt cost; the default is 10, the least that OWASP advises.
 	Cost int
-	// Parallel is how many hashes run at once. The default is half of GOMAXPROCS, at least one:
-	// the rest of the processors is for bookings.
+	// Parallel is how many hashes run at once. The default is half of GOMAXPROCS: the rest is for bookings.
 	Parallel int
 	// MaxWait is how long a caller waits for a turn. The default is 10 s.
 	MaxWait time.Duration
 }
 
-// fastestHash is less than any processor takes for a hash of the default cost. It bounds the queue,
-// and so its memory: with more callers ahead of it, none gets a turn within MaxWait.
+// fastestHash is less than any processor takes for a hash. It bounds the queue to the callers who may get a turn.
 const fastestHash = 20 * time.Millisecond
 
-// overloadedRetry is the Retry-After of a caller who got no turn.
 const overloadedRetry = 2 * time.Second
 
-// defaultDecoy is the hash of an unknown random text at the default cost; computing one would slow
-// down the start.
+// defaultDecoy is the hash of an unknown random text at the default cost; computing one would slow down the start.
 const defaultDecoy = "$2a$10$WQakooZYhHAnzhVTXeLareywLT5/NOhgxGPF0LJcC9yjN6FKMYyM2"
 
-// Passwords hashes and verifies passwords with bcrypt, a bounded number at a time. It is safe
-// for concurrent use.
+// Passwords hashes and verifies passwords with bcrypt, a bounded number at a time. It is safe for concurrent use.
 type Passwords struct {
 	cost       int
 	maxWait    time.Duration
@@ -94,8 +89,8 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	return string(hash), nil
 }
 
-// Verify reports whether password matches hash, or returns domain.ErrOverloaded. A malformed hash,
-// such as the empty one of an unknown account, costs the same work and matches nothing.
+// Verify reports whether password matches hash, or returns domain.ErrOverloaded. A malformed hash, such as that of an
+// unknown account, costs the same work.
 func (p *Passwords) Verify(ctx context.Context, hash, password string) (bool, error) {
 	stored := []byte(hash)
 	_, err := bcrypt.Cost(stored)
@@ -117,7 +112,6 @@ func (p *Passwords) Outdated(hash string) bool {
 	return err == nil && cost != p.cost
 }
 
-// acquire takes a slot, first come first served.
 func (p *Passwords) acquire(ctx context.Context) error {
 	select {
 	case p.slots <- struct{}{}:

@@ -11,17 +11,15 @@ import (
 )
 
 const (
-	// paymentBatch is how many payments a job claims at once.
-	paymentBatch = 100
-	// paymentWorkers is how many requests to the provider a job has under way.
+	paymentBatch   = 100
 	paymentWorkers = 8
 	// giveUpAfter is after how many charge timeouts an attempt that the provider never saw has failed.
 	giveUpAfter = 20
 )
 
-// SettleOpen asks the provider about attempts that were left open, by a crash say, and records the results:
-// the payment succeeded if the hold is alive and is to be refunded if it is not. It returns how many
-// attempts it looked at. An attempt that the provider does not know fails after 20 charge timeouts.
+// SettleOpen asks the provider about attempts that were left open, by a crash say, and records the results: the
+// payment succeeded if the hold is alive and is to be refunded if it is not. An attempt that the provider does not
+// know fails 20 charge timeouts after it was last made.
 func (p *Payments) SettleOpen(ctx context.Context) (int, error) {
 	age := 2 * p.bookings.rules.ChargeTimeout
 	return p.inBatches(ctx, p.settleOpen, func(ctx context.Context) ([]domain.DuePayment, error) {
@@ -34,16 +32,10 @@ func (p *Payments) settleOpen(ctx context.Context, open domain.DuePayment) error
 	if err != nil {
 		return err
 	}
-	if charge.State == domain.ChargeUnknown {
-		if p.bookings.deps.Now().Sub(open.CreatedAt) < giveUpAfter*p.bookings.rules.ChargeTimeout {
-			return nil
-		}
-		charge.State = domain.ChargeDeclined
-	}
 	_, err = p.bookings.transact(ctx, Request{Encoder: noResponse{}}, func(ctx context.Context) (outcome, error) {
 		return p.settle(ctx, open.UserID, open.Payment, charge)
 	})
-	if errors.Is(err, domain.ErrPaymentDeclined) {
+	if errors.Is(err, domain.ErrPaymentDeclined) || errors.Is(err, domain.ErrPaymentUnavailable) {
 		return nil
 	}
 	return err
@@ -55,8 +47,7 @@ func (p *Payments) lookup(ctx context.Context, attemptKey string) (domain.Charge
 	return p.provider.Lookup(ctx, attemptKey)
 }
 
-// Refund refunds what is to be refunded, and returns how many payments it looked at. A refund that fails is
-// tried again, at longer and longer intervals.
+// Refund refunds what is to be refunded, and returns how many payments it looked at.
 func (p *Payments) Refund(ctx context.Context) (int, error) {
 	return p.inBatches(ctx, p.refund, func(ctx context.Context) ([]domain.DuePayment, error) {
 		return p.bookings.deps.Store.ClaimRefunds(ctx, paymentBatch)
@@ -86,8 +77,7 @@ func (p *Payments) refundAtProvider(ctx context.Context, attemptKey string) erro
 	return p.provider.Refund(ctx, attemptKey)
 }
 
-// inBatches claims payments and works on them until none is left or ctx ends. One that fails does not
-// keep the others from being worked on.
+// inBatches claims payments and works on them until none is left or ctx ends.
 func (p *Payments) inBatches(ctx context.Context, work func(context.Context, domain.DuePayment) error,
 	claim func(context.Context) ([]domain.DuePayment, error),
 ) (int, error) {
@@ -120,7 +110,6 @@ func (p *Payments) each(ctx context.Context, due []domain.DuePayment, work func(
 	return errors.Join(faults...)
 }
 
-// noResponse is the Encoder of a job, which responds to no request.
 type noResponse struct{}
 
 func (noResponse) Encode(domain.BookingDetails) (Response, error) { return Response{}, nil }

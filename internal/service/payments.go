@@ -11,12 +11,10 @@ import (
 
 // PaymentProvider moves money.
 type PaymentProvider interface {
-	// Charge takes money. It charges once for each attempt key and returns the same result again. It
-	// fails only if the result is unknown; a declined charge is a result.
+	// Charge takes money, once for each attempt key. It fails only if the result is unknown; a declined charge is a result.
 	Charge(ctx context.Context, charge domain.Charge) (domain.ChargeResult, error)
 	// Refund gives the money of a charge back, once for each attempt key.
 	Refund(ctx context.Context, attemptKey string) error
-	// Lookup returns the result of a charge without charging.
 	Lookup(ctx context.Context, attemptKey string) (domain.ChargeResult, error)
 }
 
@@ -39,11 +37,11 @@ type Pay struct {
 	Method    string // see domain.Charge
 }
 
-// Pay charges the user for a hold: an attempt is committed, then the provider is asked, then the result
-// is committed. Both follow-ups go on when the client goes away; what a crash leaves open is settled by
-// SettleOpen. A paid booking returns its payment. Pay fails with domain.ErrBookingNotFound,
-// ErrBookingNotPending, ErrHoldExpired (expired_seats), ErrAmountMismatch (expected_amount),
-// ErrPaymentDeclined, ErrPaymentUnavailable or the errors of idempotency keys.
+// Pay charges the user for a hold: an attempt is committed, then the provider is asked, then the result is
+// committed. Both follow-ups go on when the client goes away; what a crash leaves open is settled by SettleOpen.
+// Pay fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired (expired_seats),
+// ErrAmountMismatch (expected_amount), ErrPaymentDeclined, ErrPaymentUnavailable or the errors of idempotency
+// keys.
 func (p *Payments) Pay(ctx context.Context, pay Pay, request Request) (Response, error) {
 	attempt, response, err := p.begin(ctx, pay, request)
 	if err != nil || attempt.AttemptKey == "" {
@@ -65,8 +63,6 @@ func (p *Payments) Pay(ctx context.Context, pay Pay, request Request) (Response,
 	})
 }
 
-// begin commits the attempt to pay. It returns the zero Payment with the response of a request that needs
-// no charge.
 func (p *Payments) begin(ctx context.Context, pay Pay, request Request) (attempt domain.Payment, response Response, err error) {
 	response, err = p.bookings.transact(ctx, request, func(ctx context.Context) (outcome, error) {
 		attempt = domain.Payment{}
@@ -90,7 +86,9 @@ func (p *Payments) begin(ctx context.Context, pay Pay, request Request) (attempt
 		for _, open := range state.Payments {
 			if open.Status == domain.PaymentCreated {
 				attempt = open
-				return outcome{goesOn: true}, nil
+				return outcome{goesOn: true, changes: []domain.Transition{{
+					Event: domain.EventPaymentResumed, Booking: booking, Payment: &open,
+				}}}, nil
 			}
 		}
 		attempt = domain.Payment{
@@ -129,8 +127,6 @@ func (p *Payments) releaseKey(ctx context.Context, key domain.RequestKey) {
 	}
 }
 
-// settle is the step that records the result of a charge. It may be repeated: a payment that was settled
-// before stays as it is.
 func (p *Payments) settle(ctx context.Context, userID int64, attempt domain.Payment, charge domain.ChargeResult) (outcome, error) {
 	state, err := p.bookings.deps.Store.LoadBooking(ctx, userID, attempt.BookingID, attempt.AttemptKey)
 	if err != nil {
@@ -141,9 +137,12 @@ func (p *Payments) settle(ctx context.Context, userID int64, attempt domain.Paym
 		return outcome{}, err
 	}
 	after := before
-	if charge.State == domain.ChargeSucceeded {
+	switch {
+	case charge.State == domain.ChargeSucceeded:
 		after = before.Charged(charge.TransactionID, state.Booking, state.Now)
-	} else {
+	case charge.State == domain.ChargeUnknown && state.Now.Sub(before.AttemptedAt) < giveUpAfter*p.bookings.rules.ChargeTimeout:
+		return outcome{refusal: domain.ErrPaymentUnavailable}, nil // it may be under way
+	default:
 		after = before.Declined()
 	}
 	var done outcome
@@ -175,7 +174,6 @@ func (s BookingState) attempt(key string) (domain.Payment, error) {
 	return domain.Payment{}, domain.ErrInternal.WithCause(errNoAttempt)
 }
 
-// tooLate returns the result of a charge whose money is to be refunded. It is stored for the key.
 func (s BookingState) tooLate() outcome {
 	done := outcome{refusal: domain.ErrBookingNotPending}
 	if s.Booking.Expired(s.Now) {

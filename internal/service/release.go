@@ -9,8 +9,7 @@ import (
 // maxUnreleased bounds the locks that are remembered for RetryReleases. Others expire.
 const maxUnreleased = 10_000
 
-// release removes Redis locks, also for a client that has gone. Locks that cannot be removed now are
-// removed by RetryReleases: until then they keep an available seat from being locked.
+// release removes Redis locks, also for a client that has gone.
 func (b *Bookings) release(ctx context.Context, locks ...domain.SeatLock) {
 	if len(locks) == 0 {
 		return
@@ -30,8 +29,8 @@ func (b *Bookings) remember(locks []domain.SeatLock) {
 	b.unreleased = append(b.unreleased, locks...)
 }
 
-// RetryReleases removes the locks that could not be removed before, and returns how many holds they
-// belong to. It fails, and keeps them, while Redis is away.
+// RetryReleases removes the locks that could not be removed before, and returns how many holds they belong to. It
+// fails, and keeps them, while Redis is away.
 func (b *Bookings) RetryReleases(ctx context.Context) (int, error) {
 	b.mu.Lock()
 	locks := b.unreleased

@@ -7,9 +7,8 @@ import (
 	"evently/internal/domain"
 )
 
-// Confirm confirms a paid hold. A confirmed booking is returned as it is. It fails with
-// domain.ErrBookingNotFound, ErrPaymentRequired, ErrBookingNotPending, the errors of idempotency keys or
-// ErrHoldExpired (expired_seats); then the money is to be refunded.
+// Confirm confirms a paid hold. It fails with domain.ErrBookingNotFound, ErrPaymentRequired, ErrBookingNotPending,
+// the errors of idempotency keys or ErrHoldExpired (expired_seats); then the money is to be refunded.
 func (b *Bookings) Confirm(ctx context.Context, userID, bookingID int64, request Request) (Response, error) {
 	return b.transact(ctx, request, func(ctx context.Context) (outcome, error) {
 		state, err := b.deps.Store.LoadBooking(ctx, userID, bookingID, "")

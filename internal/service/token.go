@@ -23,8 +23,7 @@ const (
 
 // TokensConfig configures Tokens.
 type TokensConfig struct {
-	// Secrets are the HMAC keys. The first one signs, all of them verify: to rotate, put a new secret in
-	// front, and remove the old one when its tokens have expired.
+	// Secrets are the HMAC keys. The first one signs, all of them verify.
 	Secrets []string
 	// TTL is how long a token is valid. 0 is 24 h.
 	TTL time.Duration
@@ -91,7 +90,6 @@ func NewTokens(config TokensConfig) (*Tokens, error) {
 	}, nil
 }
 
-// tokenClaims are the claims of an access token.
 type tokenClaims struct {
 	UserID int64       `json:"user_id"`
 	Email  string      `json:"email"`
@@ -103,8 +101,8 @@ type tokenClaims struct {
 // errNotIssued refuses a token with our signature that Issue has not made.
 var errNotIssued = errors.New("claims are missing or contradict each other")
 
-// Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of
-// another instance may be a little ahead. Our tokens have no audience: one with an audience is for others.
+// Validate implements jwt.ClaimsValidator. iat is required but not compared with the clock: that of another
+// instance may be a little ahead.
 func (c *tokenClaims) Validate() error {
 	if len(c.Audience) > 0 || c.Epoch < 0 || c.UserID <= 0 || c.Subject != strconv.FormatInt(c.UserID, 10) ||
 		c.Email == "" || !c.Role.Known() || c.IssuedAt == nil {

@@ -15,7 +15,6 @@ type Response struct {
 	Replayed bool // it was stored by an earlier request with the same idempotency key
 }
 
-// IsZero reports whether there is no response.
 func (r Response) IsZero() bool { return r.Status == 0 }
 
 // Replay is the error that ends the transaction of a request which was answered before.
@@ -37,7 +36,6 @@ type Request struct {
 	claimed bool // the key was claimed by the first step of a payment
 }
 
-// outcome is what a step has decided.
 type outcome struct {
 	booking domain.BookingDetails // without its show
 	changes []domain.Transition
@@ -48,9 +46,8 @@ type outcome struct {
 	goesOn bool
 }
 
-// transact runs a step of a booking in one transaction: it claims the idempotency key, runs step, saves
-// its changes and stores the response. A request that was answered before gets the stored response. The
-// key is looked at with the first statements of step, which must load something.
+// transact runs a step of a booking in one transaction: it claims the idempotency key, runs step, saves its
+// changes and stores the response. The key is read with the first statements of step, which must load something.
 func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx context.Context) (outcome, error)) (Response, error) {
 	began := b.deps.Now()
 	var response Response
@@ -80,7 +77,6 @@ func (b *Bookings) transact(ctx context.Context, request Request, step func(ctx 
 	return response, nil
 }
 
-// respond encodes the response of a step and queues its write for the idempotency key.
 func (b *Bookings) respond(ctx context.Context, request Request, done outcome) (response Response, err error) {
 	switch {
 	case done.goesOn:
@@ -110,34 +106,8 @@ func (b *Bookings) respond(ctx context.Context, request Request, done outcome) (
 	return response, nil
 }
 
-// Replay returns the stored response of a request that is about to be refused, or the zero Response. It
-// fails with domain.ErrIdempotencyInProgress or domain.ErrIdempotencyKeyReused.
-func (b *Bookings) Replay(ctx context.Context, key domain.RequestKey) (Response, error) {
-	if key.IsZero() {
-		return Response{}, nil
-	}
-	response, err := b.deps.Store.StoredResponse(ctx, key, b.rules.KeepResponses)
-	response.Replayed = true
-	return response, err
-}
-
-// purgeBatch is how many old keys one statement deletes.
-const purgeBatch = 1000
-
-// PurgeKeys deletes the idempotency keys that are too old to be replayed and returns their number.
-func (b *Bookings) PurgeKeys(ctx context.Context) (int, error) {
-	total := 0
-	for {
-		n, err := b.deps.Store.PurgeKeys(ctx, b.rules.KeepResponses, purgeBatch)
-		total += n
-		if err != nil || n < purgeBatch {
-			return total, err
-		}
-	}
-}
-
-// committed does what follows a commit. All of it may be lost: locks and admissions expire, refunds are
-// looked for by the schedule, seat maps are read again.
+// committed does what follows a commit. All of it may be lost: locks and admissions expire, the schedule looks for
+// refunds, seat maps are read again.
 func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, began time.Time) {
 	var released []domain.SeatLock
 	refund := false
@@ -148,7 +118,7 @@ func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, b
 		}
 		switch t.Event {
 		case domain.EventHeld:
-			b.extend(ctx, t.Lock())
+			b.extend(ctx, t.Lock(), began)
 			b.feed(t, domain.SeatLocked, began)
 		case domain.EventConfirmed:
 			released = append(released, t.Lock())
@@ -172,12 +142,8 @@ func (b *Bookings) committed(ctx context.Context, changes []domain.Transition, b
 
 func (b *Bookings) record(t domain.Transition) {
 	switch t.Event {
-	case domain.EventHeld:
-		b.deps.Recorder.Hold(HoldMade)
-	case domain.EventConfirmed:
-		b.deps.Recorder.Hold(HoldConfirmed)
-	case domain.EventCancelled:
-		b.deps.Recorder.Hold(HoldCancelled)
+	case domain.EventHeld, domain.EventConfirmed, domain.EventCancelled:
+		b.deps.Recorder.Hold(t.Event)
 	case domain.EventExpired:
 		b.deps.Recorder.HoldReleased(t.Overdue)
 	case domain.EventPaymentSettled:
@@ -203,10 +169,12 @@ func (b *Bookings) afterCommit(ctx context.Context) (context.Context, context.Ca
 	return context.WithTimeout(context.WithoutCancel(ctx), b.rules.RecordTimeout)
 }
 
-func (b *Bookings) extend(ctx context.Context, lock domain.SeatLock) {
+// extend extends the locks to the end of their hold, which was made after began.
+func (b *Bookings) extend(ctx context.Context, lock domain.SeatLock, began time.Time) {
 	ctx, cancel := b.afterCommit(ctx)
 	defer cancel()
-	if err := b.deps.Locks.Extend(ctx, lock, b.rules.HoldFor); err != nil {
+	left := max(b.rules.HoldFor-b.deps.Now().Sub(began), time.Millisecond)
+	if err := b.deps.Locks.Extend(ctx, lock, left); err != nil {
 		b.deps.Log.DebugContext(ctx, "seat locks not extended", "show_id", lock.ShowID, "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"evently/internal/domain"
 	"evently/internal/service"
 )
 
@@ -43,8 +44,8 @@ type Metrics struct {
 	jobItems    *prometheus.CounterVec
 }
 
+// Buckets are in seconds.
 var (
-	// Buckets are in seconds.
 	requestBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	overdueBuckets = []float64{.1, 1, 5, 15, 30, 60, 120, 180, 300, 600, 1800}
 	jobBuckets     = []float64{.005, .025, .1, .5, 1, 5, 15, 60}
@@ -106,7 +107,7 @@ func (m *Metrics) preset() {
 			m.seatLocks.WithLabelValues(string(layer), string(outcome))
 		}
 	}
-	for _, event := range []service.HoldEvent{service.HoldMade, service.HoldConfirmed, service.HoldCancelled, service.HoldExpired} {
+	for _, event := range []domain.BookingEvent{domain.EventHeld, domain.EventConfirmed, domain.EventCancelled, domain.EventExpired} {
 		m.holds.WithLabelValues(string(event))
 	}
 	for _, result := range []service.PaymentResult{service.PaymentSucceeded, service.PaymentDeclined, service.PaymentLate, service.PaymentFailed} {
@@ -124,8 +125,10 @@ func (m *Metrics) Handler() http.Handler {
 	return mux
 }
 
+// RequestBegan counts a request as in flight.
 func (m *Metrics) RequestBegan() { m.inFlight.Inc() }
 
+// RequestEnded counts a request that ended. A stream has no duration.
 func (m *Metrics) RequestEnded(method, route string, status int, took time.Duration, stream bool) {
 	m.inFlight.Dec()
 	method = boundedMethod(method)
@@ -135,7 +138,6 @@ func (m *Metrics) RequestEnded(method, route string, status int, took time.Durat
 	}
 }
 
-// boundedMethod returns method, or "other" for one that no route has.
 func boundedMethod(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
@@ -145,25 +147,32 @@ func boundedMethod(method string) string {
 	}
 }
 
+// SeatLock counts an attempt to lock the seats of a booking.
 func (m *Metrics) SeatLock(layer service.LockLayer, outcome service.LockOutcome) {
 	m.seatLocks.WithLabelValues(string(layer), string(outcome)).Inc()
 }
 
-func (m *Metrics) Hold(event service.HoldEvent) { m.holds.WithLabelValues(string(event)).Inc() }
+// Hold counts an event of a hold.
+func (m *Metrics) Hold(event domain.BookingEvent) { m.holds.WithLabelValues(string(event)).Inc() }
 
+// HoldReleased counts a hold that was released so long after its expiry.
 func (m *Metrics) HoldReleased(overdue time.Duration) {
-	m.holds.WithLabelValues(string(service.HoldExpired)).Inc()
+	m.holds.WithLabelValues(string(domain.EventExpired)).Inc()
 	m.holdOverdue.Observe(overdue.Seconds())
 }
 
+// Payment counts a charge.
 func (m *Metrics) Payment(result service.PaymentResult) {
 	m.payments.WithLabelValues(string(result)).Inc()
 }
 
+// Refund counts a refund.
 func (m *Metrics) Refund() { m.refunds.Inc() }
 
+// RoomAdmitted counts users admitted out of a queue.
 func (m *Metrics) RoomAdmitted(n int) { m.roomAdmissions.Add(float64(n)) }
 
+// RoomUnavailable counts a waiting room call that failed because of Redis.
 func (m *Metrics) RoomUnavailable() { m.roomFailures.Inc() }
 
 // RedisBreaker sets the state of the circuit breaker: closed, half-open or open.
@@ -172,10 +181,12 @@ func (m *Metrics) RedisBreaker(state string) {
 	m.breaker.Set(values[state])
 }
 
+// JobRan counts a run of a job and the items it processed.
 func (m *Metrics) JobRan(entry, result string, count int, took time.Duration) {
 	m.jobs.WithLabelValues(entry, result).Inc()
 	m.jobDuration.WithLabelValues(entry).Observe(took.Seconds())
 	m.jobItems.WithLabelValues(entry).Add(float64(count))
 }
 
+// JobSkipped counts a run that was skipped.
 func (m *Metrics) JobSkipped(entry string) { m.jobs.WithLabelValues(entry, "skipped").Inc() }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"evently/internal/domain"
 	"evently/internal/service"
 	"evently/internal/telemetry"
 )
@@ -38,7 +39,7 @@ func TestMetrics_RecordedValuesAreScraped(t *testing.T) {
 	m.RequestEnded("GET", "/api/v1/shows/{show_id}", 404, 30*time.Millisecond, false)
 	m.RequestBegan()
 	m.SeatLock(service.LockRedis, service.LockLost)
-	m.Hold(service.HoldMade)
+	m.Hold(domain.EventHeld)
 	m.HoldReleased(90 * time.Second)
 	m.Payment(service.PaymentLate)
 	m.Refund()

@@ -11,7 +11,6 @@ import (
 
 const scrapeTimeout = time.Second // of the Redis calls of a scrape
 
-// scrape sends the values that are read at a scrape.
 type scrape struct {
 	ch     chan<- prometheus.Metric
 	labels prometheus.Labels
@@ -39,7 +38,6 @@ func (collector) Describe(chan<- *prometheus.Desc) {}
 
 func (c collector) Collect(ch chan<- prometheus.Metric) { c(scrape{ch: ch}) }
 
-// WatchPostgres adds the metrics of a connection pool.
 func (m *Metrics) WatchPostgres(stat func() *pgxpool.Stat) {
 	m.registry.MustRegister(collector(func(s scrape) {
 		pool := stat()

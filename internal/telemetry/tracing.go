@@ -48,7 +48,6 @@ func NewTracing(processor sdktrace.SpanProcessor, cfg config.Tracing, version st
 	)}
 }
 
-// Provider returns the tracer provider, or nil.
 func (t *Tracing) Provider() trace.TracerProvider {
 	if t == nil {
 		return nil

@@ -24,8 +24,7 @@ type HubOptions struct {
 	Heartbeat         time.Duration // of a stream, in whole seconds; default 15 s
 }
 
-// Hub sends the statuses of users to their streams. An instance has one: one subscription and one loop
-// serve all streams, and each stream is a channel that holds the latest update alone.
+// Hub sends the statuses of users to the streams of an instance, by one subscription and one loop.
 type Hub struct {
 	room    *Room
 	options HubOptions
@@ -40,7 +39,6 @@ type Hub struct {
 	draining bool
 }
 
-// watchers are the streams of one show.
 type watchers struct {
 	users map[int64][]*stream
 	stale map[int64]struct{} // users whose statuses are to be read
@@ -61,8 +59,7 @@ type stream struct {
 
 const (
 	statusBatch = 200 // users of one script
-	// sweepsPerGrace is how often within the grace period all statuses are read, as a sign of life. With 3
-	// one lost round trip makes nobody absent.
+	// sweepsPerGrace is how often in a grace period all statuses are read: a lost sweep makes nobody absent.
 	sweepsPerGrace = 3
 )
 
@@ -107,8 +104,7 @@ func (h *Hub) Watch(ctx context.Context, showID, userID int64) (updates <-chan d
 	return s.updates, func() { h.remove(showID, userID, s) }, nil
 }
 
-// Drain ends all streams and refuses new ones. Their clients reconnect to another instance and keep their
-// places.
+// Drain ends all streams and refuses new ones. Clients reconnect to another instance and keep their places.
 func (h *Hub) Drain() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -154,7 +150,7 @@ func (h *Hub) Run(ctx context.Context) {
 	}
 }
 
-// listen marks what messages of the channel are about as stale, and does nothing else, so that none waits.
+// listen only marks what messages are about as stale, so that no message waits.
 func (h *Hub) listen(ctx context.Context) {
 	subscription := h.room.client.Subscribe(ctx, channel)
 	defer func() { _ = subscription.Close() }()
@@ -212,7 +208,7 @@ func (h *Hub) poke() {
 	}
 }
 
-// slots is the number of groups of streams. One of them gets its heartbeat each second.
+// slots is the number of groups of streams, one of which gets its heartbeat each second.
 func (h *Hub) slots() int { return int(h.options.Heartbeat / time.Second) }
 
 // everySecond sends heartbeats to one group, marks users whose admission has expired, which nothing
@@ -239,7 +235,6 @@ func (h *Hub) everySecond(now time.Time) {
 	h.poke()
 }
 
-// refresh reads the statuses of all stale streams and sends those that have changed.
 func (h *Hub) refresh(ctx context.Context) {
 	for showID, users := range h.takeStale() {
 		for batch := range slices.Chunk(users, statusBatch) {
@@ -268,7 +263,7 @@ func (h *Hub) failed(ctx context.Context, showID int64, err error) {
 	}
 }
 
-// takeStale returns the users whose statuses are stale, by show, and marks them as fresh.
+// takeStale returns the stale users by show, and marks them as fresh.
 func (h *Hub) takeStale() map[int64][]int64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,8 +1,5 @@
-// Package waitingroom admits users to the booking of a show: first come, first served, in batches, and
-// never more than a maximum at once over all instances.
-//
-// Its state is in Redis, where each decision is one script. It may be lost: then all users queue again.
-// Room queries and changes it, Worker admits users with asynq, Hub serves event streams.
+// Package waitingroom admits users to the booking of a show: first come, first served, in batches, and never
+// more than a maximum at once over all instances. Its state in Redis may be lost: then all users queue again.
 package waitingroom
 
 import (
@@ -27,7 +24,6 @@ import (
 // Store keeps what admins set for the room of a show. It fails with domain.ErrShowNotFound.
 type Store interface {
 	RoomOverrides(ctx context.Context, showID int64) (domain.RoomOverrides, error)
-	// ChangeRoomOverrides applies a change and returns the result.
 	ChangeRoomOverrides(ctx context.Context, showID int64, change domain.RoomChange) (domain.RoomOverrides, error)
 }
 
@@ -44,16 +40,14 @@ type Options struct {
 	Grace         time.Duration // how long a user counts as present after a sign of life
 	Abandon       time.Duration // how long a place is kept after a sign of life; at least Grace
 	SessionTTL    time.Duration // how long an admission lasts
+	SettingsTTL   time.Duration // how long Redis keeps the settings of a show; default a minute
 
-	// SettingsTTL is how long Redis keeps the settings of a show before they are read from PostgreSQL
-	// again. The default is a minute.
-	SettingsTTL time.Duration
-	Tracer      trace.TracerProvider // makes spans of ticks; may be nil
-	Metrics     Metrics              // may be nil
-	Now         func() time.Time     // replaces the clock of Redis in tests
+	Tracer  trace.TracerProvider // makes spans of ticks; may be nil
+	Metrics Metrics              // may be nil
+	Now     func() time.Time     // replaces the clock of Redis in tests
 }
 
-// idleTTL is the time to live of the keys of a room after its last use. Nothing in them is valid for longer.
+// idleTTL is the time to live of the keys of a room after its last use.
 func (o Options) idleTTL() time.Duration {
 	return 2*max(o.Abandon, o.SessionTTL, 3*time.Minute) + time.Minute
 }
@@ -86,8 +80,7 @@ func New(client *rediskit.Client, store Store, options Options, log *slog.Logger
 	}
 }
 
-// Enter admits the user if nobody waits and there is room, or gives them a place in the queue, which they
-// keep. It is a sign of life.
+// Enter admits the user if nobody waits and there is room, or else queues them. It is a sign of life.
 func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
 	reply, err := r.run(ctx, r.scripts.enter, showID, userID, rand.Text())
 	if err != nil {
@@ -121,17 +114,15 @@ func (r *Room) statuses(ctx context.Context, showID int64, userIDs []int64) ([]d
 	return list, nil
 }
 
-// Leave ends the user's place in the queue or their admission.
 func (r *Room) Leave(ctx context.Context, showID, userID int64) error {
 	_, err := r.run(ctx, r.scripts.leave, showID, userID)
 	return err
 }
 
-// clockSkew is how far the clocks of PostgreSQL and Redis may be apart.
-const clockSkew = 5 * time.Second
+const clockSkew = 5 * time.Second // between PostgreSQL and Redis
 
-// End ends the user's admission to the show of a booking that is confirmed, or cancelled after its payment.
-// An admission that began after booked, the creation of the booking, is another one and stays.
+// End ends the user's admission to the show of a booking. One that began after booked, the creation of the
+// booking, is another admission and stays.
 func (r *Room) End(ctx context.Context, showID, userID int64, booked time.Time) error {
 	_, err := r.run(ctx, r.scripts.end, showID, userID, booked.Add(clockSkew).UnixMilli())
 	if errors.Is(err, domain.ErrShowNotFound) {
@@ -140,8 +131,7 @@ func (r *Room) End(ctx context.Context, showID, userID int64, booked time.Time) 
 	return err
 }
 
-// Close deletes the room of a show that was deleted, and ends its streams on all instances. If it fails
-// the room ends within SettingsTTL.
+// Close ends the room of a deleted show on all instances. If it fails the room ends within SettingsTTL.
 func (r *Room) Close(ctx context.Context, showID int64) error {
 	_, err := r.run(ctx, r.scripts.close, showID)
 	if errors.Is(err, domain.ErrShowNotFound) {
@@ -150,7 +140,6 @@ func (r *Room) Close(ctx context.Context, showID int64) error {
 	return err
 }
 
-// View returns the state of the room of a show.
 func (r *Room) View(ctx context.Context, showID int64) (domain.RoomView, error) {
 	reply, err := r.run(ctx, r.scripts.view, showID)
 	if err != nil {
@@ -173,7 +162,6 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 	return reply.view(showID), nil
 }
 
-// run runs a script, and schedules a tick if the reply says so.
 func (r *Room) run(ctx context.Context, script *redis.Script, showID int64, args ...any) (reply, error) {
 	return r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
 		return r.once(ctx, script, showID, overrides, args...)

@@ -12,7 +12,7 @@ import (
 //go:embed lua/*.lua
 var sources embed.FS
 
-// scripts are the scripts of a room. The options are constants in them.
+// scripts have the options of a room as constants.
 type scripts struct {
 	enter, status, leave, end, close, tick, view *redis.Script
 }
@@ -52,11 +52,8 @@ func source(name string) string {
 }
 
 const (
-	// channel carries "SHOW" when places of a show moved or its room was closed, and "SHOW:USER" when one
-	// user's status changed.
-	channel = "wr:changes"
-	// roomsKey is the set of shows whose queues need ticks, for the watchdog.
-	roomsKey = "wr:rooms"
+	channel  = "wr:changes" // carries "SHOW" when places moved, and "SHOW:USER" when one user's status changed
+	roomsKey = "wr:rooms"   // set of shows whose queues need ticks
 )
 
 // keyNames are the keys of a show, in the order of KEYS in the scripts.

@@ -22,6 +22,7 @@ const (
 	tickBudget  = 2000             // entries that one script touches: a few milliseconds of Redis
 	tickTimeout = 30 * time.Second // of one task: many scripts
 	roomsTTL    = 24 * time.Hour   // of roomsKey after the last tick
+	maxTotals   = 200              // rooms that Totals reads
 )
 
 // Tick is the outcome of one tick.
@@ -31,8 +32,8 @@ type Tick struct {
 	At       time.Time // by the clock of Redis
 }
 
-// Tick admits the next batch of a show, as far as the cap allows and the batch of this interval is not used
-// up. It may be called at any time from any instance. In the room of a deleted show nobody waits.
+// Tick admits what is left of the batch of this interval, as far as the cap allows. It may be called at any
+// time from any instance.
 func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	var total Tick
 	for {
@@ -55,7 +56,7 @@ func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	}
 }
 
-// Watchdog schedules the ticks that were lost, and returns how many. Any number of instances may run it.
+// Watchdog schedules the ticks that were lost, and returns how many.
 func (r *Room) Watchdog(ctx context.Context) (int, error) {
 	var faults []error
 	lost := 0
@@ -94,7 +95,7 @@ func (r *Room) check(ctx context.Context, showID int64) (armed bool, err error) 
 	return false, nil
 }
 
-// nextTick returns the beginning of the interval after now. All instances count intervals from 1970.
+// nextTick returns the beginning of the interval after now. Intervals are counted from 1970.
 func (r *Room) nextTick(now time.Time) time.Time {
 	interval := r.options.AdmitInterval.Milliseconds()
 	return time.UnixMilli((now.UnixMilli()/interval + 1) * interval)
@@ -116,7 +117,6 @@ func (r *Room) arm(ctx context.Context, showID int64, now time.Time) error {
 	return r.list(ctx, showID)
 }
 
-// list adds a room to those of the watchdog.
 func (r *Room) list(ctx context.Context, showID int64) error {
 	_, err := r.client.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.SAdd(ctx, roomsKey, showID)
@@ -141,9 +141,6 @@ func levelOf(err error) slog.Level {
 	}
 	return slog.LevelWarn
 }
-
-// maxTotals bounds how many rooms Totals queries.
-const maxTotals = 200
 
 // Totals returns how many users wait and how many are admitted, over the rooms that need ticks.
 func (r *Room) Totals(ctx context.Context) (waiting, admitted int64, err error) {

@@ -17,7 +17,7 @@ import (
 	"evently/internal/rediskit"
 )
 
-// Worker runs the ticks of all rooms: an asynq server of the queue "waitingroom". Each instance has one.
+// Worker runs the ticks of all rooms with asynq. Each instance has one.
 type Worker struct {
 	room      *Room
 	server    *asynq.Server
@@ -46,7 +46,7 @@ func NewWorker(room *Room, log *slog.Logger) *Worker {
 	return w
 }
 
-// Start starts to work in goroutines of its own. It continues through an outage of Redis.
+// Start starts to work, and continues through an outage of Redis.
 func (w *Worker) Start() error {
 	return w.server.Start(asynq.HandlerFunc(func(ctx context.Context, task *asynq.Task) error {
 		return w.room.traced(ctx, task, w.admit)
@@ -56,15 +56,13 @@ func (w *Worker) Start() error {
 // Stop waits a few seconds for running ticks. One that was not completed stays queued.
 func (w *Worker) Stop() { w.server.Shutdown() }
 
-// admit ticks, and schedules the next tick while users wait.
 func (w *Worker) admit(ctx context.Context, task *asynq.Task) error {
 	showID, due, err := parsePayload(task.Payload())
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.SkipRetry)
 	}
 	tick, err := w.room.Tick(ctx, showID)
-	// asynq rounds to seconds, and clocks differ. A task that runs early has used the rest of the interval
-	// before; the next tick would be itself, whose id is in use while it runs.
+	// A task may run early: asynq rounds to seconds. It waits, as the id of the next tick is its own.
 	for err == nil && tick.Waiting > 0 && w.room.nextTick(tick.At).Equal(due) {
 		if err = sleep(ctx, due.Sub(tick.At)); err == nil {
 			tick, err = w.room.Tick(ctx, showID)
@@ -101,10 +99,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Queue returns the state of the queue of ticks.
 func (w *Worker) Queue() (*asynq.QueueInfo, error) {
-	// asynq has no error for a queue that does not exist yet.
-	queues, err := w.inspector.Queues()
+	queues, err := w.inspector.Queues() // asynq has no error for a queue that does not exist yet
 	if err != nil {
 		return nil, err
 	}
