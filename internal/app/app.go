@@ -153,7 +153,7 @@ func (a *App) ensureAdmin(ctx context.Context) error {
 		return fmt.Errorf("create the admin of ADMIN_EMAIL: %w", err)
 	}
 	if warning != "" {
-		a.log.WarnContext(ctx, warning)
+		a.log.WarnContext(ctx, "the account of ADMIN_EMAIL stays as it is", "reason", warning)
 	}
 	return nil
 }

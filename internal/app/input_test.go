@@ -161,7 +161,7 @@ func TestInput_ContentTypeMustBeJSON(t *testing.T) {
 
 func TestCursor_IsOfOneListAndItsFilters(t *testing.T) {
 	t.Parallel()
-	b := openBoxOffice(t)
+	b := openBoxOffice(t, "SEARCH_RATE_LIMIT_PER_MINUTE=0")
 	user, other, admin := b.user(t), b.user(t), b.admin(t)
 	b.hold(t, user, b.seats[0])
 	b.hold(t, user, b.seats[1])

@@ -1,7 +1,6 @@
 package app_test
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -156,30 +155,14 @@ func TestRateLimit_BookingWritesHaveTheirOwn(t *testing.T) {
 		want(t, http.StatusNotFound, "booking_not_found")
 }
 
-func TestRateLimit_LoginsPerEmailFromAnyAddress(t *testing.T) {
+func TestRateLimit_StoresNoEmails(t *testing.T) {
 	t.Parallel()
-	i := start(t, "AUTH_RATE_LIMIT_PER_MINUTE=2", "TRUSTED_PROXIES=127.0.0.1")
+	i := start(t)
 	i.user(t, "known@example.com")
-	login := func(email, client string) response {
-		return i.send(t, request{
-			method: "POST", path: "/api/v1/auth/login", header: from(client),
-			body: map[string]any{"email": email, "password": "a guess"},
-		})
-	}
-	for n, email := range []string{"known@example.com", "unknown@example.com"} {
-		client := func(last int) string { return fmt.Sprintf("192.0.2.%d", 10*n+last) }
-		login(email, client(1)).want(t, http.StatusUnauthorized, "invalid_credentials")
-		second := login(strings.ToUpper(email), client(2)).want(t, http.StatusUnauthorized, "invalid_credentials")
-		if second.header.Get("RateLimit-Remaining") != "1" {
-			t.Errorf("%v includes requests from another address", second.rateLimit())
-		}
-		login(email, client(3)).limited(t, 2)
-		i.send(t, request{
-			method: "POST", path: "/api/v1/auth/register", header: from(client(4)),
-			body: map[string]any{"email": email, "password": "a password"},
-		}).limited(t, 2)
-		login("another-"+email, client(5)).want(t, http.StatusUnauthorized, "invalid_credentials")
-	}
+	i.send(t, request{
+		method: "POST", path: "/api/v1/auth/login",
+		body: map[string]any{"email": "known@example.com", "password": "a guess"},
+	}).want(t, http.StatusUnauthorized, "invalid_credentials")
 
 	options, err := redis.ParseURL(i.cfg.Redis.URL.Reveal())
 	if err != nil {
@@ -187,7 +170,7 @@ func TestRateLimit_LoginsPerEmailFromAnyAddress(t *testing.T) {
 	}
 	client := redis.NewClient(options)
 	defer func() { _ = client.Close() }()
-	keys, err := client.Keys(t.Context(), "rate_limit:*").Result()
+	keys, err := client.Keys(t.Context(), "*").Result()
 	if err != nil || len(keys) == 0 {
 		t.Fatalf("%d keys, %v", len(keys), err)
 	}

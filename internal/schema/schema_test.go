@@ -280,7 +280,7 @@ func TestUp_LogsEachMigrationWhenItIsDone(t *testing.T) {
 	for range 2 {
 		check(t, schema.Down(ctx, url, testLog(t)))
 	}
-	testkit.Exec(t, pool, `CREATE TABLE demo_rows ()`) // makes the last migration fail
+	testkit.Exec(t, pool, `ALTER TABLE users ADD COLUMN epoch int`) // makes the last migration fail
 	journal := &appliedLog{Handler: slog.NewTextHandler(t.Output(), nil)}
 	if err := schema.Up(ctx, url, slog.New(journal)); err == nil {
 		t.Fatal("the last migration did not fail")

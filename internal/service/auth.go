@@ -120,7 +120,7 @@ func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bo
 		return false, "", err
 	}
 	if user.Role != domain.RoleAdmin {
-		return true, "the account of ADMIN_EMAIL is not an admin's and stays as it is: " +
+		return true, "it is not an admin's: " +
 			"if it is yours, run `evently admin promote --email " + email + "`", nil
 	}
 	same, err := a.passwords.Verify(ctx, user.PasswordHash, password)
@@ -129,7 +129,7 @@ func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bo
 	}
 	if same {
 		if domain.CheckPassword(password, user.Role) != nil {
-			warning = "the password of ADMIN_EMAIL is short: admins need " + strconv.Itoa(domain.MinStaffPassword) + " bytes"
+			warning = "its password is short: admins need " + strconv.Itoa(domain.MinStaffPassword) + " bytes"
 		}
 		return true, warning, nil
 	}
