@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"evently/internal/challenge"
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
@@ -124,6 +125,7 @@ func newRooms(
 	return waitingroom.New(client, store, waitingroom.Options{
 		Defaults:      domain.RoomSettings{Mode: domain.RoomMode(o.Mode), MaxUsers: o.MaxUsers, BatchSize: o.BatchSize},
 		AdmitInterval: o.AdmitInterval,
+		PerNetwork:    o.PlacesPerNetwork,
 		Grace:         o.Grace,
 		Abandon:       o.Abandon,
 		SessionTTL:    o.SessionTTL,
@@ -146,6 +148,8 @@ func (s *Services) newBookings(
 			FirstLockTTL:       firstLockTTL,
 			MaxSeatsPerBooking: cfg.Booking.MaxSeats,
 			MaxSeatsPerUser:    cfg.Booking.MaxSeatsPerUser,
+			MaxHoldsPerUser:    cfg.Booking.MaxHoldsPerUser,
+			HoldCooldown:       cfg.Booking.HoldCooldown,
 			CleanupBatch:       cfg.Booking.CleanupBatch,
 			RecordTimeout:      recordTimeout(cfg.Database),
 			KeepResponses:      keepResponses,
@@ -158,6 +162,14 @@ func (s *Services) newBookings(
 	})
 }
 
+func (a *App) authHandlers() *handler.Auth {
+	c := a.cfg.Auth
+	if c.ChallengeURL == "" {
+		return handler.NewAuth(a.services.Auth, nil)
+	}
+	return handler.NewAuth(a.services.Auth, challenge.New(c.ChallengeURL, c.ChallengeSecret.Reveal()))
+}
+
 func (a *App) routes(version string) (http.Handler, error) {
 	s, limits := a.services, a.cfg.Limits
 	bookings := handler.NewBookings(s.Bookings, s.Payments)
@@ -167,7 +179,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 	}
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
-		Auth:       handler.NewAuth(s.Auth),
+		Auth:       a.authHandlers(),
 		Accounts:   handler.NewAccounts(s.Accounts),
 		Shows:      handler.NewShows(s.Store, s.seatMaps, s.shows),
 		Bookings:   bookings,

@@ -66,6 +66,11 @@ var rooms = []room{
 		imports: []string{"internal/domain"},
 	},
 	{
+		path:    "internal/challenge",
+		owns:    "the check of challenges at their provider",
+		imports: []string{"internal/domain"},
+	},
+	{
 		path:    "internal/ratelimit",
 		owns:    "budgets of requests in Redis, and in memory while Redis is away",
 		imports: []string{"internal/rediskit"},

@@ -98,6 +98,8 @@ type Auth struct {
 	TokenTTL          time.Duration `env:"JWT_TTL" envDefault:"24h" min:"1m" max:"720h" doc:"How long an access token is valid."`
 	StaffTokenTTL     time.Duration `env:"JWT_TTL_STAFF" envDefault:"12h" min:"1m" max:"720h" doc:"How long an access token of staff and admins is valid, if that is shorter than JWT_TTL."`
 	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second."`
+	ChallengeURL      string        `env:"CHALLENGE_URL" example:"https://challenges.cloudflare.com/turnstile/v0/siteverify" doc:"Where the challenge that a registration brings is checked, by the siteverify protocol of Turnstile and hCaptcha; together with CHALLENGE_SECRET. Empty: registrations bring none."`
+	ChallengeSecret   Secret        `env:"CHALLENGE_SECRET" example:"" doc:"Secret of the site at the provider of the challenge."`
 	AdminEmail        string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator who is created at start, or whose password is set; together with ADMIN_PASSWORD."`
 	AdminPassword     Secret        `env:"ADMIN_PASSWORD" example:"" doc:"Their password, 8 to 72 bytes."`
 
@@ -106,11 +108,13 @@ type Auth struct {
 
 // Booking is holds and limits.
 type Booking struct {
-	SeatLockTimeout Seconds `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
-	CleanupSchedule string  `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are cleaned up: five cron fields, or @every 30s. Their seats are free without it."`
-	CleanupBatch    int     `env:"CLEANUP_BATCH_SIZE" envDefault:"150" min:"1" max:"10000" doc:"Most bookings of one cleanup transaction."`
-	MaxSeats        int     `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
-	MaxSeatsPerUser int     `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+	SeatLockTimeout Seconds       `env:"SEAT_LOCK_TIMEOUT" envDefault:"600" min:"1s" max:"24h" doc:"How long a hold lasts, in seconds."`
+	CleanupSchedule string        `env:"CLEANUP_SCHEDULE" envDefault:"*/2 * * * *" doc:"When expired holds are cleaned up: five cron fields, or @every 30s. Their seats are free without it."`
+	CleanupBatch    int           `env:"CLEANUP_BATCH_SIZE" envDefault:"150" min:"1" max:"10000" doc:"Most bookings of one cleanup transaction."`
+	MaxSeats        int           `env:"MAX_SEATS_PER_BOOKING" envDefault:"10" min:"1" max:"100" doc:"Most seats of one booking."`
+	MaxSeatsPerUser int           `env:"MAX_SEATS_PER_USER_PER_SHOW" envDefault:"10" min:"0" max:"100000" doc:"Most seats that one user may hold or have booked in one show; 0 is no limit."`
+	MaxHoldsPerUser int           `env:"MAX_HOLDS_PER_USER" envDefault:"10" min:"0" max:"1000" doc:"Most holds that one user may have and not have paid for, over all shows; 0 is no limit."`
+	HoldCooldown    time.Duration `env:"HOLD_COOLDOWN" envDefault:"0s" min:"0s" max:"24h" doc:"How long a user cannot have a seat again that they let go, or let run out, unpaid: against holding seats for ever."`
 }
 
 // CleanupInterval returns the longest time between two runs of CLEANUP_SCHEDULE on one day.
@@ -130,15 +134,16 @@ func (b Booking) CleanupInterval() time.Duration {
 
 // WaitingRoom has the defaults of waiting rooms. An admin can set mode, cap and batch for one show.
 type WaitingRoom struct {
-	Mode          string        `env:"WAITING_ROOM_MODE" envDefault:"auto" oneof:"auto,queue_all,passthrough,closed" doc:"auto lets users pass until the cap is reached; queue_all makes all users queue; passthrough admits all; closed admits none."`
-	MaxUsers      int64         `env:"MAX_CONCURRENT_USERS" envDefault:"500" min:"1" max:"1000000" doc:"Most users admitted to the booking of one show at a time, over all instances."`
-	BatchSize     int64         `env:"WAITING_ROOM_BATCH_SIZE" envDefault:"50" min:"1" max:"10000" doc:"Most users admitted from the queue at once."`
-	AdmitInterval time.Duration `env:"WAITING_ROOM_ADMIT_INTERVAL" envDefault:"2s" min:"100ms" max:"1m" doc:"Time between two batches."`
-	Grace         time.Duration `env:"WAITING_ROOM_GRACE" envDefault:"30s" min:"1s" max:"10m" doc:"How long a waiting user counts as present after the last request."`
-	Abandon       time.Duration `env:"WAITING_ROOM_ABANDON" envDefault:"5m" min:"1s" max:"1h" doc:"How long a place is kept after the last request; at least WAITING_ROOM_GRACE."`
-	SessionTTL    time.Duration `env:"WAITING_ROOM_SESSION_TTL" envDefault:"5m" min:"1s" max:"24h" doc:"How long an admission lasts."`
-	Refresh       time.Duration `env:"WAITING_ROOM_REFRESH_INTERVAL" envDefault:"3s" min:"1s" max:"1m" doc:"Polling interval of waiting users, in whole seconds."`
-	OnError       string        `env:"WAITING_ROOM_ON_ERROR" envDefault:"open" oneof:"open,closed" doc:"While Redis is unavailable: open admits all users, closed none."`
+	Mode             string        `env:"WAITING_ROOM_MODE" envDefault:"auto" oneof:"auto,queue_all,passthrough,closed" doc:"auto lets users pass until the cap is reached; queue_all makes all users queue; passthrough admits all; closed admits none."`
+	MaxUsers         int64         `env:"MAX_CONCURRENT_USERS" envDefault:"500" min:"1" max:"1000000" doc:"Most users admitted to the booking of one show at a time, over all instances."`
+	BatchSize        int64         `env:"WAITING_ROOM_BATCH_SIZE" envDefault:"50" min:"1" max:"10000" doc:"Most users admitted from the queue at once."`
+	AdmitInterval    time.Duration `env:"WAITING_ROOM_ADMIT_INTERVAL" envDefault:"2s" min:"100ms" max:"1m" doc:"Time between two batches."`
+	Grace            time.Duration `env:"WAITING_ROOM_GRACE" envDefault:"30s" min:"1s" max:"10m" doc:"How long a waiting user counts as present after the last request."`
+	Abandon          time.Duration `env:"WAITING_ROOM_ABANDON" envDefault:"5m" min:"1s" max:"1h" doc:"How long a place is kept after the last request; at least WAITING_ROOM_GRACE."`
+	SessionTTL       time.Duration `env:"WAITING_ROOM_SESSION_TTL" envDefault:"5m" min:"1s" max:"24h" doc:"How long an admission lasts."`
+	Refresh          time.Duration `env:"WAITING_ROOM_REFRESH_INTERVAL" envDefault:"3s" min:"1s" max:"1m" doc:"Polling interval of waiting users, in whole seconds."`
+	PlacesPerNetwork int           `env:"WAITING_ROOM_PLACES_PER_NETWORK" envDefault:"0" min:"0" max:"1000000" doc:"Most users of one client network in the waiting room of a show, waiting or admitted: an IPv4 address, an IPv6 /64, and four and sixteen times as many of a /56 and a /48. 0 is no limit."`
+	OnError          string        `env:"WAITING_ROOM_ON_ERROR" envDefault:"open" oneof:"open,closed" doc:"While Redis is unavailable: open admits all users, closed none."`
 }
 
 // Payment is the simulated provider.

@@ -44,7 +44,7 @@ func TestLoad_Defaults(t *testing.T) {
 	}
 	want := config.Booking{
 		SeatLockTimeout: config.Seconds(10 * time.Minute), CleanupSchedule: "*/2 * * * *",
-		CleanupBatch: 150, MaxSeats: 10, MaxSeatsPerUser: 10,
+		CleanupBatch: 150, MaxSeats: 10, MaxSeatsPerUser: 10, MaxHoldsPerUser: 10,
 	}
 	if diff := cmp.Diff(want, c.Booking); diff != "" {
 		t.Errorf("booking (-want +got):\n%s", diff)

@@ -184,6 +184,12 @@ func isURL(s string, schemes ...string) bool {
 }
 
 func (f faults) accounts(c *Config, need Need) {
+	if (c.Auth.ChallengeURL == "") != (c.Auth.ChallengeSecret == "") {
+		f.add("CHALLENGE_URL", "needs CHALLENGE_SECRET, and the other way round")
+	}
+	if c.Auth.ChallengeURL != "" && !isURL(c.Auth.ChallengeURL, "https", "http") {
+		f.add("CHALLENGE_URL", "must be a URL such as https://challenges.cloudflare.com/turnstile/v0/siteverify")
+	}
 	if c.IsProduction() {
 		if len(c.Auth.JWTSecrets) == 0 && need&NeedSecret != 0 {
 			f.add("JWT_SECRET", "is required in production")

@@ -49,16 +49,20 @@ var (
 
 // Booking and paying.
 var (
-	ErrSeatsUnavailable  = &Error{Kind: KindConflict, Code: "seats_unavailable", Message: "Some seats are no longer available"}
-	ErrInvalidSeats      = &Error{Kind: KindInvalid, Code: "invalid_seats", Message: "Some seats do not belong to this show"}
-	ErrShowStarted       = &Error{Kind: KindConflict, Code: "show_started", Message: "The show has already started"}
-	ErrSeatLimit         = &Error{Kind: KindConflict, Code: "seat_limit_exceeded", Message: "You have reached the limit of seats per person for this show"}
-	ErrAmountMismatch    = &Error{Kind: KindInvalid, Code: "amount_mismatch", Message: "Amount does not match the booking"}
-	ErrPaymentRequired   = &Error{Kind: KindPaymentRequired, Code: "payment_required", Message: "The booking has not been paid"}
-	ErrPaymentDeclined   = &Error{Kind: KindPaymentRequired, Code: "payment_declined", Message: "Payment failed"}
-	ErrBookingNotPending = &Error{Kind: KindConflict, Code: "booking_not_pending", Message: "The booking is no longer pending"}
-	ErrBookingCancelled  = &Error{Kind: KindConflict, Code: "booking_already_cancelled", Message: "The booking is already cancelled"}
-	ErrHoldExpired       = &Error{Kind: KindExpired, Code: "hold_expired", Message: "Hold expired"}
+	ErrSeatsUnavailable     = &Error{Kind: KindConflict, Code: "seats_unavailable", Message: "Some seats are no longer available"}
+	ErrInvalidSeats         = &Error{Kind: KindInvalid, Code: "invalid_seats", Message: "Some seats do not belong to this show"}
+	ErrShowStarted          = &Error{Kind: KindConflict, Code: "show_started", Message: "The show has already started"}
+	ErrChallengeFailed      = &Error{Kind: KindInvalid, Code: "challenge_failed", Message: "The challenge was not solved"}
+	ErrChallengeUnavailable = &Error{Kind: KindUnavailable, Code: "challenge_unavailable", Message: "The challenge cannot be checked right now", RetryAfter: 5 * time.Second}
+	ErrTooManyHolds         = &Error{Kind: KindConflict, Code: "too_many_holds", Message: "You are holding too many seats. Pay or cancel some first"}
+	ErrSeatCoolingDown      = &Error{Kind: KindConflict, Code: "seat_cooling_down", Message: "You have let this seat go a short time ago"}
+	ErrSeatLimit            = &Error{Kind: KindConflict, Code: "seat_limit_exceeded", Message: "You have reached the limit of seats per person for this show"}
+	ErrAmountMismatch       = &Error{Kind: KindInvalid, Code: "amount_mismatch", Message: "Amount does not match the booking"}
+	ErrPaymentRequired      = &Error{Kind: KindPaymentRequired, Code: "payment_required", Message: "The booking has not been paid"}
+	ErrPaymentDeclined      = &Error{Kind: KindPaymentRequired, Code: "payment_declined", Message: "Payment failed"}
+	ErrBookingNotPending    = &Error{Kind: KindConflict, Code: "booking_not_pending", Message: "The booking is no longer pending"}
+	ErrBookingCancelled     = &Error{Kind: KindConflict, Code: "booking_already_cancelled", Message: "The booking is already cancelled"}
+	ErrHoldExpired          = &Error{Kind: KindExpired, Code: "hold_expired", Message: "Hold expired"}
 )
 
 // Idempotency keys.
@@ -79,5 +83,6 @@ var (
 var (
 	ErrWaitingRoom            = &Error{Kind: KindLimited, Code: "waiting_room", Message: "High traffic detected. You are in the virtual waiting room."}
 	ErrWaitingRoomUnavailable = &Error{Kind: KindUnavailable, Code: "waiting_room_unavailable", Message: "The waiting room is unavailable", RetryAfter: 2 * time.Second}
+	ErrTooManyPlaces          = &Error{Kind: KindLimited, Code: "too_many_places", Message: "Too many people of your network are in the waiting room of this show", RetryAfter: 30 * time.Second}
 	ErrTooManyStreams         = &Error{Kind: KindLimited, Code: "too_many_streams", Message: "Too many event streams are open", RetryAfter: 5 * time.Second}
 )

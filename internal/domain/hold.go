@@ -12,7 +12,9 @@ type HoldRequest struct {
 	SeatIDs   []int64 // ascending, without duplicates
 	LockToken string  // of the Redis seat locks
 	HoldFor   time.Duration
-	UserLimit int // seats per user and show over live bookings; 0 is no limit
+	UserLimit int           // seats per user and show over live bookings; 0 is no limit
+	MaxHolds  int           // live unpaid holds per user over all shows; 0 is no limit
+	Cooldown  time.Duration // before a user may have a seat again that they let go unpaid
 }
 
 // SeatState is a seat of a show with its price and with the booking that has it.
@@ -39,6 +41,8 @@ type HoldState struct {
 	ShowStart     time.Time
 	Seats         []SeatState // the requested seats that the show has
 	UserSeats     int         // seats of the user's live bookings of the show
+	UserHolds     int         // the user's live unpaid holds over all shows
+	CoolUntil     *time.Time  // when the user may have the last of the seats again
 	Expired       []ExpiredHold
 }
 
@@ -56,8 +60,8 @@ type HoldDecision struct {
 }
 
 // Decide returns the new hold, or the user's own hold of exactly these seats. It fails with ErrShowNotFound,
-// ErrShowStarted, ErrInvalidSeats (invalid_seats), ErrSeatsUnavailable (failed_seats, held_by_you) or
-// ErrSeatLimit.
+// ErrShowStarted, ErrInvalidSeats (invalid_seats), ErrSeatsUnavailable (failed_seats, held_by_you), ErrSeatLimit,
+// ErrTooManyHolds or ErrSeatCoolingDown (retry_at).
 func (r HoldRequest) Decide(state HoldState) (HoldDecision, error) {
 	switch {
 	case !state.Found:
@@ -86,6 +90,12 @@ func (r HoldRequest) Decide(state HoldState) (HoldDecision, error) {
 	}
 	if r.UserLimit > 0 && state.UserSeats+len(r.SeatIDs) > r.UserLimit {
 		return HoldDecision{}, ErrSeatLimit
+	}
+	if r.MaxHolds > 0 && state.UserHolds >= r.MaxHolds {
+		return HoldDecision{}, ErrTooManyHolds
+	}
+	if state.CoolUntil != nil && state.Now.Before(*state.CoolUntil) {
+		return HoldDecision{}, ErrSeatCoolingDown.With("retry_at", state.CoolUntil.UTC())
 	}
 	return r.hold(state), nil
 }

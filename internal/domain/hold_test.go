@@ -16,7 +16,7 @@ const (
 )
 
 var holdRequest = domain.HoldRequest{
-	UserID: buyer, ShowID: 7, SeatIDs: []int64{1, 2}, LockToken: "5.x", HoldFor: 10 * time.Minute, UserLimit: 4,
+	UserID: buyer, ShowID: 7, SeatIDs: []int64{1, 2}, LockToken: "5.x", HoldFor: 10 * time.Minute, UserLimit: 4, MaxHolds: 2, Cooldown: time.Minute,
 }
 
 // holdState returns a state in which holdRequest succeeds.
@@ -62,7 +62,10 @@ func TestDecide_AvailableSeatsAreHeldAtTheSumOfTheirPrices(t *testing.T) {
 // Each case has the faults of those below it, too: the first one decides.
 func TestDecide_Refusals(t *testing.T) {
 	t.Parallel()
-	limit := func(s *domain.HoldState) { s.UserSeats = 3 }
+	until := now.Add(time.Second)
+	cooling := func(s *domain.HoldState) { s.CoolUntil = &until }
+	holds := func(s *domain.HoldState) { cooling(s); s.UserHolds = 2 }
+	limit := func(s *domain.HoldState) { holds(s); s.UserSeats = 3 }
 	taken := func(s *domain.HoldState) { limit(s); s.Seats[1].Holder = holder(1, other, 1) }
 	unknown := func(s *domain.HoldState) { taken(s); s.Seats = s.Seats[1:] }
 	started := func(s *domain.HoldState) { unknown(s); s.ShowStart = now }
@@ -76,6 +79,8 @@ func TestDecide_Refusals(t *testing.T) {
 		"seat of another show":  {unknown, domain.ErrInvalidSeats.With("invalid_seats", []int64{1})},
 		"taken seat":            {taken, domain.ErrSeatsUnavailable.With("failed_seats", []int64{2})},
 		"too many seats":        {limit, domain.ErrSeatLimit},
+		"too many holds":        {holds, domain.ErrTooManyHolds},
+		"seat let go lately":    {cooling, domain.ErrSeatCoolingDown.With("retry_at", until)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

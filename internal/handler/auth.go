@@ -1,7 +1,9 @@
 package handler
 
 import (
+	"context"
 	"net/http"
+	"net/netip"
 
 	"evently/internal/domain"
 	"evently/internal/service"
@@ -9,16 +11,26 @@ import (
 
 // Auth serves the routes of /auth.
 type Auth struct {
-	auth *service.Auth
+	auth       *service.Auth
+	challenges challengeChecker
 }
 
-// NewAuth returns the handlers of /auth.
-func NewAuth(auth *service.Auth) *Auth { return &Auth{auth: auth} }
+// challengeChecker checks the challenge that a registration must have solved.
+type challengeChecker interface {
+	Check(ctx context.Context, response string, addr netip.Addr) error
+}
+
+// NewAuth returns the handlers of /auth. Without challenges, which may be nil, anybody can register.
+func NewAuth(auth *service.Auth, challenges challengeChecker) *Auth {
+	return &Auth{auth: auth, challenges: challenges}
+}
 
 type registerInput struct {
 	Email    string  `json:"email" validate:"required,email"`
 	Password string  `json:"password" validate:"required,password"`
 	Role     *string `json:"role" validate:"omitnil,role"`
+
+	Challenge string `json:"challenge" validate:"max=4096"`
 }
 
 // loginInput has no rules for the email and the password: an impossible one is refused like a wrong one.
@@ -34,6 +46,11 @@ func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	}
 	if in.Role != nil && *in.Role != string(domain.RoleUser) {
 		return domain.ErrAdminRegistration
+	}
+	if h.challenges != nil {
+		if err := h.challenges.Check(r.Context(), in.Challenge, domain.RequestFrom(r.Context()).ClientAddr); err != nil {
+			return err
+		}
 	}
 	session, err := h.auth.Register(r.Context(), in.Email, in.Password)
 	return writeSession(w, http.StatusCreated, session, err)

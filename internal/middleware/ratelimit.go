@@ -106,26 +106,19 @@ func clientOf(r *http.Request) string {
 	return clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
 }
 
-// ipv6Networks are the prefix lengths by which IPv6 clients are counted, and how many times the limit of a network
-// each may have: a customer has a /64 to a /56, and a provider's site a /48.
-var ipv6Networks = []struct{ bits, times int }{{64, 1}, {56, 4}, {48, 16}}
-
 // networks returns the budgets of the networks of a request's client. What is left of them is caused by others, too. An
 // IPv4 client without a token is its network, and has a smaller budget already.
 func (l *RateLimits) networks(r *http.Request) []ratelimit.Budget {
 	request := domain.RequestFrom(r.Context())
-	addr := request.ClientAddr
-	switch {
-	case l.rules.Network.Off() || !addr.IsValid() || addr.Is4() && request.Identity == nil:
+	if l.rules.Network.Off() || request.ClientAddr.Is4() && request.Identity == nil {
 		return nil
-	case addr.Is4():
-		return []ratelimit.Budget{{Subject: "network:" + addr.String(), Name: "requests", Limit: l.rules.Network, Hidden: true}}
 	}
-	budgets := make([]ratelimit.Budget, len(ipv6Networks))
-	for i, network := range ipv6Networks {
-		prefix, _ := addr.Prefix(network.bits) // of an IPv6 address it cannot fail
-		limit := ratelimit.Limit{Requests: l.rules.Network.Requests * network.times, Per: l.rules.Network.Per}
-		budgets[i] = ratelimit.Budget{Subject: "network:" + prefix.String(), Name: "requests", Limit: limit, Hidden: true}
+	var budgets []ratelimit.Budget
+	for _, network := range domain.ClientNetworks(request.ClientAddr) {
+		limit := ratelimit.Limit{Requests: l.rules.Network.Requests * network.Times, Per: l.rules.Network.Per}
+		budgets = append(budgets, ratelimit.Budget{
+			Subject: "network:" + network.Prefix.String(), Name: "requests", Limit: limit, Hidden: true,
+		})
 	}
 	return budgets
 }

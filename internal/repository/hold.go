@@ -74,6 +74,22 @@ const (
 		SELECT coalesce(sum(seat_count), 0)
 		FROM bookings
 		WHERE user_id = $1 AND show_id = $2 AND ` + liveBooking
+
+	// The count of payments is not an EXISTS: the planner would read all payments to look few up.
+	userHolds = `
+		SELECT count(*)
+		FROM bookings
+		WHERE user_id = $1 AND ` + liveHold + `
+		  AND (SELECT count(*) FROM payments WHERE booking_id = bookings.booking_id AND status = 'succeeded') = 0`
+
+	// A hold that ran out counts from its end, whenever it was cleaned up.
+	coolUntil = `
+		SELECT max(least(cancelled_at, expires_at)) + $4
+		FROM bookings
+		JOIN booking_seats USING (booking_id)
+		WHERE bookings.user_id = $1 AND bookings.show_id = $2 AND seat_id = ANY ($3::bigint[])
+		  AND (status = 'PENDING' OR status = 'CANCELLED' AND cancel_reason <> 'admin')
+		  AND (SELECT count(*) FROM payments WHERE booking_id = bookings.booking_id AND status IN (` + paidStates + `)) = 0`
 )
 
 func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domain.HoldState, error) {
@@ -95,6 +111,13 @@ func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domai
 	batch.Queue(userSeats, request.UserID, request.ShowID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&state.UserSeats)
 	})
+	if request.MaxHolds > 0 {
+		batch.Queue(userHolds, request.UserID).QueryRow(func(row pgx.Row) error { return row.Scan(&state.UserHolds) })
+	}
+	if request.Cooldown > 0 {
+		batch.Queue(coolUntil, request.UserID, request.ShowID, request.SeatIDs, request.Cooldown).QueryRow(
+			func(row pgx.Row) error { return row.Scan(&state.CoolUntil) })
+	}
 	err := s.send(ctx, batch)
 	return state, err
 }

@@ -43,6 +43,8 @@ type BookingRules struct {
 	FirstLockTTL       time.Duration // of the Redis locks, until the hold is committed
 	MaxSeatsPerBooking int
 	MaxSeatsPerUser    int           // per show, over live bookings; 0 is no limit
+	MaxHoldsPerUser    int           // live and unpaid, over all shows; 0 is no limit
+	HoldCooldown       time.Duration // before a user may have a seat again that they let go unpaid
 	CleanupBatch       int           // holds ended in one transaction
 	RecordTimeout      time.Duration // for work that must happen although the client has gone
 	KeepResponses      time.Duration // how long a response with an idempotency key is stored

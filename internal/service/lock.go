@@ -18,7 +18,8 @@ type LockSeats struct {
 
 // Lock holds all of the seats for the user, or none. The same request again returns the same hold. It fails with
 // domain.ErrValidation, ErrDuplicateSeats, ErrSeatsUnavailable (failed_seats, held_by_you), ErrInvalidSeats
-// (invalid_seats), ErrShowNotFound, ErrShowStarted, ErrSeatLimit or the errors of idempotency keys.
+// (invalid_seats), ErrShowNotFound, ErrShowStarted, ErrSeatLimit, ErrTooManyHolds,
+// ErrSeatCoolingDown (retry_at) or the errors of idempotency keys.
 func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (Response, error) {
 	seats, err := b.orderSeats(lock.SeatIDs)
 	if err != nil {
@@ -28,6 +29,7 @@ func (b *Bookings) Lock(ctx context.Context, lock LockSeats, request Request) (R
 		UserID: lock.UserID, ShowID: lock.ShowID, SeatIDs: seats,
 		LockToken: strconv.FormatInt(lock.UserID, 10) + "." + rand.Text(),
 		HoldFor:   b.rules.HoldFor, UserLimit: b.rules.MaxSeatsPerUser,
+		MaxHolds: b.rules.MaxHoldsPerUser, Cooldown: b.rules.HoldCooldown,
 	}
 	seatLock := domain.SeatLock{ShowID: hold.ShowID, SeatIDs: seats, Token: hold.LockToken}
 	if refusal := b.lockInRedis(ctx, hold, seatLock); refusal != nil {

@@ -103,7 +103,7 @@ func TestClose_RoomIsGoneAtOnceAndForGood(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := f.once(t.Context(), f.scripts.enter, show, &before, 3, "salt"); !errors.Is(err, domain.ErrShowNotFound) {
+	if _, err := f.once(t.Context(), f.scripts.enter, keys(show), show, &before, 3, "salt"); !errors.Is(err, domain.ErrShowNotFound) {
 		t.Errorf("settings from before the deletion: %v", err)
 	}
 	for name, call := range map[string]func() error{

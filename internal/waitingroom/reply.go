@@ -10,6 +10,7 @@ import (
 )
 
 const (
+	codeCrowded  = -3 // the client's network has too many users in the room
 	codeGone     = -2 // the show was deleted
 	codeMissing  = -1 // Redis does not have the settings
 	codeWaiting  = 1

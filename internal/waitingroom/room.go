@@ -40,6 +40,7 @@ type Options struct {
 	Grace         time.Duration // how long a user counts as present after a sign of life
 	Abandon       time.Duration // how long a place is kept after a sign of life; at least Grace
 	SessionTTL    time.Duration // how long an admission lasts
+	PerNetwork    int           // users waiting or admitted per show and client network; 0 is no limit
 	SettingsTTL   time.Duration // how long Redis keeps the settings of a show; default a minute
 
 	Tracer  trace.TracerProvider // makes spans of ticks; may be nil
@@ -80,13 +81,32 @@ func New(client *rediskit.Client, store Store, options Options, log *slog.Logger
 	}
 }
 
-// Enter admits the user if nobody waits and there is room, or else queues them. It is a sign of life.
+// Enter admits the user if nobody waits and there is room, or else queues them. It is a sign of life. It fails with
+// domain.ErrTooManyPlaces if the network of the request's client has as many users in the room as it may.
 func (r *Room) Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error) {
-	reply, err := r.run(ctx, r.scripts.enter, showID, userID, rand.Text())
+	keys, args := keys(showID), []any{userID, rand.Text()}
+	for _, network := range r.networks(ctx) {
+		keys = append(keys, networkKey(showID, network.Prefix))
+		args = append(args, network.Times*r.options.PerNetwork)
+	}
+	reply, err := r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
+		return r.once(ctx, r.scripts.enter, keys, showID, overrides, args...)
+	})
 	if err != nil {
 		return domain.RoomStatus{}, err
 	}
+	if reply.code == codeCrowded {
+		return domain.RoomStatus{}, domain.ErrTooManyPlaces
+	}
 	return reply.status(showID, userID, reply.rest), nil
+}
+
+// networks returns the networks that the client of a request is counted in.
+func (r *Room) networks(ctx context.Context) []domain.Network {
+	if r.options.PerNetwork == 0 {
+		return nil
+	}
+	return domain.ClientNetworks(domain.RequestFrom(ctx).ClientAddr)
 }
 
 // Status returns the user's state. It is a sign of life.
@@ -155,7 +175,7 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 	if err != nil {
 		return domain.RoomView{}, err
 	}
-	reply, err := r.once(ctx, r.scripts.view, showID, &overrides)
+	reply, err := r.once(ctx, r.scripts.view, keys(showID), showID, &overrides)
 	if err != nil {
 		return domain.RoomView{}, err
 	}
@@ -164,7 +184,7 @@ func (r *Room) Configure(ctx context.Context, showID int64, change domain.RoomCh
 
 func (r *Room) run(ctx context.Context, script *redis.Script, showID int64, args ...any) (reply, error) {
 	return r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
-		return r.once(ctx, script, showID, overrides, args...)
+		return r.once(ctx, script, keys(showID), showID, overrides, args...)
 	})
 }
 
@@ -184,9 +204,9 @@ func (r *Room) withSettings(
 }
 
 func (r *Room) once(
-	ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any,
+	ctx context.Context, script *redis.Script, keys []string, showID int64, overrides *domain.RoomOverrides, args ...any,
 ) (reply, error) {
-	result, err := r.eval(ctx, script, showID, overrides, args...)
+	result, err := r.eval(ctx, script, keys, showID, overrides, args...)
 	switch {
 	case errors.Is(err, domain.ErrShowNotFound):
 		return reply{}, err
@@ -203,7 +223,7 @@ func (r *Room) once(
 
 // eval runs a script. Its errors are domain.ErrShowNotFound and those of Redis.
 func (r *Room) eval(
-	ctx context.Context, script *redis.Script, showID int64, overrides *domain.RoomOverrides, args ...any,
+	ctx context.Context, script *redis.Script, keys []string, showID int64, overrides *domain.RoomOverrides, args ...any,
 ) (reply, error) {
 	now := int64(0)
 	if r.options.Now != nil {
@@ -215,7 +235,7 @@ func (r *Room) eval(
 		settings = fmt.Sprintf("%s %d %d %d", s.Mode, s.MaxUsers, s.BatchSize, overrides.Version)
 	}
 	argv := append([]any{now, showID, settings}, args...)
-	raw, err := script.Run(ctx, r.client, keys(showID), argv...).Slice()
+	raw, err := script.Run(ctx, r.client, keys, argv...).Slice()
 	if err != nil {
 		return reply{}, err
 	}

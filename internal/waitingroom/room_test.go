@@ -249,7 +249,7 @@ func TestConfigure_OlderVersionIsIgnored(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Another instance has read the settings before the change.
-	if _, err := f.once(t.Context(), f.scripts.view, show, &domain.RoomOverrides{}); err != nil {
+	if _, err := f.once(t.Context(), f.scripts.view, keys(show), show, &domain.RoomOverrides{}); err != nil {
 		t.Fatal(err)
 	}
 	if view := f.view(t); view.Settings.MaxUsers != 9 {

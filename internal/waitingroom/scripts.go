@@ -3,6 +3,7 @@ package waitingroom
 import (
 	"embed"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -68,6 +69,9 @@ var keyNames = [...]string{
 	"marks",  // sorted set: time → sequence number, one a second
 	"admits", // hash: admissions in buckets of 10 s
 }
+
+// networkKey is the key of the set of users of a network.
+func networkKey(showID int64, network netip.Prefix) string { return fmt.Sprintf("wr:{%d}:net:%s", showID, network) }
 
 // keys returns the keys of a show. The braces are a hash tag, so that they share a slot of a cluster.
 func keys(showID int64) []string {

@@ -38,7 +38,7 @@ func (r *Room) Tick(ctx context.Context, showID int64) (Tick, error) {
 	var total Tick
 	for {
 		result, err := r.withSettings(ctx, showID, func(overrides *domain.RoomOverrides) (reply, error) {
-			return r.eval(ctx, r.scripts.tick, showID, overrides, tickBudget)
+			return r.eval(ctx, r.scripts.tick, keys(showID), showID, overrides, tickBudget)
 		})
 		if errors.Is(err, domain.ErrShowNotFound) {
 			return Tick{}, nil

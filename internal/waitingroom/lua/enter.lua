@@ -1,4 +1,6 @@
--- Admits a user, or gives them a place in the queue. ARGV[4]: user. ARGV[5]: salt of a new queue.
+-- Admits a user, or gives them a place in the queue, unless their network has too many users in this room.
+-- ARGV[4]: user. ARGV[5]: salt of a new queue. ARGV[6] and on: the most users of each network of the client, whose
+-- sets of users are KEYS[10] and on.
 -- Returns a header, then state, end of the admission or sequence number of the place, and rank.
 if not mode then return {MISSING} end
 local user = ARGV[4]
@@ -7,6 +9,22 @@ local ends = admitted(user)
 if ends then return append(header(NONE), ADMITTED, ends, 0) end
 
 local seq = touch(user)
+local networks = #KEYS - 9
+if seq or mode == 'passthrough' then networks = 0 end
+for i = 1, networks do
+  local key, most = KEYS[9 + i], tonumber(ARGV[5 + i])
+  if redis.call('SCARD', key) >= most and redis.call('SISMEMBER', key, user) == 0 then
+    for _, member in ipairs(redis.call('SMEMBERS', key)) do
+      if not redis.call('ZSCORE', seen, member) and not admitted(member) then redis.call('SREM', key, member) end
+    end
+    if redis.call('SCARD', key) >= most then return {CROWDED} end
+  end
+end
+for i = 1, networks do
+  redis.call('SADD', KEYS[9 + i], user)
+  redis.call('PEXPIRE', KEYS[9 + i], idle)
+end
+
 if mode == 'passthrough'
   or (mode == 'auto' and not seq and waiting() == 0 and occupied() < cap) then
   if seq then

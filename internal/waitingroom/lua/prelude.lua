@@ -25,8 +25,8 @@ end
 local settings = redis.call('HMGET', conf, 'mode', 'cap', 'batch')
 local mode, cap, batch = settings[1], tonumber(settings[2] or 0), tonumber(settings[3] or 0)
 
--- Codes of replies. GONE is the reply for a deleted show.
-local GONE, MISSING, NONE, WAITING, ADMITTED = -2, -1, 0, 1, 2
+-- Codes of replies. GONE is the reply for a deleted show, CROWDED for a client whose network has too many users.
+local CROWDED, GONE, MISSING, NONE, WAITING, ADMITTED = -3, -2, -1, 0, 1, 2
 if mode == 'gone' then return {GONE} end
 
 -- Admissions are counted in buckets of 10 seconds; the rate is that of the last 18 of them.
