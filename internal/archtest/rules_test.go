@@ -203,6 +203,7 @@ var libraries = []library{
 	{path: "github.com/hibiken/asynq", in: []string{"internal/waitingroom", "internal/jobs"}},
 	{path: "github.com/robfig/cron", in: []string{"internal/schedule", "internal/config", "internal/app"}},
 	{path: "net/http", in: []string{
+		"internal/challenge",
 		"internal/handler", "internal/middleware", "internal/respond", "internal/server", "internal/app", "internal/telemetry",
 		"internal/testkit", "cmd/evently", "cmd/evently-bench", "api", "api/apitest",
 	}},

@@ -2,6 +2,8 @@ package repository
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,39 +12,72 @@ import (
 	"evently/internal/domain"
 )
 
-func (s *Store) Shows(ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int) (shows []domain.ShowDetails, more bool, err error) {
+// listTimeout bounds a list of shows, which anybody may ask for.
+const listTimeout = time.Second
+
+// Names come first: the seats of a show are counted only when it has the right names.
+const showPage = `
+	WITH page AS MATERIALIZED (
+		SELECT show_id, event_id, venue_id, start_time, end_time, price, created_at, total_seats
+		FROM shows
+		WHERE deleted_at IS NULL
+		  AND start_time > now()
+		  AND start_time >= $1::timestamptz
+		  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
+		  AND start_time <= $4::timestamptz
+		  AND ($5::text = '' OR venue_id IN (SELECT venue_id FROM venues WHERE name_folded LIKE $5))
+		  AND ($6::text = '' OR event_id IN (SELECT event_id FROM events WHERE title_folded LIKE $6))
+		  AND (NOT $7::boolean OR total_seats > ` + takenSeats + `)
+		ORDER BY start_time, show_id
+		LIMIT $8
+	)
+	SELECT show_id, event_id, venue_id, start_time, end_time, price,
+	       shows.created_at, event_id, title, venue_id, venue_name, address,
+	       total_seats, total_seats - ` + takenSeats + `
+	FROM page AS shows
+	JOIN events USING (event_id)
+	JOIN venues USING (venue_id)
+	ORDER BY start_time, show_id`
+
+func (s *Store) Shows(
+	ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int,
+) (shows []domain.ShowDetails, more bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
+	if filter != (domain.ShowFilter{}) {
+		if err := s.searches.Acquire(ctx, 1); err != nil {
+			return nil, false, s.tooManySearches(ctx, err)
+		}
+		defer s.searches.Release(1)
+	}
 	start, id := timestamp(nil, pgtype.NegativeInfinity), int64(0)
 	if after != nil {
 		start, id = timestamp(&after.StartTime, 0), after.ShowID
 	}
 	from := timestamp(filter.From, pgtype.NegativeInfinity)
 	until := timestamp(filter.Until, pgtype.Infinity)
-	shows, err = list(ctx, s, showDetailsRow, `
-		WITH page AS MATERIALIZED (
-			SELECT show_id, event_id, venue_id, start_time, end_time, price,
-			       shows.created_at, total_seats, title, venue_name, address
-			FROM shows
-			JOIN events USING (event_id)
-			JOIN venues USING (venue_id)
-			WHERE deleted_at IS NULL
-			  AND start_time > now()
-			  AND start_time >= $1::timestamptz
-			  AND (start_time, show_id) > ($2::timestamptz, $3::bigint)
-			  AND start_time <= $4::timestamptz
-			  AND ($5::text = '' OR strpos(name_folded, $5) > 0)
-			  AND ($6::text = '' OR strpos(title_folded, $6) > 0)
-			  AND (NOT $7::boolean OR total_seats > `+takenSeats+`)
-			ORDER BY start_time, show_id
-			LIMIT $8
-		)
-		SELECT show_id, event_id, venue_id, start_time, end_time, price,
-		       created_at, event_id, title, venue_id, venue_name, address,
-		       total_seats, total_seats - `+takenSeats+`
-		FROM page AS shows
-		ORDER BY start_time, show_id`,
-		from, start, id, until, domain.Fold(filter.Venue), domain.Fold(filter.Event), filter.AvailableOnly, limit+1)
+	shows, err = list(ctx, s, showDetailsRow, showPage,
+		from, start, id, until, contains(filter.Venue), contains(filter.Event), filter.AvailableOnly, limit+1)
 	shows, more = page(shows, limit)
 	return shows, more, err
+}
+
+// tooManySearches is the error of a search that has waited in vain, or whose client has gone.
+func (s *Store) tooManySearches(ctx context.Context, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return context.Cause(ctx)
+	}
+	return domain.ErrOverloaded.WithCause(err)
+}
+
+var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// contains returns the LIKE pattern of folded texts that contain text, "" for all.
+func contains(text string) string {
+	if text == "" {
+		return ""
+	}
+	return "%" + literal.Replace(domain.Fold(text)) + "%"
 }
 
 func (s *Store) Show(ctx context.Context, showID int64) (domain.ShowDetails, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/semaphore"
 
 	"evently/internal/domain"
 )
@@ -31,7 +32,11 @@ type Store struct {
 	pool    *pgxpool.Pool
 	options Options
 	waiting atomic.Int64
+	// searches are those that run: each may read all shows.
+	searches *semaphore.Weighted
 }
+
+const maxSearches = 3 // at once
 
 // New returns a Store over pool, which the caller owns and closes.
 func New(pool *pgxpool.Pool, options Options) *Store {
@@ -44,7 +49,7 @@ func New(pool *pgxpool.Pool, options Options) *Store {
 	if options.QueryTimeout <= 0 {
 		options.QueryTimeout = 5 * time.Second
 	}
-	return &Store{pool: pool, options: options}
+	return &Store{pool: pool, options: options, searches: semaphore.NewWeighted(maxSearches)}
 }
 
 type querier interface {

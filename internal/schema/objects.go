@@ -54,6 +54,7 @@ func objects(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 		FROM ours o
 		JOIN pg_index i ON i.indrelid = o.oid AND i.indisvalid
 		JOIN pg_class c ON c.oid = i.indexrelid
+		WHERE c.relname NOT LIKE '%\_trgm\_idx' -- optional
 		UNION ALL
 		SELECT 'constraint ' || o.relname || '.' || c.conname
 		FROM ours o

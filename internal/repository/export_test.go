@@ -1,0 +1,3 @@
+package repository
+
+const MaxSearches = maxSearches
