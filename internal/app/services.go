@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"evently/internal/commonpasswords"
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
@@ -79,7 +80,7 @@ func NewServices(
 	}
 	var common map[string]bool
 	if cfg.IsProduction() {
-		if common, err = service.CommonPasswords(); err != nil {
+		if common, err = commonpasswords.Read(); err != nil {
 			return nil, err
 		}
 	}
