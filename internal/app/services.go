@@ -48,6 +48,7 @@ type Services struct {
 	Demo     *service.Demo
 	Rooms    *waitingroom.Room
 
+	provider *payment.Simulated
 	seatMaps *seatmap.Cache
 	shows    *respcache.Cache
 	reports  *respcache.Cache
@@ -94,7 +95,7 @@ func NewServices(
 		Auth:     auth,
 		Accounts: service.NewAccounts(store, auth, epochs),
 		Epochs:   epochs,
-		Demo:     service.NewDemo(store, passwords.Hash),
+		Demo:     service.NewDemo(store, passwords.Hash, cfg.IsProduction()),
 		shows:    responses(cfg.Cache.MaxAge),
 		reports:  responses(cfg.Cache.AnalyticsMaxAge),
 		seatMaps: seatmap.New(store, seatmap.Options{
@@ -112,8 +113,8 @@ func NewServices(
 	if s.Bookings, err = s.newBookings(cfg, client, m, log); err != nil {
 		return nil, err
 	}
-	provider := payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate)
-	s.Payments = service.NewPayments(s.Bookings, provider)
+	s.provider = payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate)
+	s.Payments = service.NewPayments(s.Bookings, s.provider)
 	return s, nil
 }
 
@@ -152,6 +153,7 @@ func (s *Services) newBookings(
 			KeepResponses:      keepResponses,
 			ShowMaxAge:         cfg.Cache.MaxAge,
 			ChargeTimeout:      cfg.Payment.Timeout,
+			ChosenOutcomes:     cfg.OutcomesAllowed(),
 		},
 		Recorder: m,
 		Log:      log,
@@ -194,7 +196,8 @@ func (a *App) routes(version string) (http.Handler, error) {
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",
 			StatusPath:      "/api/v1/waiting-room/",
 		},
-		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
+		Headers:           middleware.HeaderOptions{Origins: a.cfg.HTTP.AllowedOrigins, HSTS: a.cfg.HTTP.HSTSMaxAge},
+		KeepAuthorization: !a.cfg.IsProduction(),
 		Clients: middleware.Clients{
 			Proxies: a.cfg.HTTP.TrustedProxies, Header: a.cfg.HTTP.ClientIPHeader, Log: a.log,
 		},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 )
 
 // list has the 10,000 commonest passwords of at least 8 bytes, a line each, from the list of zxcvbn-ts
@@ -16,8 +17,10 @@ import (
 //go:embed list.txt.gz
 var list []byte
 
-// Read returns the set of the passwords, in lower case.
-func Read() (map[string]bool, error) {
+// Read returns the set of the passwords, in lower case. It is shared and must not be changed.
+func Read() (map[string]bool, error) { return read() }
+
+var read = sync.OnceValues(func() (map[string]bool, error) {
 	unzipped, err := gzip.NewReader(bytes.NewReader(list))
 	if err != nil {
 		return nil, fmt.Errorf("read the common passwords: %w", err)
@@ -31,4 +34,4 @@ func Read() (map[string]bool, error) {
 		set[strings.TrimRight(line, "\n")] = true
 	}
 	return set, nil
-}
+})

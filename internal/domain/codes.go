@@ -54,6 +54,7 @@ var (
 	ErrShowStarted       = &Error{Kind: KindConflict, Code: "show_started", Message: "The show has already started"}
 	ErrSeatLimit         = &Error{Kind: KindConflict, Code: "seat_limit_exceeded", Message: "You have reached the limit of seats per person for this show"}
 	ErrAmountMismatch    = &Error{Kind: KindInvalid, Code: "amount_mismatch", Message: "Amount does not match the booking"}
+	ErrOutcomeNotAllowed = &Error{Kind: KindInvalid, Code: "outcome_not_allowed", Message: "The outcome of a payment cannot be chosen here"}
 	ErrPaymentRequired   = &Error{Kind: KindPaymentRequired, Code: "payment_required", Message: "The booking has not been paid"}
 	ErrPaymentDeclined   = &Error{Kind: KindPaymentRequired, Code: "payment_declined", Message: "Payment failed"}
 	ErrBookingNotPending = &Error{Kind: KindConflict, Code: "booking_not_pending", Message: "The booking is no longer pending"}

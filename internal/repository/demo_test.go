@@ -31,7 +31,7 @@ func setupDemo(t *testing.T) (*pgxpool.Pool, *service.Demo) {
 func newDemo(pool *pgxpool.Pool) *service.Demo {
 	return service.NewDemo(patient(pool), func(_ context.Context, password string) (string, error) {
 		return "hash of " + password, nil
-	})
+	}, false)
 }
 
 // patient returns a store with long timeouts, for tests that run many at a time.
