@@ -151,7 +151,7 @@ func TestDemoLoad_AddsEverything(t *testing.T) {
 		t.Errorf("ids of the result (-want +got):\n%s", diff)
 	}
 	loaded.Shows = nil
-	if diff := cmp.Diff(service.DemoLoaded{VenuesAdded: 3, SeatsAdded: 2035, EventsAdded: 3, ShowsAdded: 5, UserAdded: true}, loaded); diff != "" {
+	if diff := cmp.Diff(service.DemoLoaded{VenuesAdded: 3, SeatsAdded: 2035, EventsAdded: 3, ShowsAdded: 5, UserAdded: true, Password: service.DemoPassword}, loaded); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
 	rows := testkit.Value[[]string](t, pool, `
