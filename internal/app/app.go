@@ -78,7 +78,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}()
 
 	for _, warning := range o.Config.Warnings() {
-		o.Log.WarnContext(ctx, warning)
+		o.Log.WarnContext(ctx, warning) //nolint:sloglint // lines with one message are limited
 	}
 	if o.Config.Auth.Generated {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
