@@ -84,7 +84,7 @@ microbench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -skip '^(BenchmarkRush|BenchmarkIdleStreams)$$' -benchmem $(PACKAGES)
 
 .PHONY: lint
-lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities
+lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities; RELEASE=1 as on a tag
 	$(GOLANGCI) run
 	@.ci/vulncheck $(GOVULNCHECK)
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,11 +23,9 @@ import (
 )
 
 const (
-	jwtSecret     = "the benchmark signs its access tokens with this"
-	adminEmail    = "admin@bench.example"
-	adminPassword = "the password of the bench"
-	auditGrace    = time.Hour // some scenarios leave expired holds to the next cleanup
-	auditLines    = 5
+	adminEmail = "admin@bench.example"
+	auditGrace = time.Hour // some scenarios leave expired holds to the next cleanup
+	auditLines = 5
 )
 
 // productionSettings turn nothing off. The limits are those of a service with more users than one machine
@@ -34,7 +33,7 @@ const (
 var productionSettings = []string{
 	"APP_ENV=production",
 	"RATE_LIMIT_PER_MINUTE=1000000", "BOOKING_RATE_LIMIT_PER_MINUTE=1000000", "AUTH_RATE_LIMIT_PER_MINUTE=1000000",
-	"MAX_CONCURRENT_USERS=20000",
+	"MAX_CONCURRENT_USERS=20000", "PAYMENT_SIMULATED_OUTCOMES=true",
 	"METRICS_ADDR=127.0.0.1:0",
 }
 
@@ -46,7 +45,9 @@ type stack struct {
 	further []string // settings
 	tokens  *service.Tokens
 	serial  int
-	updates seatUpdates // of the instances that ended
+
+	jwtSecret, adminPassword string      // random: production refuses what stands in a file
+	updates                  seatUpdates // of the instances that ended
 }
 
 func startStack(ctx context.Context, binary string, further []string, log *slog.Logger) (*stack, error) {
@@ -58,11 +59,15 @@ func startStack(ctx context.Context, binary string, further []string, log *slog.
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := service.NewTokens(service.TokensConfig{Secrets: []string{jwtSecret}, Now: time.Now})
+	s := &stack{
+		Stack: stores, dir: dir, binary: binary, further: further,
+		jwtSecret: rand.Text() + rand.Text(), adminPassword: rand.Text(),
+	}
+	s.tokens, err = service.NewTokens(service.TokensConfig{Secrets: []string{s.jwtSecret}, Now: time.Now})
 	if err != nil {
 		return nil, errors.Join(err, stores.Stop(ctx))
 	}
-	return &stack{Stack: stores, dir: dir, binary: binary, further: further, tokens: tokens}, nil
+	return s, nil
 }
 
 func (s *stack) stop(ctx context.Context) error {
@@ -99,7 +104,7 @@ func (s *stack) serve(ctx context.Context, settings ...string) (_ *instance, err
 		return nil, err
 	}
 	in.environ = slices.Concat([]string{
-		"JWT_SECRET=" + jwtSecret, "ADMIN_EMAIL=" + adminEmail, "ADMIN_PASSWORD=" + adminPassword,
+		"JWT_SECRET=" + s.jwtSecret, "ADMIN_EMAIL=" + adminEmail, "ADMIN_PASSWORD=" + s.adminPassword,
 		"DATABASE_URL=" + in.databaseURL, "REDIS_URL=" + redisURL,
 	}, productionSettings, settings, s.further)
 	if in.pool, err = pgxpool.New(ctx, in.databaseURL); err != nil {

@@ -23,8 +23,10 @@ func newDemoCommand() *cobra.Command {
 	}
 	demo.AddCommand(
 		&cobra.Command{
-			Use:     "load",
-			Short:   "Add what is missing of the demo venues, events, shows and user",
+			Use:   "load",
+			Short: "Add what is missing of the demo venues, events, shows and user",
+			Long: "Add what is missing of the demo venues, events, shows and user. In production the user's password is random and\n" +
+				"printed once; `evently demo clear` and another load make a new one.",
 			Example: "  evently demo load",
 			Args:    cobra.NoArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
@@ -76,6 +78,9 @@ func printLoaded(out io.Writer, l service.DemoLoaded) error {
 			_, err = fmt.Fprintf(out, "  show %d: %s at %s, %s, %s a seat, %d seats\n",
 				show.ShowID, show.Title, show.VenueName, show.StartTime.UTC().Format("2006-01-02 15:04 MST"), show.Price, show.TotalSeats)
 		}
+	}
+	if err == nil && l.UserAdded {
+		_, err = fmt.Fprintf(out, "The password of %s is %s\n", service.DemoEmail, l.Password)
 	}
 	if err == nil && l.EmailTaken {
 		_, err = fmt.Fprintf(out, "No demo user was added: another user has %s\n", service.DemoEmail)

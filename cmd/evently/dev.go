@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,11 +36,17 @@ func newDevCommand() *cobra.Command {
 		Use:   "dev",
 		Short: "Serve with private stores and demo data",
 		Long: "Start a private PostgreSQL and Redis in ./" + devStackDir + ", migrate, load the demo data and serve on PORT\n" +
-			"(3000). With DATABASE_URL or REDIS_URL set, those stores are used instead. Ctrl-C stops everything.",
+			"(3000) of this machine alone, or on LISTEN_ADDR. With DATABASE_URL or REDIS_URL set, those stores are used\n" +
+			"instead. Ctrl-C stops everything.",
 		Example: "  evently dev\n  PORT=8080 evently dev",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, log, err := settings(0, cmd.ErrOrStderr())
+			environ, err := config.Environ(dotenv)
+			if err != nil {
+				return err
+			}
+			environ["APP_ENV"] = cmp.Or(strings.TrimSpace(environ["APP_ENV"]), config.Development)
+			cfg, log, err := settingsOf(environ, 0, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -52,8 +61,12 @@ func newDevCommand() *cobra.Command {
 // dev starts the stores, loads the demo data and serves until ctx is done. It listens first, so that it starts nothing if the
 // port is in use.
 func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) (err error) {
-	// Loopback only: the passwords are public.
-	listener, err := server.Listen(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(cfg.HTTP.Port)))
+	// By default loopback only: the passwords are public.
+	host := cmp.Or(cfg.HTTP.ListenAddr, "127.0.0.1")
+	if host != "localhost" && !netip.MustParseAddr(host).IsLoopback() {
+		log.WarnContext(ctx, "LISTEN_ADDR is not a loopback address: whoever reaches it can sign in, the passwords are public")
+	}
+	listener, err := server.Listen(ctx, net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port)))
 	if err != nil {
 		return fmt.Errorf("listen on port %d: %w", cfg.HTTP.Port, err)
 	}
@@ -96,11 +109,14 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 
 // printWelcome prints the addresses, the accounts and the first commands.
 func printWelcome(out io.Writer, addr, metrics net.Addr, cfg *config.Config, loaded service.DemoLoaded) error {
-	_, port, err := net.SplitHostPort(addr.String())
+	at, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
 		return err
 	}
-	base := "http://localhost:" + port
+	base := "http://" + at.String()
+	if at.Addr().IsUnspecified() || at.Addr() == netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		base = "http://localhost:" + strconv.Itoa(int(at.Port()))
+	}
 	admin := "set ADMIN_EMAIL and ADMIN_PASSWORD, or run `evently admin create`"
 	switch {
 	case cfg.Auth.AdminEmail == devAdminEmail:

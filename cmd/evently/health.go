@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ func newHealthCommand() *cobra.Command {
 		Use:   "health",
 		Short: "Check the health of a running instance",
 		Long: "Print the health of a running instance. The exit code is 0 if it is healthy, else 1.\n" +
-			"The default URL is /health/live on PORT of this machine.",
+			"The default URL is /health/live on LISTEN_ADDR and PORT.",
 		Example: "  evently health\n  evently health --url http://localhost:3000/health/ready --timeout 1s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,14 +39,14 @@ func newHealthCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				url = "http://127.0.0.1:" + strconv.Itoa(cfg.HTTP.Port) + "/health/live" // the container may have no resolver
+				url = "http://" + net.JoinHostPort(cfg.HTTP.LocalHost(), strconv.Itoa(cfg.HTTP.Port)) + "/health/live"
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			return probe(ctx, url, cmd.OutOrStdout())
 		},
 	}
-	health.Flags().StringVar(&url, "url", "", "health URL (default http://127.0.0.1:PORT/health/live)")
+	health.Flags().StringVar(&url, "url", "", "health URL (default http://LISTEN_ADDR:PORT/health/live)")
 	health.Flags().DurationVar(&timeout, "timeout", 3*time.Second, "timeout of the request")
 	return health
 }

@@ -29,4 +29,7 @@ func TestHealth_PrintsTheResponse(t *testing.T) {
 	if code, _, errOut := evently(t, "", setting, "health"); code != exitFailure || !strings.Contains(errOut, "refused") {
 		t.Errorf("gone: exit code %d, %s", code, errOut)
 	}
+	if _, _, errOut := evently(t, "", append(setting, "LISTEN_ADDR=127.0.0.2"), "health"); !strings.Contains(errOut, "127.0.0.2") {
+		t.Errorf("it does not ask LISTEN_ADDR: %s", errOut)
+	}
 }

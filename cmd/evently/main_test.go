@@ -9,7 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+
 	"evently/internal/server"
+	"evently/internal/service"
 	"evently/internal/testkit"
 )
 
@@ -19,7 +22,7 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 func evently(t *testing.T, stdin string, settings []string, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
-	for _, name := range []string{"APP_ENV", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "PORT"} {
+	for _, name := range []string{"APP_ENV", "DATABASE_URL", "REDIS_URL", "JWT_SECRET", "PORT", "LISTEN_ADDR"} {
 		t.Setenv(name, "")
 	}
 	for _, setting := range settings {
@@ -45,7 +48,7 @@ func TestRun_ExitCodes(t *testing.T) {
 		{[]string{"--bogus"}, exitUsage, "unknown flag"},
 		{[]string{"serve", "now"}, exitUsage, "unknown command"},
 		{[]string{"admin", "create"}, exitUsage, `required flag(s) "email" not set`},
-		{[]string{"serve"}, exitFailure, "DATABASE_URL: is required\n  REDIS_URL: is required"},
+		{[]string{"serve"}, exitFailure, "DATABASE_URL: is required\n  JWT_SECRET: is required in production\n  REDIS_URL: is required"},
 		{nil, exitFailure, "DATABASE_URL: is required"},
 		{[]string{"migrate", "up"}, exitFailure, "DATABASE_URL: is required"},
 		{[]string{"migrate", "reset"}, exitFailure, "--yes"},
@@ -61,8 +64,8 @@ func TestRun_ExitCodes(t *testing.T) {
 }
 
 func TestCommands_MigrateDemoAndAdmin(t *testing.T) {
-	// These commands need only the database, also in production.
-	settings := []string{"APP_ENV=production", "DATABASE_URL=" + testkit.EmptyDatabaseURL(t)}
+	// These commands need only the database, also in production, the default.
+	settings := []string{"DATABASE_URL=" + testkit.EmptyDatabaseURL(t)}
 	steps := []struct {
 		args  []string
 		stdin string
@@ -90,31 +93,77 @@ func TestCommands_MigrateDemoAndAdmin(t *testing.T) {
 	}
 }
 
-func TestDev_ServesAndStops(t *testing.T) {
-	databaseURL, redisURL := testkit.EmptyDatabaseURL(t), testkit.RedisURL(t)
+// runDev runs `evently dev` without APP_ENV on stores of this test, until it is ready.
+func runDev(t *testing.T, settings ...string) (out, errOut string) {
+	t.Helper()
+	settings = append(settings, "APP_ENV=", "PORT=0", "DATABASE_URL="+testkit.EmptyDatabaseURL(t), "REDIS_URL="+testkit.RedisURL(t))
 	t.Chdir(t.TempDir())
-	for _, setting := range []string{"APP_ENV=", "PORT=0", "DATABASE_URL=" + databaseURL, "REDIS_URL=" + redisURL} {
+	for _, setting := range settings {
 		name, value, _ := strings.Cut(setting, "=")
 		t.Setenv(name, value)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	out := &untilReady{cancel: cancel}
-	var errOut bytes.Buffer
-	if code := run(ctx, []string{"dev"}, strings.NewReader(""), out, &errOut); code != exitOK {
-		t.Errorf("exit code %d: %s", code, &errOut)
+	printed := &untilReady{cancel: cancel}
+	var logged bytes.Buffer
+	if code := run(ctx, []string{"dev"}, strings.NewReader(""), printed, &logged); code != exitOK {
+		t.Errorf("exit code %d: %s", code, &logged)
 	}
-	for _, want := range []string{"/api/v1/shows", "/api-docs/", "demo@evently.example", "Ctrl-C", "Metrics  http://127.0.0.1:", "/metrics\n"} {
-		if !strings.Contains(out.String(), want) {
+	return printed.String(), logged.String()
+}
+
+func TestDev_ServesAndStops(t *testing.T) {
+	out, errOut := runDev(t)
+	for _, want := range []string{"/api/v1/shows", "/api-docs/", "http://localhost:", "demo@evently.example / demo-password-123", "Ctrl-C", "Metrics  http://127.0.0.1:", "/metrics\n"} {
+		if !strings.Contains(out, want) {
 			t.Errorf("no %s in %s", want, out)
 		}
 	}
 	// On a given database dev creates no administrator.
-	if strings.Contains(out.String(), devAdminPassword) {
+	if strings.Contains(out, devAdminPassword) {
 		t.Errorf("dev created an admin with a public password: %s", out)
 	}
 	if left, err := filepath.Glob("*"); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
+	}
+	if !strings.Contains(errOut, "address=127.0.0.1:") || strings.Contains(errOut, "LISTEN_ADDR") {
+		t.Errorf("it does not serve on loopback alone: %s", errOut)
+	}
+}
+
+func TestDev_ServesOnListenAddr(t *testing.T) {
+	if out, _ := runDev(t, "LISTEN_ADDR=::1"); !strings.Contains(out, "http://[::1]:") {
+		t.Errorf("the address is not printed: %s", out)
+	}
+	out, errOut := runDev(t, "LISTEN_ADDR=0.0.0.0")
+	if !strings.Contains(out, "http://localhost:") || !strings.Contains(errOut, "the passwords are public") {
+		t.Errorf("%s\n%s", out, errOut)
+	}
+}
+
+func TestDemo_PasswordIsRandomAndPrintedOnceInProduction(t *testing.T) {
+	settings := []string{"DATABASE_URL=" + testkit.EmptyDatabaseURL(t)}
+	evently(t, "", settings, "migrate", "up")
+	load := func() string {
+		code, out, errOut := evently(t, "", settings, "demo", "load")
+		if code != exitOK || strings.Contains(out+errOut, service.DemoPassword) {
+			t.Fatalf("exit code %d: %s%s", code, out, errOut)
+		}
+		_, rest, _ := strings.Cut(out, "The password of demo@evently.example is ")
+		password, _, _ := strings.Cut(rest, "\n")
+		return password
+	}
+	first, again := load(), load()
+	if len(first) < 20 || again != "" {
+		t.Errorf("passwords %q and then %q, want one, once", first, again)
+	}
+	hash := testkit.Value[string](t, testkit.Connect(t, strings.TrimPrefix(settings[0], "DATABASE_URL=")), `SELECT password_hash FROM users`)
+	if bcrypt.CompareHashAndPassword([]byte(hash), []byte(first)) != nil {
+		t.Error("the printed password is not the user's")
+	}
+	evently(t, "", settings, "demo", "clear")
+	if other := load(); other == first || other == "" {
+		t.Errorf("password %q after a clear, and %q before", other, first)
 	}
 }
 

@@ -57,6 +57,10 @@ func settings(need config.Need, errOut io.Writer) (*config.Config, *slog.Logger,
 	if err != nil {
 		return nil, nil, err
 	}
+	return settingsOf(environ, need, errOut)
+}
+
+func settingsOf(environ map[string]string, need config.Need, errOut io.Writer) (*config.Config, *slog.Logger, error) {
 	cfg, err := config.Load(environ, need)
 	if err != nil {
 		return nil, nil, err

@@ -15,9 +15,9 @@ func newServeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the API (the default)",
-		Long: "Serve the API on PORT, with the stores in DATABASE_URL and REDIS_URL, until SIGINT or SIGTERM.\n" +
+		Long: "Serve the API on LISTEN_ADDR and PORT, with the stores in DATABASE_URL and REDIS_URL, until SIGINT or SIGTERM.\n" +
 			"Running requests are completed. A second signal stops the process at once.",
-		Example: "  DATABASE_URL=postgres://localhost/evently REDIS_URL=redis://localhost:6379 evently serve",
+		Example: "  DATABASE_URL=postgres://localhost/evently REDIS_URL=redis://localhost:6379 JWT_SECRET=… evently serve",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := settings(config.NeedServe, cmd.ErrOrStderr())

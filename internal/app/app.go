@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -65,7 +66,8 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a := &App{cfg: o.Config, log: o.Log}
 	listener := o.Listener
 	if listener == nil {
-		if listener, err = server.Listen(ctx, fmt.Sprintf(":%d", o.Config.HTTP.Port)); err != nil {
+		address := net.JoinHostPort(o.Config.HTTP.ListenAddr, strconv.Itoa(o.Config.HTTP.Port))
+		if listener, err = server.Listen(ctx, address); err != nil {
 			return nil, err
 		}
 	}
@@ -75,6 +77,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		}
 	}()
 
+	for _, warning := range o.Config.Warnings() {
+		o.Log.WarnContext(ctx, warning) //nolint:sloglint // lines with one message are limited
+	}
 	if o.Config.Auth.Generated {
 		o.Log.WarnContext(ctx, "JWT_SECRET is not set: access tokens end with this process")
 	}
@@ -121,6 +126,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		Redis:    pinger{a.redis},
 		Queue:    a.rooms,
 		Schema:   schemaInspector{a.pool},
+		Payments: a.services.provider.Name(),
 		Version:  o.Version,
 		Log:      o.Log,
 		Now:      o.Config.Now,

@@ -54,6 +54,7 @@ func (l *lockedBuffer) String() string {
 func configure(t testing.TB, settings ...string) *config.Config {
 	t.Helper()
 	environ := map[string]string{
+		"APP_ENV":            "development",
 		"PORT":               "0",
 		"DATABASE_MAX_CONNS": "8",    // the instances of parallel tests share one server
 		"LOG_FORMAT":         "json", // for logged

@@ -297,6 +297,22 @@ func TestSchedule_RunsTheCleanup(t *testing.T) {
 	})
 }
 
+// Whoever registers the address first does not become an admin, and cannot keep the service from starting.
+func TestAdmin_OfTheConfigurationIsNotMadeOfAUser(t *testing.T) {
+	t.Parallel()
+	database := testkit.DatabaseURL(t)
+	first := start(t, "DATABASE_URL="+database)
+	first.register(t, "root@example.com")
+	i := start(t, "DATABASE_URL="+database, "ADMIN_EMAIL=root@example.com", "ADMIN_PASSWORD=root-password")
+	i.send(t, request{path: "/health/live"}).want(t, http.StatusOK, "")
+	warnings := i.logged(t, "the account of ADMIN_EMAIL stays as it is")
+	if len(warnings) != 1 || warnings[0]["level"] != "WARN" || !strings.Contains(fmt.Sprint(warnings[0]["reason"]), "evently admin promote --email root@example.com") {
+		t.Errorf("warnings %v", warnings)
+	}
+	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: map[string]any{"email": "root@example.com", "password": "root-password"}}).
+		want(t, http.StatusUnauthorized, "invalid_credentials")
+}
+
 func TestAdmin_OfTheConfigurationCanLogIn(t *testing.T) {
 	t.Parallel()
 	i := start(t, "ADMIN_EMAIL=root@example.com", "ADMIN_PASSWORD=root-password")

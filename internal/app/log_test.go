@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,12 +14,13 @@ import (
 
 func TestLog_ContainsNoSecrets(t *testing.T) {
 	t.Parallel()
-	const password, email, secret = "correct-horse-battery", "somebody.special@example.com", "0123456789abcdef-signing-secret-0123456789"
+	const password, email = "correct-horse-battery", "somebody.special@example.com"
+	secret, adminPassword := rand.Text()+rand.Text(), rand.Text()
 	databaseProxy, databaseURL := newProxy(t, testkit.DatabaseURL(t))
 	redisProxy, redisURL := newProxy(t, testkit.RedisURL(t))
 	b := openBoxOffice(t, "DATABASE_URL="+databaseURL, "REDIS_URL="+redisURL, "OTEL_EXPORTER_OTLP_HEADERS=x-api-key=special-api-key",
-		"JWT_SECRET="+secret, "LOG_LEVEL=debug", "APP_ENV=production",
-		"ADMIN_EMAIL=root.special@example.com", "ADMIN_PASSWORD=root-password-special", "CLEANUP_SCHEDULE=@every 1s")
+		"JWT_SECRET="+secret, "LOG_LEVEL=debug", "APP_ENV=production", "PAYMENT_SIMULATED_OUTCOMES=true",
+		"ADMIN_EMAIL=root.special@example.com", "ADMIN_PASSWORD="+adminPassword, "CLEANUP_SCHEDULE=@every 1s")
 	credentials := map[string]any{"email": email, "password": password}
 	post := func(path, token string, body any) response {
 		return b.send(t, request{method: http.MethodPost, path: "/api/v1" + path, token: token, body: body,
@@ -51,7 +53,7 @@ func TestLog_ContainsNoSecrets(t *testing.T) {
 	for name, value := range map[string]string{
 		"password": password, "email": email, "part of the email": "somebody.special", "signing secret": secret,
 		"token of the register": token, "token of the login": login, "signature": login[strings.LastIndex(login, ".")+1:],
-		"admin's password": "root-password-special", "admin's email": "root.special", "idempotency key": "special-key",
+		"admin's password": adminPassword, "admin's email": "root.special", "idempotency key": "special-key",
 		"a bcrypt hash": "$2a$", "a header": "Bearer", "key of the collector": "special-api-key",
 		"password of the database": passwordOf(t, databaseURL), "password of Redis": passwordOf(t, redisURL),
 	} {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"evently/internal/challenge"
+	"evently/internal/commonpasswords"
 	"evently/internal/config"
 	"evently/internal/domain"
 	"evently/internal/handler"
@@ -48,6 +49,7 @@ type Services struct {
 	Demo     *service.Demo
 	Rooms    *waitingroom.Room
 
+	provider *payment.Simulated
 	seatMaps *seatmap.Cache
 	shows    *respcache.Cache
 	reports  *respcache.Cache
@@ -80,7 +82,7 @@ func NewServices(
 	}
 	var common map[string]bool
 	if cfg.IsProduction() {
-		if common, err = service.CommonPasswords(); err != nil {
+		if common, err = commonpasswords.Read(); err != nil {
 			return nil, err
 		}
 	}
@@ -94,7 +96,7 @@ func NewServices(
 		Auth:     auth,
 		Accounts: service.NewAccounts(store, auth, epochs),
 		Epochs:   epochs,
-		Demo:     service.NewDemo(store, passwords.Hash),
+		Demo:     service.NewDemo(store, passwords.Hash, cfg.IsProduction()),
 		shows:    responses(cfg.Cache.MaxAge),
 		reports:  responses(cfg.Cache.AnalyticsMaxAge),
 		seatMaps: seatmap.New(store, seatmap.Options{
@@ -112,8 +114,8 @@ func NewServices(
 	if s.Bookings, err = s.newBookings(cfg, client, m, log); err != nil {
 		return nil, err
 	}
-	provider := payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate)
-	s.Payments = service.NewPayments(s.Bookings, provider)
+	s.provider = payment.NewSimulated(store, cfg.Payment.Delay, cfg.Payment.SuccessRate)
+	s.Payments = service.NewPayments(s.Bookings, s.provider)
 	return s, nil
 }
 
@@ -155,6 +157,7 @@ func (s *Services) newBookings(
 			KeepResponses:      keepResponses,
 			ShowMaxAge:         cfg.Cache.MaxAge,
 			ChargeTimeout:      cfg.Payment.Timeout,
+			ChosenOutcomes:     cfg.OutcomesAllowed(),
 		},
 		Recorder: m,
 		Log:      log,
@@ -205,7 +208,8 @@ func (a *App) routes(version string) (http.Handler, error) {
 			FailOpen:        a.cfg.WaitingRoom.OnError == "open",
 			StatusPath:      "/api/v1/waiting-room/",
 		},
-		AllowedOrigins: a.cfg.HTTP.AllowedOrigins,
+		Headers:           middleware.HeaderOptions{Origins: a.cfg.HTTP.AllowedOrigins, HSTS: a.cfg.HTTP.HSTSMaxAge},
+		KeepAuthorization: !a.cfg.IsProduction(),
 		Clients: middleware.Clients{
 			Proxies: a.cfg.HTTP.TrustedProxies, Header: a.cfg.HTTP.ClientIPHeader, Log: a.log,
 		},

@@ -107,8 +107,14 @@ var rooms = []room{
 		importedBy: []string{"internal/app", "cmd/evently"},
 	},
 	{
-		path: "internal/config",
-		owns: "environment to a documented, validated struct",
+		path:    "internal/config",
+		owns:    "environment to a documented, validated struct",
+		imports: []string{"internal/commonpasswords"},
+	},
+	{
+		path:       "internal/commonpasswords",
+		owns:       "the passwords that are guessed first",
+		importedBy: []string{"internal/config", "internal/app"},
 	},
 	{
 		path:       "internal/schema",

@@ -2,6 +2,7 @@ package chaos_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -19,13 +20,15 @@ const (
 	skewed = 2
 	skew   = 30 * time.Second
 	// cacheAge is how old a seat map may be.
-	cacheAge  = 200 * time.Millisecond
-	jwtSecret = "the secret of the chaos test needs 32 bytes"
+	cacheAge = 200 * time.Millisecond
 	// holdFor is short, so that holds expire while clients book.
 	holdFor = 2 * time.Second
 	// chargeTimeout is short, so that payments that were left open are settled soon.
 	chargeTimeout = 500 * time.Millisecond
 )
+
+// jwtSecret is random: production refuses what stands in a file.
+var jwtSecret = rand.Text() + rand.Text()
 
 // instance is a process of the service with its links to the stores.
 type instance struct {
@@ -44,16 +47,17 @@ type instance struct {
 
 // environ returns the environment of the process: all that takes time is short.
 func (i *instance) environ() []string {
-	offset := time.Duration(0)
+	offset, env := time.Duration(0), "production"
 	if i.number == skewed {
-		offset = skew
+		offset, env = skew, "development" // production refuses another clock
 	}
 	environ := append(os.Environ(),
 		"PORT="+i.port, "DATABASE_URL="+i.databaseURL, "REDIS_URL="+i.redisURL,
-		"JWT_SECRET="+jwtSecret, "CLOCK_OFFSET="+offset.String(),
+		"APP_ENV="+env, "JWT_SECRET="+jwtSecret, "CLOCK_OFFSET="+offset.String(),
 		"LOG_LEVEL=info", "LOG_FORMAT=json",
 		fmt.Sprintf("SEAT_LOCK_TIMEOUT=%d", holdFor/time.Second), "CLEANUP_SCHEDULE=@every 1s",
 		"PAYMENT_DELAY=10ms", "PAYMENT_SUCCESS_RATE=0.9", "PAYMENT_TIMEOUT="+chargeTimeout.String(),
+		"PAYMENT_SIMULATED_OUTCOMES=true",
 		"MAX_SEATS_PER_USER_PER_SHOW=0", "CACHE_MAX_AGE="+cacheAge.String(),
 		"DRAIN_DELAY=1s", "DATABASE_QUERY_TIMEOUT=1s", "DATABASE_MAX_CONNS=8", "HTTP_READ_TIMEOUT=1s", "HTTP_WRITE_TIMEOUT=2s",
 		"RATE_LIMIT_PER_MINUTE=0", "BOOKING_RATE_LIMIT_PER_MINUTE=0",

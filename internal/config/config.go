@@ -35,7 +35,7 @@ type Config struct {
 
 // Service is how the process starts, logs and stops.
 type Service struct {
-	Env             string        `env:"APP_ENV" envDefault:"development" oneof:"development,production" doc:"production logs JSON and refuses weak secrets."`
+	Env             string        `env:"APP_ENV" envDefault:"production" oneof:"development,production" doc:"production logs JSON, refuses weak secrets and those of the examples, and warns of each setting that opens something. evently dev is development."`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
 	LogRatio        float64       `env:"LOG_SAMPLE_RATIO" envDefault:"1" min:"0" max:"1" doc:"Share of requests that have a log line, 0 to 1, of those that went well and quickly: a status of 400 or more and LOG_SLOW_AFTER always have one. 1 logs every request."`
@@ -49,6 +49,8 @@ type Service struct {
 // HTTP is the listener and who may talk to it.
 type HTTP struct {
 	Port              int           `env:"PORT" envDefault:"3000" min:"0" max:"65535" doc:"TCP port to listen on; 0 is a free one."`
+	ListenAddr        string        `env:"LISTEN_ADDR" example:"127.0.0.1" doc:"IP address of this machine to listen on. Empty: all of them, and 127.0.0.1 for evently dev."`
+	HSTSMaxAge        time.Duration `env:"HSTS_MAX_AGE" envDefault:"0s" min:"0s" max:"17520h" doc:"How long browsers reach this host by HTTPS alone once they have (Strict-Transport-Security). 0 does not say so. 8760h is a year: set it where a proxy serves HTTPS for good."`
 	ReadHeaderTimeout time.Duration `env:"HTTP_READ_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"10m" doc:"Time a client has to send its request headers."`
 	ReadTimeout       time.Duration `env:"HTTP_READ_TIMEOUT" envDefault:"15s" min:"100ms" max:"10m" doc:"Time a client has to send a whole request."`
 	WriteTimeout      time.Duration `env:"HTTP_WRITE_TIMEOUT" envDefault:"30s" min:"100ms" max:"10m" doc:"Time from the end of the request headers to the end of the response."`
@@ -57,6 +59,17 @@ type HTTP struct {
 	AllowedOrigins    Origins       `env:"CORS_ALLOWED_ORIGINS" example:"https://app.example.com,https://*.example.com" doc:"Comma list of origins whose pages may call the API: scheme://host[:port] without a trailing slash, a leading *. for every subdomain, or * alone for all origins. Empty: no CORS."`
 	ClientIPHeader    string        `env:"CLIENT_IP_HEADER" example:"CF-Connecting-IP" doc:"Header in which TRUSTED_PROXIES send the client's address, such as that of a content delivery network in front of the load balancer. Empty: X-Forwarded-For, read from the right past all trusted addresses."`
 	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is trusted. Empty: none. Without the load balancer in it, all clients share one rate limit."`
+}
+
+// LocalHost returns the address by which this machine reaches the listener. The container may have no resolver.
+func (h HTTP) LocalHost() string {
+	switch h.ListenAddr {
+	case "", "localhost", "0.0.0.0":
+		return "127.0.0.1"
+	case "::":
+		return "::1"
+	}
+	return h.ListenAddr
 }
 
 // Database is PostgreSQL.
@@ -94,14 +107,14 @@ type Redis struct {
 
 // Auth is who may sign in and for how long.
 type Auth struct {
-	JWTSecrets        Secrets       `env:"JWT_SECRET" example:"change-me-to-the-output-of-openssl-rand-base64-48" doc:"Key of the access tokens, at least 32 bytes in production. A comma list rotates keys: the first signs, all verify. Development generates one at each start if it is empty."`
+	JWTSecrets        Secrets       `env:"JWT_SECRET" example:"change-me-to-the-output-of-openssl-rand-base64-48" doc:"Key of the access tokens: in production at least 32 bytes, hard to guess and none of an example, such as the output of openssl rand -base64 48. A comma list rotates keys: the first signs, all verify. Development generates one at each start if it is empty."`
 	TokenTTL          time.Duration `env:"JWT_TTL" envDefault:"24h" min:"1m" max:"720h" doc:"How long an access token is valid."`
 	StaffTokenTTL     time.Duration `env:"JWT_TTL_STAFF" envDefault:"12h" min:"1m" max:"720h" doc:"How long an access token of staff and admins is valid, if that is shorter than JWT_TTL."`
 	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second."`
 	ChallengeURL      string        `env:"CHALLENGE_URL" example:"https://challenges.cloudflare.com/turnstile/v0/siteverify" doc:"Where the challenge that a registration brings is checked, by the siteverify protocol of Turnstile and hCaptcha; together with CHALLENGE_SECRET. Empty: registrations bring none."`
 	ChallengeSecret   Secret        `env:"CHALLENGE_SECRET" example:"" doc:"Secret of the site at the provider of the challenge."`
 	AdminEmail        string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator who is created at start, or whose password is set; together with ADMIN_PASSWORD."`
-	AdminPassword     Secret        `env:"ADMIN_PASSWORD" example:"" doc:"Their password, 8 to 72 bytes."`
+	AdminPassword     Secret        `env:"ADMIN_PASSWORD" example:"" doc:"Their password, 12 to 72 bytes; in production hard to guess, none of the commonest and none of an example. That of an admin who exists already may have 8, with a warning."`
 
 	Generated bool // JWTSecrets is a random secret, and its tokens end with the process
 }
@@ -150,7 +163,13 @@ type WaitingRoom struct {
 type Payment struct {
 	SuccessRate float64       `env:"PAYMENT_SUCCESS_RATE" envDefault:"0.9" min:"0" max:"1" doc:"Share of payments that succeed, 0 to 1, where the request does not say."`
 	Timeout     time.Duration `env:"PAYMENT_TIMEOUT" envDefault:"10s" min:"100ms" max:"5m" doc:"Longest time of one request to the payment provider. A payment that was left open for twice as long, by a crash say, is looked up at the provider."`
+	Outcomes    string        `env:"PAYMENT_SIMULATED_OUTCOMES" envDefault:"auto" oneof:"auto,true,false" doc:"Whether a request may choose how its payment ends (outcome). auto: not in production."`
 	Delay       time.Duration `env:"PAYMENT_DELAY" envDefault:"1s" min:"0s" max:"1m" doc:"How long the provider takes; below HTTP_WRITE_TIMEOUT."`
+}
+
+// OutcomesAllowed reports whether a request may choose how its simulated payment ends.
+func (c *Config) OutcomesAllowed() bool {
+	return c.Payment.Outcomes == "true" || c.Payment.Outcomes == "auto" && !c.IsProduction()
 }
 
 // Cache bounds the age and the memory of responses kept in memory.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"reflect"
@@ -18,6 +19,8 @@ import (
 	"github.com/go-playground/validator/v10"
 	"github.com/joho/godotenv"
 	"github.com/robfig/cron/v3"
+
+	"evently/internal/commonpasswords"
 )
 
 // Need is what a command requires.
@@ -30,11 +33,6 @@ const (
 	NeedSecret // JWT_SECRET: required in production, generated in development
 
 	NeedServe = NeedDatabase | NeedRedis | NeedSecret
-)
-
-const (
-	minSecret   = 32          // bytes of a JWT secret in production: the size of an HS256 digest
-	exampleMark = "change-me" // a part of every secret in the examples
 )
 
 // Environ returns the environment of the process and, for what is not set there, the variables of the `.env`
@@ -68,8 +66,17 @@ func Load(environ map[string]string, need Need) (*Config, error) {
 		f.bounds(v)
 	}
 	f.stores(c, need)
-	f.accounts(c, need)
+	f.accounts(c)
+	f.challenge(c)
+	f.listeners(c)
 	f.rest(c)
+	if c.IsProduction() {
+		common, err := commonpasswords.Read()
+		if err != nil {
+			return nil, err
+		}
+		f.production(c, need, common)
+	}
 	if err := f.err(); err != nil {
 		return nil, err
 	}
@@ -160,21 +167,35 @@ func (f faults) stores(c *Config, need Need) {
 	if c.Database.URL == "" && need&NeedDatabase != 0 {
 		f.add("DATABASE_URL", "is required")
 	}
-	for name, value := range map[string]URL{
-		"DATABASE_URL": c.Database.URL, "MIGRATE_DATABASE_URL": c.Database.MigrateURL,
-	} {
-		if value != "" && !isURL(value.Reveal(), "postgres", "postgresql") {
-			f.add(name, "must be a URL such as postgres://user:password@host:5432/name")
-		}
-	}
 	if c.Redis.URL == "" && need&NeedRedis != 0 {
 		f.add("REDIS_URL", "is required")
 	}
-	for _, part := range c.Redis.URL.Parts() {
-		if !isURL(part, "redis", "rediss") {
-			f.add("REDIS_URL", "must be a URL such as redis://host:6379/0 or rediss://:password@host:6379, or a comma list of them")
+	for _, store := range c.stores() {
+		switch {
+		case store.name == "REDIS_URL" && !isURL(store.url, "redis", "rediss"):
+			f.add(store.name, "must be a URL such as redis://host:6379/0 or rediss://:password@host:6379, or a comma list of them")
+		case store.name != "REDIS_URL" && !isURL(store.url, "postgres", "postgresql"):
+			f.add(store.name, "must be a URL such as postgres://user:password@host:5432/name")
 		}
 	}
+}
+
+// namedURL is the address of a store and the variable that has it.
+type namedURL struct{ name, url string }
+
+// stores returns the addresses of all stores that are set.
+func (c *Config) stores() []namedURL {
+	var list []namedURL
+	if c.Database.URL != "" {
+		list = append(list, namedURL{"DATABASE_URL", c.Database.URL.Reveal()})
+	}
+	if c.Database.MigrateURL != "" {
+		list = append(list, namedURL{"MIGRATE_DATABASE_URL", c.Database.MigrateURL.Reveal()})
+	}
+	for _, part := range c.Redis.URL.Parts() {
+		list = append(list, namedURL{"REDIS_URL", part})
+	}
+	return list
 }
 
 // isURL reports whether s is a URL of one of the schemes with a host. That of a Unix socket is a parameter.
@@ -183,27 +204,37 @@ func isURL(s string, schemes ...string) bool {
 	return err == nil && slices.Contains(schemes, u.Scheme) && (u.Host != "" || u.Query().Get("host") != "")
 }
 
-func (f faults) accounts(c *Config, need Need) {
-	if (c.Auth.ChallengeURL == "") != (c.Auth.ChallengeSecret == "") {
-		f.add("CHALLENGE_URL", "needs CHALLENGE_SECRET, and the other way round")
+// production refuses what may only be in development.
+func (f faults) production(c *Config, need Need, common map[string]bool) {
+	if c.Service.ClockOffset != 0 {
+		f.add("CLOCK_OFFSET", "must be 0 in production")
 	}
-	if c.Auth.ChallengeURL != "" && !isURL(c.Auth.ChallengeURL, "https", "http") {
-		f.add("CHALLENGE_URL", "must be a URL such as https://challenges.cloudflare.com/turnstile/v0/siteverify")
+	if len(c.Auth.JWTSecrets) == 0 && need&NeedSecret != 0 {
+		f.add("JWT_SECRET", "is required in production")
 	}
-	if c.IsProduction() {
-		if len(c.Auth.JWTSecrets) == 0 && need&NeedSecret != 0 {
-			f.add("JWT_SECRET", "is required in production")
+	for _, secret := range c.Auth.JWTSecrets {
+		if len(secret) < minSecret {
+			f.add("JWT_SECRET", "must have at least %d bytes in production", minSecret)
 		}
-		for _, secret := range c.Auth.JWTSecrets {
-			if len(secret) < minSecret {
-				f.add("JWT_SECRET", "must have at least %d bytes in production", minSecret)
-			}
-			if strings.Contains(strings.ToLower(secret.Reveal()), exampleMark) {
-				f.add("JWT_SECRET", "is one of the examples, which are public")
-			}
+		if why := weakness(secret.Reveal(), minSecretBits, common); why != "" {
+			f.add("JWT_SECRET", "%s; use the output of: openssl rand -base64 48", why)
 		}
 	}
+	if password := c.Auth.AdminPassword.Reveal(); password != "" {
+		if why := weakness(password, minAdminBits, common); why != "" {
+			f.add("ADMIN_PASSWORD", "%s", why)
+		}
+	}
+	for _, address := range c.stores() {
+		if s, err := parseStore(address.url); err == nil {
+			if why := s.weakness(common); why != "" {
+				f.add(address.name, "its password %s", why)
+			}
+		}
+	}
+}
 
+func (f faults) accounts(c *Config) {
 	email, password := c.Auth.AdminEmail, c.Auth.AdminPassword.Reveal()
 	if email == "" && password != "" {
 		f.add("ADMIN_EMAIL", "is required together with ADMIN_PASSWORD")
@@ -219,20 +250,35 @@ func (f faults) accounts(c *Config, need Need) {
 	}
 }
 
-func (f faults) rest(c *Config) {
-	if c.IsProduction() && c.Service.ClockOffset != 0 {
-		f.add("CLOCK_OFFSET", "must be 0 in production")
+func (f faults) challenge(c *Config) {
+	address, secret := c.Auth.ChallengeURL, c.Auth.ChallengeSecret
+	if (address == "") != (secret == "") {
+		f.add("CHALLENGE_URL", "needs CHALLENGE_SECRET, and the other way round")
 	}
+	if address != "" && !isURL(address, "https", "http") {
+		f.add("CHALLENGE_URL", "must be a URL such as https://challenges.cloudflare.com/turnstile/v0/siteverify")
+	}
+}
+
+func (f faults) listeners(c *Config) {
+	if host := c.HTTP.ListenAddr; host != "" && host != "localhost" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			f.add("LISTEN_ADDR", "must be an IP address of this machine such as 127.0.0.1 or ::1, without a port")
+		}
+	}
+	for name, address := range map[string]string{"METRICS_ADDR": c.Metrics.Addr, "PPROF_ADDR": c.Service.PprofAddr} {
+		if _, port, err := net.SplitHostPort(address); address != "" && (err != nil || port == "") {
+			f.add(name, "must be host:port, or :port for all addresses")
+		}
+	}
+}
+
+func (f faults) rest(c *Config) {
 	if _, err := cron.ParseStandard(c.Booking.CleanupSchedule); err != nil {
 		f.add("CLEANUP_SCHEDULE", "must be five cron fields or a descriptor such as @every 30s")
 	}
 	if u, err := url.Parse(c.Tracing.Endpoint); c.Tracing.Endpoint != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
 		f.add("OTEL_EXPORTER_OTLP_ENDPOINT", "must be a URL such as http://localhost:4318")
-	}
-	if c.Metrics.Addr != "" {
-		if _, port, err := net.SplitHostPort(c.Metrics.Addr); err != nil || port == "" {
-			f.add("METRICS_ADDR", "must be host:port, or :port for all addresses")
-		}
 	}
 	if c.WaitingRoom.Grace > 0 && c.WaitingRoom.Abandon < c.WaitingRoom.Grace {
 		f.add("WAITING_ROOM_ABANDON", "must be at least WAITING_ROOM_GRACE (%s)", c.WaitingRoom.Grace)

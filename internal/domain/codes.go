@@ -63,6 +63,7 @@ var (
 	ErrBookingNotPending    = &Error{Kind: KindConflict, Code: "booking_not_pending", Message: "The booking is no longer pending"}
 	ErrBookingCancelled     = &Error{Kind: KindConflict, Code: "booking_already_cancelled", Message: "The booking is already cancelled"}
 	ErrHoldExpired          = &Error{Kind: KindExpired, Code: "hold_expired", Message: "Hold expired"}
+	ErrOutcomeNotAllowed    = &Error{Kind: KindInvalid, Code: "outcome_not_allowed", Message: "The outcome of a payment cannot be chosen here"}
 )
 
 // Idempotency keys.

@@ -37,11 +37,12 @@ type schemaCheckDTO struct {
 }
 
 type healthDTO struct {
-	Status        service.HealthStatus `json:"status"`
-	Timestamp     time.Time            `json:"timestamp"`
-	Version       string               `json:"version"`
-	UptimeSeconds float64              `json:"uptime_seconds"`
-	Checks        healthChecksDTO      `json:"checks"`
+	Status          service.HealthStatus `json:"status"`
+	Timestamp       time.Time            `json:"timestamp"`
+	Version         string               `json:"version"`
+	UptimeSeconds   float64              `json:"uptime_seconds"`
+	PaymentProvider string               `json:"payment_provider"`
+	Checks          healthChecksDTO      `json:"checks"`
 }
 
 type healthChecksDTO struct {
@@ -73,10 +74,11 @@ func (h *Health) Report(w http.ResponseWriter, r *http.Request) error {
 		schema.ExpectedVersion, schema.AppliedVersion = &report.State.Expected, &report.State.Applied
 	}
 	return writeHealth(w, report.Status != service.HealthDown, healthDTO{
-		Status:        report.Status,
-		Timestamp:     report.Time.UTC(),
-		Version:       report.Version,
-		UptimeSeconds: float64(report.Uptime.Milliseconds()) / 1000,
+		Status:          report.Status,
+		Timestamp:       report.Time.UTC(),
+		Version:         report.Version,
+		UptimeSeconds:   float64(report.Uptime.Milliseconds()) / 1000,
+		PaymentProvider: report.Payments,
 		Checks: healthChecksDTO{
 			Database: toHealthCheck(report.Database),
 			Redis:    toHealthCheck(report.Redis),

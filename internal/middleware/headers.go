@@ -1,7 +1,9 @@
 package middleware
 
 import (
+	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/cors"
 
@@ -10,11 +12,18 @@ import (
 
 const corsMaxAge = 600 // seconds
 
+// HeaderOptions are the headers of all responses that are not the same everywhere.
+type HeaderOptions struct {
+	Origins []string      // whose pages may call the API; empty: no CORS
+	HSTS    time.Duration // how long browsers reach this host by HTTPS alone; 0 does not say so
+}
+
 // Headers sets the security headers and allows pages of the origins to call the API.
-func Headers(origins []string) func(http.Handler) http.Handler {
+func Headers(o HeaderOptions) func(http.Handler) http.Handler {
+	hsts := fmt.Sprintf("max-age=%d", o.HSTS/time.Second)
 	return func(next http.Handler) http.Handler {
-		if len(origins) > 0 {
-			next = allowOrigins(origins)(next)
+		if len(o.Origins) > 0 {
+			next = allowOrigins(o.Origins)(next)
 		}
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			header := w.Header()
@@ -22,6 +31,9 @@ func Headers(origins []string) func(http.Handler) http.Handler {
 			header.Set("X-Frame-Options", "DENY")
 			header.Set("Referrer-Policy", "no-referrer")
 			header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+			if o.HSTS > 0 {
+				header.Set("Strict-Transport-Security", hsts)
+			}
 			next.ServeHTTP(w, r)
 		})
 	}

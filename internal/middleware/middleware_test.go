@@ -28,7 +28,7 @@ func chain(h http.HandlerFunc) (http.Handler, *bytes.Buffer) {
 		middleware.Identify(middleware.Clients{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, Log: slog.New(slog.DiscardHandler)}),
 		middleware.Observe(&counts{}, log, middleware.LogSampling{Ratio: 1}),
 		middleware.Recover(log),
-		middleware.Headers(nil),
+		middleware.Headers(middleware.HeaderOptions{}),
 	)
 	router.Get("/shows/{id}", h)
 	router.Get("/health", h)
@@ -235,7 +235,7 @@ func TestHeaders_CORS(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.allowed, tt.origin), func(t *testing.T) {
 			t.Parallel()
-			h := middleware.Headers(tt.allowed)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			h := middleware.Headers(middleware.HeaderOptions{Origins: tt.allowed})(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			for _, method := range []string{http.MethodGet, http.MethodOptions} {
 				r := httptest.NewRequestWithContext(t.Context(), method, "/", nil)
 				r.Header.Set("Origin", tt.origin)

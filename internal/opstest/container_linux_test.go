@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/rand"
 	"debug/elf"
 	"encoding/json"
 	"errors"
@@ -57,7 +58,7 @@ func TestImage_BuildsAndRuns(t *testing.T) {
 
 	settings := []string{
 		"DATABASE_URL=" + testkit.EmptyDatabaseURL(t), "REDIS_URL=" + testkit.RedisURL(t),
-		"JWT_SECRET=a secret of this test alone and long enough", "MIGRATE_ON_START=false",
+		"JWT_SECRET=" + rand.Text() + rand.Text(), "MIGRATE_ON_START=false",
 	}
 	settings = append(settings, strings.Fields(image.one(t, "ENV"))...)
 	settings = append(settings, "PORT=0") // wins: any free one

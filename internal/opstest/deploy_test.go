@@ -2,6 +2,7 @@ package opstest
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -344,12 +345,18 @@ func TestCompose(t *testing.T) {
 		if _, err := config.Load(environ, config.NeedServe); err == nil || !strings.Contains(err.Error(), "JWT_SECRET") {
 			t.Errorf("%s starts with the secret of the example: %v", name, err)
 		}
-		environ["JWT_SECRET"] = strings.Repeat("x", 44)
-		environ["DATABASE_URL"] = strings.ReplaceAll(environ["DATABASE_URL"], "${POSTGRES_PASSWORD:?set it in deploy/.env or the shell}", "secret")
+		if _, err := config.Load(environ, config.NeedServe); err == nil || !strings.Contains(err.Error(), "ADMIN_PASSWORD") {
+			t.Errorf("%s starts with the password of the example: %v", name, err)
+		}
+		environ["JWT_SECRET"], environ["ADMIN_PASSWORD"] = rand.Text()+rand.Text(), rand.Text()
+		environ["DATABASE_URL"] = strings.ReplaceAll(environ["DATABASE_URL"], "${POSTGRES_PASSWORD:?set it in deploy/.env or the shell}", rand.Text())
 		cfg, err := config.Load(environ, config.NeedServe)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
+		}
+		if cfg.HTTP.HSTSMaxAge == 0 {
+			t.Errorf("%s lets browsers use HTTP", name)
 		}
 		for _, target := range []string{"evently-1", "evently-2"} {
 			_, port, _ := strings.Cut(cfg.Metrics.Addr, ":")

@@ -164,7 +164,7 @@ func TestDockerignore_ExcludesSecretsAndLocalFiles(t *testing.T) {
 	t.Parallel()
 	patterns := dockerignore(t)
 	for _, name := range []string{
-		".env", ".git/config", ".devstack/postgres/PG_VERSION", "artifacts/x.png", "bin/evently", "README.md",
+		".env", "deploy/.env", "deploy/evently.env", ".git/config", ".devstack/postgres/PG_VERSION", "artifacts/x.png", "bin/evently", "README.md",
 		"deploy/docker-compose.yml", "internal/app/harness_test.go", "internal/testkit/stores.go", "api/apitest/validate.go",
 	} {
 		if !ignored(patterns, name) {

@@ -40,6 +40,9 @@ func NewSimulated(ledger Ledger, delay time.Duration, successRate float64) *Simu
 	return &Simulated{ledger: ledger, delay: delay, successRate: successRate, chance: randv2.Float64}
 }
 
+// Name returns the provider's name.
+func (*Simulated) Name() string { return "simulated" }
+
 // Charge charges once per attempt key.
 func (s *Simulated) Charge(ctx context.Context, charge domain.Charge) (domain.ChargeResult, error) {
 	succeeds := charge.Method == MethodSuccess

@@ -31,7 +31,7 @@ func setupDemo(t *testing.T) (*pgxpool.Pool, *service.Demo) {
 func newDemo(pool *pgxpool.Pool) *service.Demo {
 	return service.NewDemo(patient(pool), func(_ context.Context, password string) (string, error) {
 		return "hash of " + password, nil
-	})
+	}, false)
 }
 
 // patient returns a store with long timeouts, for tests that run many at a time.
@@ -151,7 +151,7 @@ func TestDemoLoad_AddsEverything(t *testing.T) {
 		t.Errorf("ids of the result (-want +got):\n%s", diff)
 	}
 	loaded.Shows = nil
-	if diff := cmp.Diff(service.DemoLoaded{VenuesAdded: 3, SeatsAdded: 2035, EventsAdded: 3, ShowsAdded: 5, UserAdded: true}, loaded); diff != "" {
+	if diff := cmp.Diff(service.DemoLoaded{VenuesAdded: 3, SeatsAdded: 2035, EventsAdded: 3, ShowsAdded: 5, UserAdded: true, Password: service.DemoPassword}, loaded); diff != "" {
 		t.Errorf("result (-want +got):\n%s", diff)
 	}
 	rows := testkit.Value[[]string](t, pool, `

@@ -42,7 +42,7 @@ func rules() service.BookingRules {
 	return service.BookingRules{
 		HoldFor: time.Minute, FirstLockTTL: 10 * time.Second,
 		MaxSeatsPerBooking: 10, MaxSeatsPerUser: 10, CleanupBatch: 10,
-		RecordTimeout: time.Minute, KeepResponses: 24 * time.Hour, ChargeTimeout: time.Minute,
+		RecordTimeout: time.Minute, KeepResponses: 24 * time.Hour, ChargeTimeout: time.Minute, ChosenOutcomes: true,
 	}
 }
 

@@ -35,12 +35,12 @@ var swaggerAssets = map[string]string{
 	"swagger-ui.css":                  "text/css; charset=utf-8",
 }
 
-func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc) error {
+func mountDocs(r chi.Router, do func(respond.Handler) http.HandlerFunc, keepAuthorization bool) error {
 	swagger := httpSwagger.Handler(
 		httpSwagger.URL("./openapi.json"),
 		httpSwagger.Layout(httpSwagger.BaseLayout), // without the bar that loads other documents
 		httpSwagger.DefaultModelsExpandDepth(0),
-		httpSwagger.PersistAuthorization(true),
+		httpSwagger.PersistAuthorization(keepAuthorization),
 		httpSwagger.UIConfig(map[string]string{
 			"tryItOutEnabled":        "true",
 			"displayRequestDuration": "true",

@@ -27,15 +27,21 @@ import (
 // docsServer serves the documentation with the request id and HEAD support of the whole server.
 func docsServer(t *testing.T) (*httptest.Server, chi.Router) {
 	t.Helper()
-	router := chi.NewRouter()
-	router.Use(middleware.Identify(middleware.Clients{}), chimiddleware.GetHead)
-	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(slog.New(slog.DiscardHandler), h) }
-	if err := mountDocs(router, do); err != nil {
-		t.Fatalf("mountDocs: %v", err)
-	}
+	router := docsRouter(t, true)
 	server := httptest.NewServer(router)
 	t.Cleanup(server.Close)
 	return server, router
+}
+
+func docsRouter(t *testing.T, keepAuthorization bool) chi.Router {
+	t.Helper()
+	router := chi.NewRouter()
+	router.Use(middleware.Identify(middleware.Clients{}), chimiddleware.GetHead)
+	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(slog.New(slog.DiscardHandler), h) }
+	if err := mountDocs(router, do, keepAuthorization); err != nil {
+		t.Fatalf("mountDocs: %v", err)
+	}
+	return router
 }
 
 // get follows no redirects, and validates the response against the OpenAPI document.
@@ -190,6 +196,15 @@ func TestDocs_PageIsConfigured(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
 		}
+	}
+}
+
+func TestDocs_AuthorizationIsKeptOnlyIfAsked(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	docsRouter(t, false).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api-docs/", nil))
+	if !strings.Contains(strings.Join(strings.Fields(w.Body.String()), " "), `persistAuthorization: false`) {
+		t.Error("the page keeps the token in the browser")
 	}
 }
 

@@ -29,18 +29,20 @@ type Handlers struct {
 
 // Options are what the routes need besides their handlers.
 type Options struct {
-	Tokens         middleware.TokenVerifier
-	RateLimits     *middleware.RateLimits
-	Gate           middleware.RoomGate
-	Replays        middleware.Replays // of requests that the gate refuses; may be nil
-	WaitingRoom    middleware.WaitingRoomOptions
-	AllowedOrigins []string // of CORS; empty: no CORS
-	Clients        middleware.Clients
-	Recorder       middleware.RequestRecorder
-	Tracer         trace.TracerProvider // nil: no tracing
-	Version        string
-	Log            *slog.Logger
-	LogSampling    middleware.LogSampling
+	Tokens      middleware.TokenVerifier
+	RateLimits  *middleware.RateLimits
+	Gate        middleware.RoomGate
+	Replays     middleware.Replays // of requests that the gate refuses; may be nil
+	WaitingRoom middleware.WaitingRoomOptions
+	Headers     middleware.HeaderOptions
+	// KeepAuthorization lets the API documentation keep the token in the browser.
+	KeepAuthorization bool
+	Clients           middleware.Clients
+	Recorder          middleware.RequestRecorder
+	Tracer            trace.TracerProvider // nil: no tracing
+	Version           string
+	Log               *slog.Logger
+	LogSampling       middleware.LogSampling
 }
 
 const base = "/api/v1"
@@ -53,7 +55,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		middleware.Trace(o.Tracer),
 		middleware.Observe(o.Recorder, o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
-		middleware.Headers(o.AllowedOrigins),
+		middleware.Headers(o.Headers),
 		chimiddleware.GetHead,
 	)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(o.Log, h) }
@@ -66,7 +68,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r.Get("/health/live", do(h.Health.Live))
 	r.Get("/health/ready", do(h.Health.Ready))
 	r.Get("/health/schema", do(h.Health.Schema))
-	if err := mountDocs(r, do); err != nil {
+	if err := mountDocs(r, do, o.KeepAuthorization); err != nil {
 		return nil, err
 	}
 

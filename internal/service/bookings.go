@@ -50,6 +50,7 @@ type BookingRules struct {
 	KeepResponses      time.Duration // how long a response with an idempotency key is stored
 	ShowMaxAge         time.Duration // of the show in a booking's response; 0 reads it every time
 	ChargeTimeout      time.Duration // of one request to the payment provider
+	ChosenOutcomes     bool          // a request may say how its simulated payment ends
 }
 
 // Bookings locks seats and confirms, cancels and expires bookings.

@@ -2,13 +2,15 @@ package service
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"time"
 
 	"evently/internal/domain"
 )
 
-// The demo user's public credentials. The user exists only while the demo data is loaded.
+// The demo user's public credentials, of which production has the email alone. The user exists only while the demo data
+// is loaded.
 const (
 	DemoEmail    = "demo@evently.example"
 	DemoPassword = "demo-password-123"
@@ -20,7 +22,8 @@ type DemoLoaded struct {
 	ShowsRemoved                                     int // outdated, without bookings of real users
 	ShowsRetired                                     int // outdated, kept for the bookings of real users
 	UserAdded                                        bool
-	EmailTaken                                       bool // a real user has DemoEmail, so there is no demo user
+	Password                                         string // of the user who was added
+	EmailTaken                                       bool   // a real user has DemoEmail, so there is no demo user
 	Shows                                            []DemoShow
 }
 
@@ -49,20 +52,30 @@ type DemoStore interface {
 type Demo struct {
 	store DemoStore
 	hash  func(ctx context.Context, password string) (string, error)
+
+	randomPassword bool
 }
 
-// NewDemo returns a Demo over store. It hashes the demo user's password with hash.
-func NewDemo(store DemoStore, hash func(ctx context.Context, password string) (string, error)) *Demo {
-	return &Demo{store: store, hash: hash}
+// NewDemo returns a Demo over store. It hashes the demo user's password, which is DemoPassword or a random one, with hash.
+func NewDemo(store DemoStore, hash func(ctx context.Context, password string) (string, error), randomPassword bool) *Demo {
+	return &Demo{store: store, hash: hash, randomPassword: randomPassword}
 }
 
 // Load completes the demo data. Unless all shows are to come and as planned, new ones replace them.
 func (d *Demo) Load(ctx context.Context) (DemoLoaded, error) {
-	hash, err := d.hash(ctx, DemoPassword)
+	password := DemoPassword
+	if d.randomPassword {
+		password = rand.Text()
+	}
+	hash, err := d.hash(ctx, password)
 	if err != nil {
 		return DemoLoaded{}, fmt.Errorf("hash the demo user's password: %w", err)
 	}
-	return d.store.LoadDemo(ctx, DemoEmail, hash)
+	loaded, err := d.store.LoadDemo(ctx, DemoEmail, hash)
+	if loaded.UserAdded {
+		loaded.Password = password
+	}
+	return loaded, err
 }
 
 // Clear removes the demo data except rows that real rows refer to: a show that real users booked, a

@@ -109,16 +109,3 @@ func TestEpochs_FailureKeepsWhatIsKnown(t *testing.T) {
 		t.Errorf("after a failure: %v", err)
 	}
 }
-
-func TestCommonPasswords_ListIsWhole(t *testing.T) {
-	t.Parallel()
-	common, err := service.CommonPasswords()
-	if err != nil || len(common) != 10_000 || !common["password"] || !common["trustno1"] {
-		t.Fatalf("%d passwords, %v", len(common), err)
-	}
-	for password := range common {
-		if len(password) < domain.MinPassword {
-			t.Errorf("%q is shorter than any password", password)
-		}
-	}
-}

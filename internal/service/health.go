@@ -53,6 +53,7 @@ type HealthDeps struct {
 	Redis    Pinger
 	Queue    Pinger
 	Schema   SchemaInspector
+	Payments string // name of the payment provider
 	Version  string
 	Log      *slog.Logger // of failed checks; those of Redis and the queue are logged at debug
 	Now      func() time.Time
@@ -72,6 +73,7 @@ type Health struct {
 	redis    *probe[struct{}]
 	queue    *probe[struct{}]
 	schema   *probe[SchemaState]
+	payments string
 	version  string
 	now      func() time.Time
 	started  time.Time
@@ -85,6 +87,7 @@ func NewHealth(deps HealthDeps) *Health {
 		redis:    newProbe("redis", ping(deps.Redis), deps).quiet(),
 		queue:    newProbe("queue", ping(deps.Queue), deps).quiet(),
 		schema:   newProbe("schema", deps.Schema.InspectSchema, deps),
+		payments: deps.Payments,
 		version:  deps.Version,
 		now:      deps.Now,
 		started:  deps.Now(),
@@ -121,6 +124,7 @@ type HealthReport struct {
 	Status   HealthStatus // OK, DEGRADED or DOWN
 	Time     time.Time
 	Version  string
+	Payments string // name of the payment provider
 	Uptime   time.Duration
 	Database HealthCheck
 	Redis    HealthCheck
@@ -137,7 +141,7 @@ func (h *Health) Report(ctx context.Context) HealthReport {
 
 	now := h.now()
 	report := HealthReport{
-		Time: now, Version: h.version, Uptime: now.Sub(h.started),
+		Time: now, Version: h.version, Payments: h.payments, Uptime: now.Sub(h.started),
 		Database: check(database.await(ctx)),
 		Redis:    check(redis.await(ctx)),
 		Queue:    check(queue.await(ctx)),

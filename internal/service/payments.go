@@ -39,10 +39,13 @@ type Pay struct {
 
 // Pay charges the user for a hold: an attempt is committed, then the provider is asked, then the result is
 // committed. Both follow-ups go on when the client goes away; what a crash leaves open is settled by SettleOpen.
-// Pay fails with domain.ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired (expired_seats),
+// Pay fails with domain.ErrOutcomeNotAllowed, ErrBookingNotFound, ErrBookingNotPending, ErrHoldExpired (expired_seats),
 // ErrAmountMismatch (expected_amount), ErrPaymentDeclined, ErrPaymentUnavailable or the errors of idempotency
 // keys.
 func (p *Payments) Pay(ctx context.Context, pay Pay, request Request) (Response, error) {
+	if pay.Method != "" && !p.bookings.rules.ChosenOutcomes {
+		return Response{}, domain.ErrOutcomeNotAllowed
+	}
 	attempt, response, err := p.begin(ctx, pay, request)
 	if err != nil || attempt.AttemptKey == "" {
 		return response, err

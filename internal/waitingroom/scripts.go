@@ -71,7 +71,9 @@ var keyNames = [...]string{
 }
 
 // networkKey is the key of the set of users of a network.
-func networkKey(showID int64, network netip.Prefix) string { return fmt.Sprintf("wr:{%d}:net:%s", showID, network) }
+func networkKey(showID int64, network netip.Prefix) string {
+	return fmt.Sprintf("wr:{%d}:net:%s", showID, network)
+}
 
 // keys returns the keys of a show. The braces are a hash tag, so that they share a slot of a cluster.
 func keys(showID int64) []string {
