@@ -60,13 +60,14 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	r.NotFound(do(routeNotFound))
 	r.MethodNotAllowed(methodNotAllowed(r, o.Log))
 
-	// System
-	r.Get("/", do(handler.Welcome(o.Version)))
+	// System. Health has no limit: the platform must not be refused, and a check runs at most once a second.
 	r.Get("/health", do(h.Health.Report))
 	r.Get("/health/live", do(h.Health.Live))
 	r.Get("/health/ready", do(h.Health.Ready))
 	r.Get("/health/schema", do(h.Health.Schema))
-	if err := mountDocs(r, do); err != nil {
+	public := r.With(o.RateLimits.Requests)
+	public.Get("/", do(handler.Welcome(o.Version)))
+	if err := mountDocs(public, do); err != nil {
 		return nil, err
 	}
 
