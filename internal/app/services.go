@@ -186,6 +186,11 @@ func (a *App) routes(version string) (http.Handler, error) {
 			Logins:   perMinute(limits.Logins),
 			Failures: failures,
 		}, a.log),
+		Streams: middleware.NewStreams(middleware.StreamRules{
+			PerUser:    limits.StreamsPerUser,
+			PerAddress: limits.StreamsPerAddress,
+			Proxied:    len(a.cfg.HTTP.TrustedProxies) > 0,
+		}, a.log),
 		Gate:    s.Rooms,
 		Replays: bookings,
 		WaitingRoom: middleware.WaitingRoomOptions{

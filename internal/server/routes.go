@@ -31,6 +31,7 @@ type Handlers struct {
 type Options struct {
 	Tokens         middleware.TokenVerifier
 	RateLimits     *middleware.RateLimits
+	Streams        *middleware.Streams
 	Gate           middleware.RoomGate
 	Replays        middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom    middleware.WaitingRoomOptions
@@ -114,7 +115,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Post(base+"/waiting-room/{show_id}/join", do(h.Rooms.Join))
 		r.Get(base+"/waiting-room/{show_id}", do(h.Rooms.Status))
 		r.Delete(base+"/waiting-room/{show_id}", do(h.Rooms.Leave))
-		r.Get(base+"/waiting-room/{show_id}/events", do(h.Rooms.Events))
+		r.With(o.Streams.Limit).Get(base+"/waiting-room/{show_id}/events", do(h.Rooms.Events))
 	})
 
 	// Admin
