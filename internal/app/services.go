@@ -191,6 +191,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 			PerAddress: limits.StreamsPerAddress,
 			Proxied:    len(a.cfg.HTTP.TrustedProxies) > 0,
 		}, a.log),
+		Bodies:  middleware.NewBodies(a.cfg.HTTP.MaxBodyBytes),
 		Gate:    s.Rooms,
 		Replays: bookings,
 		WaitingRoom: middleware.WaitingRoomOptions{

@@ -29,7 +29,7 @@ type loginInput struct {
 
 func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	var in registerInput
-	if err := decode(w, r, maxBody, &in); err != nil {
+	if err := decode(w, r, maxAuthBody, &in); err != nil {
 		return err
 	}
 	if in.Role != nil && *in.Role != string(domain.RoleUser) {
@@ -41,7 +41,7 @@ func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 	var in loginInput
-	if err := decode(w, r, maxBody, &in); err != nil {
+	if err := decode(w, r, maxAuthBody, &in); err != nil {
 		return err
 	}
 	session, err := h.auth.Login(r.Context(), in.Email, in.Password)

@@ -32,6 +32,7 @@ type Options struct {
 	Tokens         middleware.TokenVerifier
 	RateLimits     *middleware.RateLimits
 	Streams        *middleware.Streams
+	Bodies         *middleware.Bodies
 	Gate           middleware.RoomGate
 	Replays        middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom    middleware.WaitingRoomOptions
@@ -55,6 +56,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		middleware.Observe(o.Recorder, o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
 		middleware.Headers(o.AllowedOrigins),
+		o.Bodies.Limit,
 		chimiddleware.GetHead,
 	)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(o.Log, h) }
