@@ -47,6 +47,8 @@ type Services struct {
 	Demo     *service.Demo
 	Rooms    *waitingroom.Room
 
+	HashEmail func(email string) string // for the log
+
 	seatMaps *seatmap.Cache
 	shows    *respcache.Cache
 	reports  *respcache.Cache
@@ -83,6 +85,10 @@ func NewServices(
 			return nil, err
 		}
 	}
+	hashEmail, err := service.NewEmailHash(secrets[0])
+	if err != nil {
+		return nil, err
+	}
 	auth := service.NewAuth(store, tokens, passwords, common)
 	responses := func(maxAge time.Duration) *respcache.Cache {
 		return respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: cfg.Cache.ListBytes, Now: time.Now})
@@ -93,9 +99,12 @@ func NewServices(
 		Auth:     auth,
 		Accounts: service.NewAccounts(store, auth, epochs),
 		Epochs:   epochs,
-		Demo:     service.NewDemo(store, passwords.Hash),
-		shows:    responses(cfg.Cache.MaxAge),
-		reports:  responses(cfg.Cache.AnalyticsMaxAge),
+
+		HashEmail: hashEmail,
+
+		Demo:    service.NewDemo(store, passwords.Hash),
+		shows:   responses(cfg.Cache.MaxAge),
+		reports: responses(cfg.Cache.AnalyticsMaxAge),
 		seatMaps: seatmap.New(store, seatmap.Options{
 			MaxAge:   cfg.Cache.MaxAge,
 			MaxBytes: cfg.Cache.SeatMapBytes,
@@ -167,7 +176,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 	}
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
-		Auth:       handler.NewAuth(s.Auth),
+		Auth:       handler.NewAuth(s.Auth, s.HashEmail),
 		Accounts:   handler.NewAccounts(s.Accounts),
 		Shows:      handler.NewShows(s.Store, s.seatMaps, s.shows),
 		Bookings:   bookings,

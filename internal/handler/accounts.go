@@ -113,7 +113,7 @@ func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
 // Update serves PUT /admin/users/{id}.
 func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
 	var in updateUserRequest
-	id, err := idAndBody(w, r, maxBody, &in)
+	id, err := idAndBody(w, r, "user", maxBody, &in)
 	if err != nil {
 		return err
 	}

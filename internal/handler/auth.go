@@ -9,11 +9,14 @@ import (
 
 // Auth serves the routes of /auth.
 type Auth struct {
-	auth *service.Auth
+	auth      *service.Auth
+	hashEmail func(email string) string
 }
 
-// NewAuth returns the handlers of /auth.
-func NewAuth(auth *service.Auth) *Auth { return &Auth{auth: auth} }
+// NewAuth returns the handlers of /auth. hashEmail is for the log.
+func NewAuth(auth *service.Auth, hashEmail func(email string) string) *Auth {
+	return &Auth{auth: auth, hashEmail: hashEmail}
+}
 
 type registerInput struct {
 	Email    string  `json:"email" validate:"required,email"`
@@ -45,6 +48,9 @@ func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	session, err := h.auth.Login(r.Context(), in.Email, in.Password)
+	if err != nil {
+		domain.RequestFrom(r.Context()).EmailHash = h.hashEmail(in.Email)
+	}
 	return writeSession(w, http.StatusOK, session, err)
 }
 
