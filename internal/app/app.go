@@ -134,11 +134,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.handler, err = a.routes(o.Version); err != nil {
 		return nil, err
 	}
-	a.server = a.newServer(listener, a.handler)
+	a.server = a.newServer(listener, a.handler, o.Config.HTTP.MaxConnections)
 	return a, nil
 }
 
-func (a *App) newServer(listener net.Listener, routes http.Handler) *server.Server {
+func (a *App) newServer(listener net.Listener, routes http.Handler, maxConnections int) *server.Server {
 	return server.New(listener, &http.Server{
 		Handler:           routes,
 		ReadHeaderTimeout: a.cfg.HTTP.ReadHeaderTimeout,
@@ -146,7 +146,7 @@ func (a *App) newServer(listener net.Listener, routes http.Handler) *server.Serv
 		WriteTimeout:      a.cfg.HTTP.WriteTimeout,
 		IdleTimeout:       a.cfg.HTTP.IdleTimeout,
 		MaxHeaderBytes:    a.cfg.HTTP.MaxHeaderBytes,
-	}, a.log)
+	}, maxConnections, a.log)
 }
 
 func (a *App) ensureAdmin(ctx context.Context) error {

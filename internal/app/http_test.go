@@ -169,14 +169,39 @@ func TestBodies_AreLimited(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	big := func(size int) string { return `{"email":"` + strings.Repeat("a", size) + `"}` }
-	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: big(64 << 10)}).
-		want(t, http.StatusRequestEntityTooLarge, "body_too_large")
-	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: big(60 << 10)}).
-		want(t, http.StatusBadRequest, "validation_failed")
+	user := i.user(t, "user@example.com")
+	for route, limit := range map[string]int{
+		"POST /api/v1/auth/login": 8 << 10, "POST /api/v1/auth/register": 8 << 10, "PUT /api/v1/auth/password": 8 << 10,
+		"DELETE /api/v1/auth/me": 8 << 10, "POST /api/v1/bookings/lock": 68 << 10,
+	} {
+		method, path, _ := strings.Cut(route, " ")
+		in := request{method: method, path: path, token: user, body: big(limit)}
+		i.send(t, in).want(t, http.StatusRequestEntityTooLarge, "body_too_large")
+		in.body = big(limit - 100)
+		if got := i.send(t, in); got.status != http.StatusBadRequest {
+			t.Errorf("%s with a long body: %s", route, got.raw)
+		}
+	}
 	i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: `{"email":"a@b.example","password":"x"}`,
 		header: map[string]string{"Content-Type": "text/plain"}}).
 		want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
 	i.send(t, request{path: "/", header: map[string]string{"X-Request-ID": "still-there"}}).want(t, http.StatusOK, "")
+}
+
+func TestBodies_BeyondTheirMemoryAreRefused(t *testing.T) {
+	t.Parallel()
+	i := start(t, "MAX_BODY_BYTES_IN_FLIGHT=400") // 100 bytes for each address
+	login := func(password string) response {
+		return i.send(t, request{method: "POST", path: "/api/v1/auth/login",
+			body: map[string]any{"email": "a@example.com", "password": password}})
+	}
+	for range 3 {
+		got := login(strings.Repeat("x", 100)).want(t, http.StatusServiceUnavailable, "overloaded")
+		if got.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+		login("x").want(t, http.StatusUnauthorized, "invalid_credentials")
+	}
 }
 
 // net/http itself refuses what it cannot parse, and closes the connection.

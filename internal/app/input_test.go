@@ -159,6 +159,23 @@ func TestInput_ContentTypeMustBeJSON(t *testing.T) {
 		header: map[string]string{"Content-Type": "application/json; charset=UTF-8"}}).want(t, http.StatusOK, "")
 }
 
+func TestInput_BodyMustNotBeCompressed(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t)
+	user := b.user(t)
+	body := fmt.Sprintf(`{"show_id":%d,"seat_ids":[%d]}`, b.show, b.seats[0])
+	send := func(path, coding string) response {
+		return b.send(t, request{method: http.MethodPost, path: "/api/v1" + path, token: user, body: body,
+			header: map[string]string{"Content-Encoding": coding}})
+	}
+	for _, coding := range []string{"gzip", "br", "identity, gzip", "x"} {
+		for _, path := range []string{"/bookings/lock", "/auth/login", "/bookings/1/confirm"} {
+			send(path, coding).want(t, http.StatusUnsupportedMediaType, "unsupported_media_type")
+		}
+	}
+	send("/bookings/lock", "Identity").want(t, http.StatusOK, "")
+}
+
 func TestCursor_IsOfOneListAndItsFilters(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t, "SEARCH_RATE_LIMIT_PER_MINUTE=0")

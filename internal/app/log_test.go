@@ -129,3 +129,82 @@ func TestAccessLog_HasOneLinePerRequest(t *testing.T) {
 		}
 	}
 }
+
+// lastRequest returns the last line about a request, which is written after its response.
+func (i *instance) lastRequest(t *testing.T, id string) (line map[string]any) {
+	t.Helper()
+	eventually(t, "the line of request "+id, func() bool {
+		for _, one := range i.logged(t, "request") {
+			if one["request_id"] == id {
+				line = one
+			}
+		}
+		return line != nil
+	})
+	return line
+}
+
+func TestAccessLog_NamesWhatAnAdminChanges(t *testing.T) {
+	t.Parallel()
+	i := start(t, "LOG_SAMPLE_RATIO=0", "LOG_SLOW_AFTER=10m")
+	token := i.admin(t)
+	change := func(method, path string, body map[string]any, want string) response {
+		t.Helper()
+		got := i.send(t, request{method: method, path: "/api/v1/admin" + path, token: token, body: body})
+		if got.status >= http.StatusBadRequest {
+			t.Fatalf("%s %s: %s", method, path, got.raw)
+		}
+		if kind, id, _ := strings.Cut(want, ":"); id == "" { // of what was created
+			want = fmt.Sprintf("%s:%d", kind, got.id(t, kind+"."+kind+"_id"))
+		}
+		if line := i.lastRequest(t, got.header.Get("X-Request-ID")); line["object"] != want {
+			t.Errorf("%s %s: object %v, want %s", method, path, line["object"], want)
+		}
+		return got
+	}
+	venue := change("POST", "/venues", map[string]any{"venue_name": "Hall", "address": "1 Road"}, "venue").id(t, "venue.venue_id")
+	event := change("POST", "/events", map[string]any{"title": "Play"}, "event").id(t, "event.event_id")
+	show := change("POST", "/shows", map[string]any{
+		"event_id": event, "venue_id": venue, "price": 1,
+		"start_time": "2190-01-01T20:00:00Z", "end_time": "2190-01-01T22:00:00Z",
+	}, "show").id(t, "show.show_id")
+	seats := map[string]any{"seats": []any{map[string]any{"seat_row": "A", "seat_number": 1}}}
+	venueObject, eventObject, showObject := fmt.Sprintf("venue:%d", venue), fmt.Sprintf("event:%d", event), fmt.Sprintf("show:%d", show)
+	venuePath, eventPath, showPath := fmt.Sprintf("/venues/%d", venue), fmt.Sprintf("/events/%d", event), fmt.Sprintf("/shows/%d", show)
+	change("POST", venuePath+"/seats", seats, venueObject)
+	change("PUT", venuePath, map[string]any{"venue_name": "Arena"}, venueObject)
+	change("PUT", eventPath, map[string]any{"title": "Opera"}, eventObject)
+	change("PUT", showPath, map[string]any{"price": 2}, showObject)
+	change("PUT", fmt.Sprintf("/waiting-rooms/%d", show), map[string]any{"batch_size": 1}, showObject)
+	change("DELETE", showPath, nil, showObject)
+	change("DELETE", venuePath+"/seats", seats, venueObject)
+	change("DELETE", venuePath, nil, venueObject)
+	change("DELETE", eventPath, nil, eventObject)
+	i.user(t, "user@example.com")
+	users := i.send(t, request{path: "/api/v1/admin/users?email=user@", token: token}).member(t, "users").([]any)
+	user := users[0].(map[string]any)["user_id"].(float64)
+	change("PUT", fmt.Sprintf("/users/%d", int64(user)), map[string]any{"blocked": true}, fmt.Sprintf("user:%d", int64(user)))
+}
+
+func TestAccessLog_FailedLoginHasAHashOfTheEmail(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	i.user(t, "known@example.com")
+	hashOf := func(email, password string) any {
+		got := i.send(t, request{method: "POST", path: "/api/v1/auth/login", body: map[string]any{"email": email, "password": password}})
+		return i.lastRequest(t, got.header.Get("X-Request-ID"))["email_hash"]
+	}
+	known, spelled := hashOf("known@example.com", "wrong"), hashOf(" Known@Example.com", "wrong")
+	if known == nil || known != spelled {
+		t.Errorf("hashes %v and %v, want one", known, spelled)
+	}
+	if other := hashOf("other@example.com", "wrong"); other == nil || other == known {
+		t.Errorf("hashes %v and %v, want two", known, other)
+	}
+	if good := hashOf("known@example.com", "password of known@example.com"); good != nil {
+		t.Errorf("a login that went well has the hash %v", good)
+	}
+	if strings.Contains(strings.ToLower(i.log.String()), "@example.com") {
+		t.Error("an email is in the log")
+	}
+}

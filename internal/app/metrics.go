@@ -30,7 +30,7 @@ func (a *App) listenForMetrics(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.metricsServer = a.newServer(listener, a.metrics.Handler())
+	a.metricsServer = a.newServer(listener, a.metrics.Handler(), 0)
 	return nil
 }
 

@@ -63,27 +63,31 @@ func TestRateLimit_HasItsHeaders(t *testing.T) {
 
 var parameter = regexp.MustCompile(`\{\w+\}`)
 
-func TestRateLimit_AppliesToAPIRoutesOnly(t *testing.T) {
+func TestRateLimit_AppliesToAllRoutesButHealth(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	for _, route := range apitest.Routes() {
 		method, path, _ := strings.Cut(route, " ")
 		got := i.send(t, request{method: method, path: parameter.ReplaceAllString(path, "1")})
-		has, want := got.header.Get("RateLimit-Limit") != "", strings.HasPrefix(path, "/api/v1/")
+		has, want := got.header.Get("RateLimit-Limit") != "", !strings.HasPrefix(path, "/health")
 		if has != want {
 			t.Errorf("%s: limited is %t, want %t", route, has, want)
 		}
 	}
 }
 
-func TestRateLimit_HealthAndDocsAreNeverLimited(t *testing.T) {
+func TestRateLimit_HealthIsNeverLimited(t *testing.T) {
 	t.Parallel()
 	i := start(t, "RATE_LIMIT_PER_MINUTE=1")
-	i.send(t, request{path: "/api/v1/shows"}).want(t, http.StatusOK, "")
-	i.send(t, request{path: "/api/v1/shows"}).limited(t, 1)
+	i.send(t, request{path: "/api-docs/swagger-ui-bundle.js"}).want(t, http.StatusOK, "")
+	for _, path := range []string{"/", "/api-docs", "/api-docs/", "/api-docs/openapi.json", "/api-docs/swagger-ui.css", "/api/v1/shows"} {
+		i.send(t, request{path: path}).limited(t, 1)
+	}
 	for range 3 {
-		for _, path := range []string{"/", "/health/live", "/health/ready", "/api-docs/openapi.json"} {
-			i.send(t, request{path: path}).want(t, http.StatusOK, "")
+		for _, path := range []string{"/health", "/health/live", "/health/ready", "/health/schema"} {
+			if got := i.send(t, request{path: path}); got.status == http.StatusTooManyRequests {
+				t.Errorf("%s is limited", path)
+			}
 		}
 	}
 }

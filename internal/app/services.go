@@ -49,7 +49,9 @@ type Services struct {
 	Demo     *service.Demo
 	Rooms    *waitingroom.Room
 
-	provider *payment.Simulated
+	provider  *payment.Simulated
+	HashEmail func(email string) string // for the log
+
 	seatMaps *seatmap.Cache
 	shows    *respcache.Cache
 	reports  *respcache.Cache
@@ -86,6 +88,10 @@ func NewServices(
 			return nil, err
 		}
 	}
+	hashEmail, err := service.NewEmailHash(secrets[0])
+	if err != nil {
+		return nil, err
+	}
 	auth := service.NewAuth(store, tokens, passwords, common)
 	responses := func(maxAge time.Duration) *respcache.Cache {
 		return respcache.New(respcache.Options{MaxAge: maxAge, MaxBytes: cfg.Cache.ListBytes, Now: time.Now})
@@ -96,9 +102,12 @@ func NewServices(
 		Auth:     auth,
 		Accounts: service.NewAccounts(store, auth, epochs),
 		Epochs:   epochs,
-		Demo:     service.NewDemo(store, passwords.Hash, cfg.IsProduction()),
-		shows:    responses(cfg.Cache.MaxAge),
-		reports:  responses(cfg.Cache.AnalyticsMaxAge),
+
+		HashEmail: hashEmail,
+
+		Demo:    service.NewDemo(store, passwords.Hash, cfg.IsProduction()),
+		shows:   responses(cfg.Cache.MaxAge),
+		reports: responses(cfg.Cache.AnalyticsMaxAge),
 		seatMaps: seatmap.New(store, seatmap.Options{
 			MaxAge:   cfg.Cache.MaxAge,
 			MaxBytes: cfg.Cache.SeatMapBytes,
@@ -168,9 +177,9 @@ func (s *Services) newBookings(
 func (a *App) authHandlers() *handler.Auth {
 	c := a.cfg.Auth
 	if c.ChallengeURL == "" {
-		return handler.NewAuth(a.services.Auth, nil)
+		return handler.NewAuth(a.services.Auth, nil, a.services.HashEmail)
 	}
-	return handler.NewAuth(a.services.Auth, challenge.New(c.ChallengeURL, c.ChallengeSecret.Reveal()))
+	return handler.NewAuth(a.services.Auth, challenge.New(c.ChallengeURL, c.ChallengeSecret.Reveal()), a.services.HashEmail)
 }
 
 func (a *App) routes(version string) (http.Handler, error) {
@@ -201,6 +210,12 @@ func (a *App) routes(version string) (http.Handler, error) {
 			Logins:   perMinute(limits.Logins),
 			Failures: failures,
 		}, a.log),
+		Streams: middleware.NewStreams(middleware.StreamRules{
+			PerUser:    limits.StreamsPerUser,
+			PerAddress: limits.StreamsPerAddress,
+			Proxied:    len(a.cfg.HTTP.TrustedProxies) > 0,
+		}, a.log),
+		Bodies:  middleware.NewBodies(a.cfg.HTTP.MaxBodyBytes),
 		Gate:    s.Rooms,
 		Replays: bookings,
 		WaitingRoom: middleware.WaitingRoomOptions{

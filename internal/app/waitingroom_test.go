@@ -132,3 +132,19 @@ func TestWaitingRoom_UnknownShowIsNotFound(t *testing.T) {
 		t.Errorf("%s is in Redis", key)
 	}
 }
+
+func TestStreams_AreLimitedByUserAndAddress(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "STREAMS_PER_USER=1", "STREAMS_PER_ADDRESS=2", "TRUSTED_PROXIES=127.0.0.1")
+	stream := func(token string) request {
+		return request{path: fmt.Sprintf("/api/v1/waiting-room/%d/events", b.show), token: token}
+	}
+	tokens := []string{b.user(t), b.user(t), b.user(t)}
+	b.events(t, tokens[0])
+	got := b.send(t, stream(tokens[0])).want(t, http.StatusTooManyRequests, "too_many_streams")
+	if got.header.Get("Retry-After") == "" {
+		t.Error("no Retry-After")
+	}
+	b.events(t, tokens[1])
+	b.send(t, stream(tokens[2])).want(t, http.StatusTooManyRequests, "too_many_streams")
+}

@@ -38,7 +38,7 @@ type Service struct {
 	Env             string        `env:"APP_ENV" envDefault:"production" oneof:"development,production" doc:"production logs JSON, refuses weak secrets and those of the examples, and warns of each setting that opens something. evently dev is development."`
 	LogLevel        slog.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"debug, info, warn or error."`
 	LogFormat       string        `env:"LOG_FORMAT" envDefault:"auto" oneof:"auto,text,json" doc:"auto is json in production and text elsewhere."`
-	LogRatio        float64       `env:"LOG_SAMPLE_RATIO" envDefault:"1" min:"0" max:"1" doc:"Share of requests that have a log line, 0 to 1, of those that went well and quickly: a status of 400 or more and LOG_SLOW_AFTER always have one. 1 logs every request."`
+	LogRatio        float64       `env:"LOG_SAMPLE_RATIO" envDefault:"1" min:"0" max:"1" doc:"Share of requests that have a log line, 0 to 1, of those that went well and quickly: a status of 400 or more, LOG_SLOW_AFTER and changes by admins always have one. 1 logs every request."`
 	LogSlowAfter    time.Duration `env:"LOG_SLOW_AFTER" envDefault:"1s" min:"1ms" max:"10m" doc:"From which duration on a request has its log line whatever LOG_SAMPLE_RATIO says."`
 	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"20s" min:"100ms" max:"10m" doc:"How long requests and jobs may take to finish after the process was asked to stop."`
 	PprofAddr       string        `env:"PPROF_ADDR" example:"127.0.0.1:6060" doc:"host:port of a second listener that serves profiles under /debug/pprof/, without authentication. Empty: no profiles."`
@@ -53,9 +53,11 @@ type HTTP struct {
 	HSTSMaxAge        time.Duration `env:"HSTS_MAX_AGE" envDefault:"0s" min:"0s" max:"17520h" doc:"How long browsers reach this host by HTTPS alone once they have (Strict-Transport-Security). 0 does not say so. 8760h is a year: set it where a proxy serves HTTPS for good."`
 	ReadHeaderTimeout time.Duration `env:"HTTP_READ_HEADER_TIMEOUT" envDefault:"5s" min:"100ms" max:"10m" doc:"Time a client has to send its request headers."`
 	ReadTimeout       time.Duration `env:"HTTP_READ_TIMEOUT" envDefault:"15s" min:"100ms" max:"10m" doc:"Time a client has to send a whole request."`
-	WriteTimeout      time.Duration `env:"HTTP_WRITE_TIMEOUT" envDefault:"30s" min:"100ms" max:"10m" doc:"Time from the end of the request headers to the end of the response."`
+	WriteTimeout      time.Duration `env:"HTTP_WRITE_TIMEOUT" envDefault:"30s" min:"100ms" max:"10m" doc:"Time from the end of the request headers to the end of the response, and, on Linux, how long a client of any response or stream may accept nothing of what was sent."`
 	IdleTimeout       time.Duration `env:"HTTP_IDLE_TIMEOUT" envDefault:"90s" min:"100ms" max:"1h" doc:"How long a connection without a request stays open. Keep it above that of the proxy in front."`
 	MaxHeaderBytes    int           `env:"HTTP_MAX_HEADER_BYTES" envDefault:"65536" min:"4096" max:"1048576" doc:"Largest request line and headers, in bytes."`
+	MaxConnections    int           `env:"MAX_CONNECTIONS" envDefault:"40000" min:"0" max:"1000000" doc:"Most connections at once; further ones are closed at once. Each needs an open file. 0 is no limit."`
+	MaxBodyBytes      int64         `env:"MAX_BODY_BYTES_IN_FLIGHT" envDefault:"67108864" min:"0" max:"17179869184" doc:"Memory for the bodies of all requests that are being handled, a quarter of it for each client address; a request whose body would exceed it gets 503. 0 is no limit."`
 	AllowedOrigins    Origins       `env:"CORS_ALLOWED_ORIGINS" example:"https://app.example.com,https://*.example.com" doc:"Comma list of origins whose pages may call the API: scheme://host[:port] without a trailing slash, a leading *. for every subdomain, or * alone for all origins. Empty: no CORS."`
 	ClientIPHeader    string        `env:"CLIENT_IP_HEADER" example:"CF-Connecting-IP" doc:"Header in which TRUSTED_PROXIES send the client's address, such as that of a content delivery network in front of the load balancer. Empty: X-Forwarded-For, read from the right past all trusted addresses."`
 	TrustedProxies    Proxies       `env:"TRUSTED_PROXIES" example:"10.0.0.0/8,192.0.2.7" doc:"Comma list of addresses or CIDR ranges whose X-Forwarded-For is trusted. Empty: none. Without the load balancer in it, all clients share one rate limit."`
@@ -110,7 +112,7 @@ type Auth struct {
 	JWTSecrets        Secrets       `env:"JWT_SECRET" example:"change-me-to-the-output-of-openssl-rand-base64-48" doc:"Key of the access tokens: in production at least 32 bytes, hard to guess and none of an example, such as the output of openssl rand -base64 48. A comma list rotates keys: the first signs, all verify. Development generates one at each start if it is empty."`
 	TokenTTL          time.Duration `env:"JWT_TTL" envDefault:"24h" min:"1m" max:"720h" doc:"How long an access token is valid."`
 	StaffTokenTTL     time.Duration `env:"JWT_TTL_STAFF" envDefault:"12h" min:"1m" max:"720h" doc:"How long an access token of staff and admins is valid, if that is shorter than JWT_TTL."`
-	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second."`
+	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second. Client networks, an IPv4 address or an IPv6 /56, take turns."`
 	ChallengeURL      string        `env:"CHALLENGE_URL" example:"https://challenges.cloudflare.com/turnstile/v0/siteverify" doc:"Where the challenge that a registration brings is checked, by the siteverify protocol of Turnstile and hCaptcha; together with CHALLENGE_SECRET. Empty: registrations bring none."`
 	ChallengeSecret   Secret        `env:"CHALLENGE_SECRET" example:"" doc:"Secret of the site at the provider of the challenge."`
 	AdminEmail        string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator who is created at start, or whose password is set; together with ADMIN_PASSWORD."`
@@ -183,11 +185,14 @@ type Cache struct {
 // Limits are how many requests one user or client may make. A client is an IPv4 address, or an IPv6 network
 // of 64 bits.
 type Limits struct {
-	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests to /api/v1 a minute: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
+	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests a minute, but for /health and what follows it: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
 	Bookings int `env:"BOOKING_RATE_LIMIT_PER_MINUTE" envDefault:"30" min:"0" max:"1000000" doc:"Locks, payments, confirmations and cancellations a minute of each user, taken together; they count as requests, too. 0 is no limit of their own."`
 	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations, logins and other requests with a password a minute of each client address. 0 is no limit of their own, and none of 100 wrong passwords an hour for each account: addresses from which the account has signed in have 100 of their own."`
 	Network  int `env:"NETWORK_RATE_LIMIT_PER_MINUTE" envDefault:"-1" min:"-1" max:"20000000" doc:"Requests a minute of each client network, of all users in it: an IPv4 address, an IPv6 /64, and four and sixteen times as many of a /56 and a /48. -1 is 20 times RATE_LIMIT_PER_MINUTE, 0 is no limit; off too when RATE_LIMIT_PER_MINUTE is 0."`
 	Searches int `env:"SEARCH_RATE_LIMIT_PER_MINUTE" envDefault:"60" min:"0" max:"1000000" doc:"Searches of shows a minute of each client address. 0 is no limit of their own; off too when RATE_LIMIT_PER_MINUTE is 0."`
+
+	StreamsPerUser    int `env:"STREAMS_PER_USER" envDefault:"10" min:"0" max:"1000000" doc:"Event streams that one user may have open at once on one instance, of all shows. 0 is no limit."`
+	StreamsPerAddress int `env:"STREAMS_PER_ADDRESS" envDefault:"1000" min:"0" max:"1000000" doc:"Event streams that one client address may have open at once on one instance. 0 is no limit; nor have private addresses one while TRUSTED_PROXIES is empty: they may be a proxy."`
 }
 
 // networkTimes is how many times the limit of a user the network of a client has by default.

@@ -11,6 +11,10 @@ type Request struct {
 	ClientAddr netip.Addr // not valid when unknown
 	Identity   *Identity  // nil until the request is authenticated
 	AuthError  error      // why Identity is nil, once authentication was tried
+
+	// What its log line says besides; "" is nothing.
+	Object    string // what an admin changes, such as "venue:12"
+	EmailHash string // whose login has failed
 }
 
 type requestKey struct{}

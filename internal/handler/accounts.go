@@ -55,7 +55,7 @@ func (h *Accounts) ChangePassword(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	var in changePasswordRequest
-	if err := decode(w, r, maxBody, &in); err != nil {
+	if err := decode(w, r, maxAuthBody, &in); err != nil {
 		return err
 	}
 	session, err := h.accounts.ChangePassword(r.Context(), id, in.CurrentPassword, in.NewPassword)
@@ -83,7 +83,7 @@ func (h *Accounts) Close(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var in closeAccountRequest
-	if err := decode(w, r, maxBody, &in); err != nil {
+	if err := decode(w, r, maxAuthBody, &in); err != nil {
 		return err
 	}
 	if err := h.accounts.Close(r.Context(), id, in.Password); err != nil {
@@ -113,7 +113,7 @@ func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
 // Update serves PUT /admin/users/{id}.
 func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
 	var in updateUserRequest
-	id, err := idAndBody(w, r, maxBody, &in)
+	id, err := idAndBody(w, r, "user", maxBody, &in)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 type Auth struct {
 	auth       *service.Auth
 	challenges challengeChecker
+	hashEmail  func(email string) string
 }
 
 // challengeChecker checks the challenge that a registration must have solved.
@@ -20,9 +21,10 @@ type challengeChecker interface {
 	Check(ctx context.Context, response string, addr netip.Addr) error
 }
 
-// NewAuth returns the handlers of /auth. Without challenges, which may be nil, anybody can register.
-func NewAuth(auth *service.Auth, challenges challengeChecker) *Auth {
-	return &Auth{auth: auth, challenges: challenges}
+// NewAuth returns the handlers of /auth. Without challenges, which may be nil, anybody can register. hashEmail is for
+// the log.
+func NewAuth(auth *service.Auth, challenges challengeChecker, hashEmail func(email string) string) *Auth {
+	return &Auth{auth: auth, challenges: challenges, hashEmail: hashEmail}
 }
 
 type registerInput struct {
@@ -41,7 +43,7 @@ type loginInput struct {
 
 func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 	var in registerInput
-	if err := decode(w, r, maxBody, &in); err != nil {
+	if err := decode(w, r, maxAuthBody, &in); err != nil {
 		return err
 	}
 	if in.Role != nil && *in.Role != string(domain.RoleUser) {
@@ -58,10 +60,13 @@ func (h *Auth) Register(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Auth) Login(w http.ResponseWriter, r *http.Request) error {
 	var in loginInput
-	if err := decode(w, r, maxBody, &in); err != nil {
+	if err := decode(w, r, maxAuthBody, &in); err != nil {
 		return err
 	}
 	session, err := h.auth.Login(r.Context(), in.Email, in.Password)
+	if err != nil {
+		domain.RequestFrom(r.Context()).EmailHash = h.hashEmail(in.Email)
+	}
 	return writeSession(w, http.StatusOK, session, err)
 }
 

@@ -42,7 +42,7 @@ func setupAuth(t *testing.T) authAPI {
 		t.Fatal(err)
 	}
 	store := repository.New(pool, repository.Options{AcquireTimeout: time.Minute, QueryTimeout: time.Minute})
-	auth := handler.NewAuth(service.NewAuth(store, tokens, passwords, nil), nil)
+	auth := handler.NewAuth(service.NewAuth(store, tokens, passwords, nil), nil, func(string) string { return "hash" })
 	log := slog.New(slog.DiscardHandler)
 	router := chi.NewRouter()
 	router.Use(documented(t, "/api/v1"))

@@ -3,6 +3,7 @@ package handler
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"evently/internal/domain"
 	"evently/internal/service"
@@ -16,11 +17,17 @@ type Catalog struct {
 // NewCatalog returns the handlers over catalog.
 func NewCatalog(catalog *service.Catalog) *Catalog { return &Catalog{catalog: catalog} }
 
-// idAndBody reads the id in the path and decodes a body of at most limit bytes into dst.
-func idAndBody(w http.ResponseWriter, r *http.Request, limit int64, dst any) (id int64, err error) {
+// logObject has the log line of r name the object that r changes.
+func logObject(r *http.Request, kind string, id int64) {
+	domain.RequestFrom(r.Context()).Object = kind + ":" + strconv.FormatInt(id, 10)
+}
+
+// idAndBody reads the id in the path, of an object of kind, and decodes a body of at most limit bytes into dst.
+func idAndBody(w http.ResponseWriter, r *http.Request, kind string, limit int64, dst any) (id int64, err error) {
 	if id, err = pathID(r, "id"); err != nil {
 		return 0, err
 	}
+	logObject(r, kind, id)
 	return id, decode(w, r, limit, dst)
 }
 
@@ -29,13 +36,14 @@ func errNothingToChange(fields string) error {
 }
 
 func deleteByID(
-	w http.ResponseWriter, r *http.Request,
+	w http.ResponseWriter, r *http.Request, kind string,
 	remove func(ctx context.Context, id int64) error, message string,
 ) error {
 	id, err := pathID(r, "id")
 	if err != nil {
 		return err
 	}
+	logObject(r, kind, id)
 	return write(w, http.StatusOK, envelope{"message": message}, remove(r.Context(), id))
 }
 

@@ -19,6 +19,7 @@ import (
 // Bounds of request bodies, in bytes.
 const (
 	maxBody     = 64 << 10
+	maxAuthBody = 8 << 10 // the routes with a password, which anybody may call
 	maxBulkBody = 1 << 20 // the bulk seat routes
 )
 
@@ -40,15 +41,30 @@ func decodeOptional(w http.ResponseWriter, r *http.Request, dst any) error {
 }
 
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if err := requireNoCoding(r); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var tooLarge *http.MaxBytesError
 	switch {
+	case errors.Is(err, domain.ErrOverloaded):
+		return nil, err
 	case errors.As(err, &tooLarge):
 		return nil, respond.ErrBodyTooLarge.WithMessage(fmt.Sprintf("The request body is over %d bytes", limit))
 	case err != nil:
 		return nil, domain.ErrInvalidJSON.WithMessage("The request body could not be read").WithCause(err)
 	}
 	return body, nil
+}
+
+// requireNoCoding refuses compressed bodies: they are read as they come.
+func requireNoCoding(r *http.Request) error {
+	for _, coding := range r.Header.Values("Content-Encoding") {
+		if !strings.EqualFold(strings.TrimSpace(coding), "identity") {
+			return respond.ErrUnsupportedMediaType.WithMessage("The request body must not have a Content-Encoding")
+		}
+	}
+	return nil
 }
 
 func unmarshal(r *http.Request, body []byte, dst any) error {

@@ -20,6 +20,9 @@ func (h *Catalog) CreateEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	event, err := h.catalog.CreateEvent(r.Context(), string(body.Title))
+	if err == nil {
+		logObject(r, "event", event.ID)
+	}
 	return write(w, http.StatusCreated, envelope{"event": toEvent(event)}, err)
 }
 
@@ -38,7 +41,7 @@ func (h *Catalog) Event(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Catalog) UpdateEvent(w http.ResponseWriter, r *http.Request) error {
 	var body updateEventRequest
-	id, err := idAndBody(w, r, maxBody, &body)
+	id, err := idAndBody(w, r, "event", maxBody, &body)
 	if err != nil {
 		return err
 	}
@@ -50,5 +53,5 @@ func (h *Catalog) UpdateEvent(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Catalog) DeleteEvent(w http.ResponseWriter, r *http.Request) error {
-	return deleteByID(w, r, h.catalog.DeleteEvent, "Event deleted successfully")
+	return deleteByID(w, r, "event", h.catalog.DeleteEvent, "Event deleted successfully")
 }

@@ -32,12 +32,15 @@ func (h *Catalog) CreateShow(w http.ResponseWriter, r *http.Request) error {
 		EventID: body.EventID, VenueID: body.VenueID,
 		StartTime: time.Time(body.StartTime), EndTime: time.Time(body.EndTime), Price: domain.Money(body.Price),
 	})
+	if err == nil {
+		logObject(r, "show", show.ID)
+	}
 	return write(w, http.StatusCreated, envelope{"show": toShow(show)}, err)
 }
 
 func (h *Catalog) UpdateShow(w http.ResponseWriter, r *http.Request) error {
 	var body updateShowRequest
-	id, err := idAndBody(w, r, maxBody, &body)
+	id, err := idAndBody(w, r, "show", maxBody, &body)
 	if err != nil {
 		return err
 	}
@@ -52,5 +55,5 @@ func (h *Catalog) UpdateShow(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Catalog) DeleteShow(w http.ResponseWriter, r *http.Request) error {
-	return deleteByID(w, r, h.catalog.DeleteShow, "Show deleted successfully")
+	return deleteByID(w, r, "show", h.catalog.DeleteShow, "Show deleted successfully")
 }

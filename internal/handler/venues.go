@@ -38,6 +38,9 @@ func (h *Catalog) CreateVenue(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	venue, err := h.catalog.CreateVenue(r.Context(), string(body.VenueName), string(body.Address))
+	if err == nil {
+		logObject(r, "venue", venue.ID)
+	}
 	return write(w, http.StatusCreated, envelope{"venue": toVenue(venue)}, err)
 }
 
@@ -56,7 +59,7 @@ func (h *Catalog) Venue(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Catalog) UpdateVenue(w http.ResponseWriter, r *http.Request) error {
 	var body updateVenueRequest
-	id, err := idAndBody(w, r, maxBody, &body)
+	id, err := idAndBody(w, r, "venue", maxBody, &body)
 	if err != nil {
 		return err
 	}
@@ -69,12 +72,12 @@ func (h *Catalog) UpdateVenue(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Catalog) DeleteVenue(w http.ResponseWriter, r *http.Request) error {
-	return deleteByID(w, r, h.catalog.DeleteVenue, "Venue deleted successfully")
+	return deleteByID(w, r, "venue", h.catalog.DeleteVenue, "Venue deleted successfully")
 }
 
 func (h *Catalog) AddSeats(w http.ResponseWriter, r *http.Request) error {
 	var body seatsRequest
-	id, err := idAndBody(w, r, maxBulkBody, &body)
+	id, err := idAndBody(w, r, "venue", maxBulkBody, &body)
 	if err != nil {
 		return err
 	}
@@ -84,7 +87,7 @@ func (h *Catalog) AddSeats(w http.ResponseWriter, r *http.Request) error {
 
 func (h *Catalog) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 	var body seatsRequest
-	id, err := idAndBody(w, r, maxBulkBody, &body)
+	id, err := idAndBody(w, r, "venue", maxBulkBody, &body)
 	if err != nil {
 		return err
 	}

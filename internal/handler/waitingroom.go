@@ -173,6 +173,7 @@ func (h *WaitingRoom) Configure(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	logObject(r, "show", showID)
 	var body configureRequest
 	if err := decode(w, r, maxBody, &body); err != nil {
 		return err

@@ -64,7 +64,7 @@ func emailOf(r *http.Request) string {
 	var in struct {
 		Email string `json:"email"`
 	}
-	if json.Unmarshal(peekBody(r), &in) != nil { // the handler refuses such a body
+	if json.Unmarshal(peekBody(r, maxAuthBody), &in) != nil { // the handler refuses such a body
 		return ""
 	}
 	return in.Email

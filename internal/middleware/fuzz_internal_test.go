@@ -60,7 +60,7 @@ func FuzzPeek(f *testing.F) {
 		var strict struct {
 			Email string `json:"email"`
 		}
-		if len(body) > maxPeek || json.Unmarshal(body, &strict) != nil {
+		if len(body) > maxAuthBody || json.Unmarshal(body, &strict) != nil {
 			return
 		}
 		if email != strict.Email {

@@ -18,7 +18,7 @@ type RequestRecorder interface {
 	RequestEnded(method, route string, status int, took time.Duration, stream bool)
 }
 
-// LogSampling reduces the access log, except for requests that failed or were slow.
+// LogSampling reduces the access log, except for requests that failed, were slow or are an admin's changes.
 type LogSampling struct {
 	Ratio     float64       // share of the other requests that are logged, 0 to 1
 	SlowAfter time.Duration // from this duration on a request is slow
@@ -42,7 +42,8 @@ func Observe(recorder RequestRecorder, log *slog.Logger, sampling LogSampling) f
 				took, route, status := time.Since(start), routeOf(r), statusOf(response)
 				stream := strings.HasPrefix(response.Header().Get("Content-Type"), "text/event-stream")
 				recorder.RequestEnded(r.Method, route, status, took, stream)
-				if !sampling.drops(status, took) {
+				changesObject := domain.RequestFrom(r.Context()).Object != ""
+				if changesObject || !sampling.drops(status, took) {
 					logRequest(log, r, route, status, response.BytesWritten(), took)
 				}
 			}()
@@ -65,7 +66,7 @@ func logRequest(log *slog.Logger, r *http.Request, route string, status, size in
 		level = slog.LevelDebug
 	}
 	attrs := []slog.Attr{
-		slog.String("method", r.Method),
+		slog.String("method", shortMethod(r)),
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Int("bytes", size),
@@ -77,6 +78,12 @@ func logRequest(log *slog.Logger, r *http.Request, route string, status, size in
 	}
 	if request.Identity != nil {
 		attrs = append(attrs, slog.Int64("user_id", request.Identity.UserID))
+	}
+	if request.Object != "" {
+		attrs = append(attrs, slog.String("object", request.Object))
+	}
+	if request.EmailHash != "" {
+		attrs = append(attrs, slog.String("email_hash", request.EmailHash))
 	}
 	log.LogAttrs(r.Context(), level, "request", attrs...)
 }

@@ -147,3 +147,19 @@ func TestObserve_ResponsesCanBeFlushed(t *testing.T) {
 	}
 	close(received)
 }
+
+func TestObserve_LongMethodIsCut(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	h := middleware.Observe(&counts{}, slog.New(slog.NewJSONHandler(&out, nil)), middleware.LogSampling{Ratio: 1})(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for method, want := range map[string]string{
+		strings.Repeat("A", 60_000): strings.Repeat("A", 20) + "…", "VERSION-CONTROL-TWO!": "VERSION-CONTROL-TWO!", "GET": "GET",
+	} {
+		out.Reset()
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), method, "/", nil))
+		if !strings.Contains(out.String(), `"method":"`+want+`"`) {
+			t.Errorf("want %q in a line of %d bytes: %.300s", want, out.Len(), out.String())
+		}
+	}
+}

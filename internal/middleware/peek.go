@@ -6,21 +6,25 @@ import (
 	"net/http"
 )
 
-const maxPeek = 64 << 10 // bytes, what the handler of a login accepts
+// What handlers accept, in bytes.
+const (
+	maxLockBody = 64 << 10
+	maxAuthBody = 4 << 10
+)
 
-// peekBody returns the body of r, or nil if it is too long or broken. The handler reads the same, errors included.
-func peekBody(r *http.Request) []byte {
+// peekBody returns the body of r, or nil if it is over limit bytes or broken. The handler reads the same, errors included.
+func peekBody(r *http.Request, limit int64) []byte {
 	if r.Body == nil {
 		return nil
 	}
 	original := r.Body
-	body, err := io.ReadAll(io.LimitReader(original, maxPeek+1))
+	body, err := io.ReadAll(io.LimitReader(original, limit+1))
 	rest := io.Reader(original)
 	if err != nil {
 		rest = failing{err}
 	}
 	r.Body = putBack{Reader: io.MultiReader(bytes.NewReader(body), rest), Closer: original}
-	if err != nil || len(body) > maxPeek {
+	if err != nil || int64(len(body)) > limit {
 		return nil
 	}
 	return body

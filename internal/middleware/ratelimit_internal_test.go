@@ -13,7 +13,7 @@ import (
 func TestEmailOf_LeavesTheBodyUnchanged(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client went away")
-	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxPeek) + `"}`
+	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxAuthBody) + `"}`
 	for name, tt := range map[string]struct {
 		body string
 		err  error // behind the body

@@ -37,6 +37,16 @@ func Identify(clients Clients) func(http.Handler) http.Handler {
 	}
 }
 
+const maxMethod = 20 // bytes
+
+// shortMethod returns the method of r for logs and traces: a client may send one of any length.
+func shortMethod(r *http.Request) string {
+	if len(r.Method) > maxMethod {
+		return r.Method[:maxMethod] + "…"
+	}
+	return r.Method
+}
+
 // routeOf returns the pattern of the route that has served r, or "none".
 func routeOf(r *http.Request) string {
 	routing := chi.RouteContext(r.Context())

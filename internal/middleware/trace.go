@@ -22,13 +22,13 @@ func Trace(provider trace.TracerProvider) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := propagator.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-			ctx, span := tracer.Start(ctx, r.Method, trace.WithSpanKind(trace.SpanKindServer))
+			ctx, span := tracer.Start(ctx, shortMethod(r), trace.WithSpanKind(trace.SpanKindServer))
 			response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
 				route, status := routeOf(r), statusOf(response)
-				span.SetName(r.Method + " " + route)
+				span.SetName(shortMethod(r) + " " + route)
 				span.SetAttributes(
-					attribute.String("http.request.method", r.Method),
+					attribute.String("http.request.method", shortMethod(r)),
 					attribute.String("http.route", route),
 					attribute.Int("http.response.status_code", status),
 					attribute.String("evently.request_id", domain.RequestFrom(ctx).ID),

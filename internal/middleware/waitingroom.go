@@ -42,7 +42,7 @@ func WaitingRoom(
 			if !known {
 				return domain.ErrUnauthorized
 			}
-			body := peekBody(r)
+			body := peekBody(r, maxLockBody)
 			showID := showOf(body)
 			if showID <= 0 {
 				next.ServeHTTP(w, r)

@@ -32,6 +32,7 @@ func BenchmarkRequest(b *testing.B) {
 	log := slog.New(slog.NewJSONHandler(io.Discard, nil)) //nolint:sloglint // slog.DiscardHandler would format nothing
 	routes, err := Routes(Handlers{Health: handler.NewHealth(nil)}, Options{
 		Recorder: noRecorder{}, Log: log, LogSampling: middleware.LogSampling{Ratio: 1},
+		Bodies:     middleware.NewBodies(1 << 20),
 		RateLimits: middleware.NewRateLimits(nil, middleware.RateRules{}, log),
 	})
 	if err != nil {

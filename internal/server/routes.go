@@ -31,6 +31,8 @@ type Handlers struct {
 type Options struct {
 	Tokens      middleware.TokenVerifier
 	RateLimits  *middleware.RateLimits
+	Streams     *middleware.Streams
+	Bodies      *middleware.Bodies
 	Gate        middleware.RoomGate
 	Replays     middleware.Replays // of requests that the gate refuses; may be nil
 	WaitingRoom middleware.WaitingRoomOptions
@@ -56,19 +58,21 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		middleware.Observe(o.Recorder, o.Log, o.LogSampling),
 		middleware.Recover(o.Log),
 		middleware.Headers(o.Headers),
+		o.Bodies.Limit,
 		chimiddleware.GetHead,
 	)
 	do := func(h respond.Handler) http.HandlerFunc { return respond.Adapt(o.Log, h) }
 	r.NotFound(do(routeNotFound))
 	r.MethodNotAllowed(methodNotAllowed(r, o.Log))
 
-	// System
-	r.Get("/", do(handler.Welcome(o.Version)))
+	// System. Health has no limit: the platform must not be refused, and a check runs at most once a second.
 	r.Get("/health", do(h.Health.Report))
 	r.Get("/health/live", do(h.Health.Live))
 	r.Get("/health/ready", do(h.Health.Ready))
 	r.Get("/health/schema", do(h.Health.Schema))
-	if err := mountDocs(r, do, o.KeepAuthorization); err != nil {
+	public := r.With(o.RateLimits.Requests)
+	public.Get("/", do(handler.Welcome(o.Version)))
+	if err := mountDocs(public, do, o.KeepAuthorization); err != nil {
 		return nil, err
 	}
 
@@ -115,7 +119,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Post(base+"/waiting-room/{show_id}/join", do(h.Rooms.Join))
 		r.Get(base+"/waiting-room/{show_id}", do(h.Rooms.Status))
 		r.Delete(base+"/waiting-room/{show_id}", do(h.Rooms.Leave))
-		r.Get(base+"/waiting-room/{show_id}/events", do(h.Rooms.Events))
+		r.With(o.Streams.Limit).Get(base+"/waiting-room/{show_id}/events", do(h.Rooms.Events))
 	})
 
 	// Admin

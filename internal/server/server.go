@@ -25,11 +25,19 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// New returns a Server that runs server on listener, and owns both.
-func New(listener net.Listener, server *http.Server, log *slog.Logger) *Server {
+// New returns a Server that runs server on listener, and owns both. It closes new connections while it has
+// maxConnections, unless that is 0.
+func New(listener net.Listener, server *http.Server, maxConnections int, log *slog.Logger) *Server {
 	server.DisableGeneralOptionsHandler = true // OPTIONS * gets the 404 of every unknown path
 	// Mostly broken connections, caused by clients.
 	server.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
+	server.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		boundUnread(conn, server.WriteTimeout)
+		return ctx
+	}
+	if maxConnections > 0 {
+		server.ConnState = closeBeyond(maxConnections)
+	}
 	return &Server{listener: listener, http: server}
 }
 

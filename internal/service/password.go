@@ -2,10 +2,8 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
@@ -31,13 +29,11 @@ const overloadedRetry = 2 * time.Second
 // defaultDecoy is the hash of an unknown random text at the default cost; computing one would slow down the start.
 const defaultDecoy = "$2a$10$WQakooZYhHAnzhVTXeLareywLT5/NOhgxGPF0LJcC9yjN6FKMYyM2"
 
-// Passwords hashes and verifies passwords with bcrypt, a bounded number at a time. It is safe for concurrent use.
+// Passwords hashes and verifies passwords with bcrypt, a bounded number at a time; client networks take turns. It is safe for
+// concurrent use.
 type Passwords struct {
-	cost       int
-	maxWait    time.Duration
-	maxWaiting int64
-	waiting    atomic.Int64
-	slots      chan struct{}
+	cost  int
+	turns *turns
 
 	decoy    []byte // a hash of an unknown password
 	generate func(password []byte, cost int) ([]byte, error)
@@ -66,22 +62,20 @@ func NewPasswords(config PasswordsConfig) (*Passwords, error) {
 		}
 	}
 	return &Passwords{
-		cost:       config.Cost,
-		maxWait:    config.MaxWait,
-		maxWaiting: int64(config.Parallel) * int64(config.MaxWait/fastestHash+1),
-		slots:      make(chan struct{}, config.Parallel),
-		decoy:      decoy,
-		generate:   bcrypt.GenerateFromPassword,
-		compare:    bcrypt.CompareHashAndPassword,
+		cost:     config.Cost,
+		turns:    newTurns(config.Parallel, config.Parallel*int(config.MaxWait/fastestHash+1), config.MaxWait),
+		decoy:    decoy,
+		generate: bcrypt.GenerateFromPassword,
+		compare:  bcrypt.CompareHashAndPassword,
 	}, nil
 }
 
 // Hash returns the bcrypt hash of a password of at most 72 bytes, or domain.ErrOverloaded.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
-	if err := p.acquire(ctx); err != nil {
+	if err := p.turns.acquire(ctx); err != nil {
 		return "", err
 	}
-	defer p.release()
+	defer p.turns.release()
 	hash, err := p.generate([]byte(password), p.cost)
 	if err != nil {
 		return "", domain.ErrInternal.WithCause(err)
@@ -98,10 +92,10 @@ func (p *Passwords) Verify(ctx context.Context, hash, password string) (bool, er
 	if !usable {
 		stored = p.decoy
 	}
-	if err := p.acquire(ctx); err != nil {
+	if err := p.turns.acquire(ctx); err != nil {
 		return false, err
 	}
-	defer p.release()
+	defer p.turns.release()
 	matches := p.compare(stored, []byte(password)) == nil
 	return matches && usable && domain.HashablePassword(password), nil
 }
@@ -111,34 +105,6 @@ func (p *Passwords) Outdated(hash string) bool {
 	cost, err := bcrypt.Cost([]byte(hash))
 	return err == nil && cost != p.cost
 }
-
-func (p *Passwords) acquire(ctx context.Context) error {
-	select {
-	case p.slots <- struct{}{}:
-		return nil
-	default:
-	}
-	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > p.maxWaiting {
-		return overloaded(errors.New("the queue for password hashing is full"))
-	}
-	timeout := time.NewTimer(p.maxWait)
-	defer timeout.Stop()
-	select {
-	case p.slots <- struct{}{}:
-		return nil
-	case <-timeout.C:
-		return overloaded(fmt.Errorf("no slot to hash a password within %s", p.maxWait))
-	case <-ctx.Done():
-		err := fmt.Errorf("wait for a slot to hash a password: %w", context.Cause(ctx))
-		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return overloaded(err)
-		}
-		return err
-	}
-}
-
-func (p *Passwords) release() { <-p.slots }
 
 func overloaded(cause error) error {
 	return domain.ErrOverloaded.WithRetryAfter(overloadedRetry).WithCause(cause)

@@ -3,6 +3,8 @@ package service_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,5 +192,100 @@ func TestHash_WaitEndsWithTimeoutOrContext(t *testing.T) {
 		}
 		close(finish)
 		busy.Wait()
+	})
+}
+
+// from returns a context of a request from addr.
+func from(t *testing.T, addr string) context.Context {
+	t.Helper()
+	return domain.WithRequest(t.Context(), &domain.Request{ClientAddr: netip.MustParseAddr(addr)})
+}
+
+// One network fills the queue; logins of others are served next, and find a place in it.
+func TestVerify_OneNetworkCannotStarveOthers(t *testing.T) {
+	t.Parallel()
+	for name, attacker := range map[string]func(i int) string{
+		"one IPv4 address":           func(int) string { return "192.0.2.1" },
+		"an IPv6 /56 with many /64s": func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i%256) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				// One slot, and a wait in which it can do no more than 26 hashes.
+				passwords := newPasswords(t, service.PasswordsConfig{Parallel: 1, MaxWait: 500 * time.Millisecond})
+				finish := make(chan struct{})
+				slowHash(passwords, finish)
+				var calls sync.WaitGroup
+				var attacks, refused atomic.Int64
+				for i := range 300 {
+					calls.Go(func() {
+						switch _, err := passwords.Verify(from(t, attacker(i)), "", "guess"); {
+						case err == nil:
+							attacks.Add(1)
+						case errors.Is(err, domain.ErrOverloaded):
+							refused.Add(1)
+						default:
+							t.Error(err)
+						}
+					})
+				}
+				synctest.Wait()
+				if got := refused.Load(); got != 300-27 {
+					t.Errorf("%d guesses were refused by a full queue, want %d", got, 300-27)
+				}
+				var logins atomic.Int64
+				for _, client := range []string{"192.0.2.2", "2001:db8:0:100::1", "2001:db8:0:200::1"} {
+					calls.Go(func() {
+						if _, err := passwords.Verify(from(t, client), "", "password"); err != nil {
+							t.Errorf("a login from %s: %v", client, err)
+						}
+						logins.Add(1)
+					})
+					synctest.Wait()
+				}
+				for range 5 { // the guess that runs, the next guess, and the logins
+					finish <- struct{}{}
+					synctest.Wait()
+				}
+				if logins.Load() != 3 || attacks.Load() != 2 {
+					t.Errorf("%d logins and %d guesses were served, want 3 and 2", logins.Load(), attacks.Load())
+				}
+				close(finish)
+				calls.Wait()
+				if got := attacks.Load() + refused.Load(); got != 300 {
+					t.Errorf("%d guesses have ended, want 300", got)
+				}
+			})
+		})
+	}
+}
+
+// A turn that comes to a caller who has left goes to the next one, and no place is lost.
+func TestVerify_PlacesOfCallersWhoLeaveAreFree(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		passwords := newPasswords(t, service.PasswordsConfig{Parallel: 1, MaxWait: time.Minute})
+		finish := make(chan struct{})
+		running := slowHash(passwords, finish)
+		var calls sync.WaitGroup
+		for range 20 {
+			gone, leave := context.WithCancel(from(t, "192.0.2.1"))
+			for range 10 {
+				calls.Go(func() { _, _ = passwords.Verify(gone, "", "x") })
+			}
+			synctest.Wait()
+			finish <- struct{}{}
+			leave() // at the same time as the turn of the next caller
+			synctest.Wait()
+			for running.Load() > 0 {
+				finish <- struct{}{}
+				synctest.Wait()
+			}
+			calls.Wait()
+		}
+		close(finish)
+		if _, err := passwords.Verify(from(t, "192.0.2.2"), "", "x"); err != nil {
+			t.Error(err)
+		}
 	})
 }
