@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"sync"
@@ -63,6 +64,8 @@ func (b *Bodies) release(client string, n int64) {
 	}
 }
 
+var errBodies = errors.New("request bodies fill MAX_BODY_BYTES_IN_FLIGHT, or the share of their client")
+
 type countedBody struct {
 	io.ReadCloser
 	bodies *Bodies
@@ -74,7 +77,7 @@ func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	if n > 0 {
 		if !c.bodies.take(c.client, int64(n)) {
-			return 0, domain.ErrOverloaded
+			return 0, domain.ErrOverloaded.WithCause(errBodies)
 		}
 		c.held += int64(n)
 	}

@@ -1,10 +1,13 @@
 package repository_test
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"evently/internal/domain"
 	"evently/internal/repository"
@@ -62,5 +65,63 @@ func TestReplacePasswordHash_OnlyIfItIsStillTheOldOne(t *testing.T) {
 	}
 	if found, err := store.UserByEmail(t.Context(), "jo@example.com"); err != nil || found.PasswordHash != "second" {
 		t.Errorf("the hash is %q, %v", found.PasswordHash, err)
+	}
+}
+
+// failures keeps the errors of statements: PostgreSQL logs each of them with its details.
+type failures struct {
+	mu     sync.Mutex
+	errors []error
+}
+
+func (*failures) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	return ctx
+}
+
+func (f *failures) TraceQueryEnd(_ context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if data.Err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.errors = append(f.errors, data.Err)
+	}
+}
+
+// The violation of a constraint would be logged with the email.
+func TestCreateUser_TakenEmailIsNoErrorOfPostgres(t *testing.T) {
+	t.Parallel()
+	seen := &failures{}
+	pool, err := repository.OpenPool(t.Context(), testkit.DatabaseURL(t), repository.PoolOptions{MaxConns: 20, Tracer: seen})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	store := repository.New(pool, repository.Options{})
+	var created, taken int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			_, err := store.CreateUser(t.Context(), "jo@example.com", "hash", domain.RoleUser)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				created++
+			case errors.Is(err, domain.ErrEmailTaken):
+				taken++
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if created != 1 || taken != 19 || len(seen.errors) > 0 {
+		t.Errorf("%d accounts, %d refusals, errors of statements: %v; want 1, 19 and none", created, taken, seen.errors)
+	}
+	// The constraint does report: what is seen above is not blindness.
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO users (email, email_key, password_hash, role)
+		VALUES ('jo@example.com', 'jo@example.com', 'hash', 'user')`); err == nil || len(seen.errors) != 1 {
+		t.Errorf("a violation of the constraint: %v, errors of statements: %v", err, seen.errors)
 	}
 }
