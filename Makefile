@@ -34,9 +34,14 @@ build: ## Build bin/evently, static, with version, commit and date
 .PHONY: test
 test: ## Run all tests with the race detector, against real stores that they start
 	@.ci/ensure-cc
-	@.ci/ensure-chromium
 	@.ci/ensure-promtool
 	CGO_ENABLED=1 go test -race -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
+
+.PHONY: test-long
+test-long: ## Test what takes longer too: in a browser, under faults, the stores of `make run`
+	@.ci/ensure-cc
+	@.ci/ensure-chromium
+	CGO_ENABLED=1 go test -race -count=1 -timeout 20m -tags long $(TEST_FLAGS) ./internal/app ./internal/chaos ./internal/devstack
 
 .PHONY: test-compat
 test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores
@@ -48,7 +53,7 @@ SEED     ?= 0
 
 .PHONY: chaos
 chaos: ## Book under faults for DURATION=60s, and check the history of responses
-	go test -count=1 -timeout 0 -v -run '^TestChaos_' ./internal/chaos \
+	go test -count=1 -timeout 0 -v -tags long -run '^TestChaos_' ./internal/chaos \
 		-chaos.duration=$(DURATION) -chaos.seed=$(SEED) -chaos.journal=$(CURDIR)/artifacts/chaos.jsonl
 
 .PHONY: chaos-proof
@@ -69,7 +74,7 @@ fuzz: ## Fuzz each target for FUZZTIME=30s
 browser: ## Test the documentation page in a browser; screenshots go to artifacts/
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
-	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -run Browser $(TEST_FLAGS) ./internal/app
+	CGO_ENABLED=1 go test -race -count=1 -timeout 3m -tags long -run Browser $(TEST_FLAGS) ./internal/app
 
 BENCH_FLAGS ?= -report docs/benchmarks.md
 

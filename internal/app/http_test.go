@@ -172,7 +172,7 @@ func TestBodies_AreLimited(t *testing.T) {
 	user := i.user(t, "user@example.com")
 	for route, limit := range map[string]int{
 		"POST /api/v1/auth/login": 8 << 10, "POST /api/v1/auth/register": 8 << 10, "PUT /api/v1/auth/password": 8 << 10,
-		"DELETE /api/v1/auth/me": 8 << 10, "POST /api/v1/bookings/lock": 68 << 10,
+		"DELETE /api/v1/auth/me": 8 << 10, "POST /api/v1/bookings/lock": 64 << 10,
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		in := request{method: method, path: path, token: user, body: big(limit)}

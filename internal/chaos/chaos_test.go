@@ -30,18 +30,6 @@ const (
 	requestLimit = 5 * time.Second
 )
 
-// TestChaos_SeatsAndMoneyStayConsistent is described in docs/reliability.md.
-func TestChaos_SeatsAndMoneyStayConsistent(t *testing.T) {
-	t.Parallel()
-	v := chaos(t, builtOrFail(t))
-	for _, text := range v.report {
-		t.Log(text)
-	}
-	for _, text := range v.violations {
-		t.Error(text)
-	}
-}
-
 // chaos runs instances of binary under load and faults and returns the verdict.
 func chaos(t *testing.T, binary string) verdict {
 	t.Helper()
