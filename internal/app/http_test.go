@@ -240,6 +240,24 @@ func TestServer_MalformedRequests(t *testing.T) {
 	}
 }
 
+func TestServer_ConnectionsAreLimited(t *testing.T) {
+	t.Parallel()
+	i := start(t, "MAX_CONNECTIONS=1")
+	served := func() bool {
+		conn, err := dial(t, i.Addr())
+		if err != nil {
+			return false
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_, _ = io.WriteString(conn, "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n") // fails if the server was faster
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		return err == nil && resp.Body.Close() == nil
+	}
+	if first, second := served(), served(); !first || second {
+		t.Errorf("the first connection was served: %t, the second: %t", first, second)
+	}
+}
+
 func TestCORS_OnlyForConfiguredOrigins(t *testing.T) {
 	t.Parallel()
 	i := start(t, "CORS_ALLOWED_ORIGINS=https://app.example.com")
