@@ -1,6 +1,8 @@
 package app_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"evently/internal/domain"
+	"evently/internal/respond"
 	"evently/internal/testkit"
 )
 
@@ -241,5 +244,80 @@ func flushRedis(t testing.TB, url string) {
 	defer func() { _ = client.Close() }()
 	if err := client.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A long body is read by the limit and by the handler alike.
+func TestLogin_PaddedBodyCounts(t *testing.T) {
+	t.Parallel()
+	i := start(t, "AUTH_RATE_LIMIT_PER_MINUTE=0", "RATE_LIMIT_PER_MINUTE=0", "NETWORK_RATE_LIMIT_PER_MINUTE=0")
+	email := "nobody@example.com"
+	limited := 0
+	for range 105 {
+		body := fmt.Sprintf(`{"email":%q,"password":"a guess"%s}`, email, strings.Repeat(" ", respond.MaxAuthBody-100))
+		if i.send(t, request{method: http.MethodPost, path: "/api/v1/auth/login", body: body}).status == http.StatusTooManyRequests {
+			limited++
+		}
+	}
+	if limited != 5 {
+		t.Errorf("%d of 105 guesses were refused, want 5", limited)
+	}
+}
+
+// Two administrators, of whom one was promoted while closing the account.
+func TestAccount_ClosingKeepsAnAdmin(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	store := i.Services().Store
+	accounts := i.Services().Accounts
+	user, err := i.Services().Auth.Register(t.Context(), "ada@example.com", "password of ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin := domain.RoleAdmin
+	lock, err := i.Services().Auth.Create(t.Context(), "root@example.com", "password of root", admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	promoted := make(chan error, 1)
+	err = store.InTx(t.Context(), func(ctx context.Context) error { // makes the closing wait behind its check of the password
+		if _, err := store.LoadUser(ctx, user.User.ID); err != nil {
+			return err
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- accounts.Close(t.Context(), user.User.ID, "password of ada") }()
+		go func() { promoted <- <-closed }()
+		pool := testkit.Connect(t, i.cfg.Database.URL.Reveal())
+		eventually(t, "the closing to wait", func() bool {
+			return testkit.Value[bool](t, pool, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		})
+		store.SaveUser(ctx, domain.User{ID: user.User.ID, Role: admin, PasswordHash: user.User.PasswordHash, Epoch: 1})
+		store.SaveUser(ctx, domain.User{ID: lock.ID, Role: domain.RoleUser, PasswordHash: lock.PasswordHash, Epoch: 1})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-promoted; !errors.Is(err, domain.ErrLastAdmin) {
+		t.Errorf("closing the account of the only admin: %v", err)
+	}
+}
+
+func TestLock_ClosedAccountHoldsNothing(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t)
+	for what, sql := range map[string]string{
+		"closed":  `UPDATE users SET closed_at = now(), email = '', email_key = NULL, password_hash = '' WHERE user_id = $1`,
+		"blocked": `UPDATE users SET blocked_at = now() WHERE user_id = $1`,
+	} {
+		user := b.user(t)
+		identity, err := b.Services().Tokens.Verify(user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		testkit.Exec(t, b.pool, sql, identity.UserID) // by another instance, a moment ago
+		if got := b.lock(t, user, b.seats[0]); got.status != http.StatusUnauthorized {
+			t.Errorf("%s: %s", what, got.raw)
+		}
 	}
 }

@@ -71,7 +71,7 @@ func NewServices(
 	for i, secret := range cfg.Auth.JWTSecrets {
 		secrets[i] = secret.Reveal()
 	}
-	epochs := service.NewEpochs(store, cfg.Auth.TokenTTL)
+	epochs := service.NewEpochs(store, config.MaxTokenTTL)
 	tokens, err := service.NewTokens(service.TokensConfig{
 		Secrets: secrets, TTL: cfg.Auth.TokenTTL, StaffTTL: cfg.Auth.StaffTokenTTL, Epochs: epochs, Now: cfg.Now,
 	})
@@ -185,10 +185,6 @@ func (a *App) authHandlers() *handler.Auth {
 func (a *App) routes(version string) (http.Handler, error) {
 	s, limits := a.services, a.cfg.Limits
 	bookings := handler.NewBookings(s.Bookings, s.Payments)
-	failures := ratelimit.Limit{Requests: maxFailures, Per: time.Hour}
-	if limits.Logins == 0 {
-		failures = ratelimit.Limit{}
-	}
 	perMinute := func(n int) ratelimit.Limit { return ratelimit.Limit{Requests: n, Per: time.Minute} }
 	return server.Routes(server.Handlers{
 		Auth:       a.authHandlers(),
@@ -208,7 +204,7 @@ func (a *App) routes(version string) (http.Handler, error) {
 			Bookings: perMinute(limits.Bookings),
 			Searches: perMinute(limits.OfSearches()),
 			Logins:   perMinute(limits.Logins),
-			Failures: failures,
+			Failures: ratelimit.Limit{Requests: maxFailures, Per: time.Hour},
 		}, a.log),
 		Streams: middleware.NewStreams(middleware.StreamRules{
 			PerUser:    limits.StreamsPerUser,

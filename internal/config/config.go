@@ -107,12 +107,15 @@ type Redis struct {
 	Timeout time.Duration `env:"REDIS_TIMEOUT" envDefault:"250ms" min:"10ms" max:"10s" doc:"Longest time to connect, to write a command and to read its reply, each."`
 }
 
+// MaxTokenTTL is the most that JWT_TTL can be: older tokens have expired whatever it was when they were issued.
+const MaxTokenTTL = 720 * time.Hour
+
 // Auth is who may sign in and for how long.
 type Auth struct {
 	JWTSecrets        Secrets       `env:"JWT_SECRET" example:"change-me-to-the-output-of-openssl-rand-base64-48" doc:"Key of the access tokens: in production at least 32 bytes, hard to guess and none of an example, such as the output of openssl rand -base64 48. A comma list rotates keys: the first signs, all verify. Development generates one at each start if it is empty."`
 	TokenTTL          time.Duration `env:"JWT_TTL" envDefault:"24h" min:"1m" max:"720h" doc:"How long an access token is valid."`
 	StaffTokenTTL     time.Duration `env:"JWT_TTL_STAFF" envDefault:"12h" min:"1m" max:"720h" doc:"How long an access token of staff and admins is valid, if that is shorter than JWT_TTL."`
-	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second. Client networks, an IPv4 address or an IPv6 /56, take turns."`
+	PasswordQueueWait time.Duration `env:"PASSWORD_QUEUE_WAIT" envDefault:"10s" min:"100ms" max:"1m" doc:"How long a login or a registration waits for its turn to hash a password before it gets 503; keep it below HTTP_WRITE_TIMEOUT. Half of the CPUs hash, each about 20 passwords a second. Client networks, an IPv4 address or an IPv6 /48, take turns."`
 	ChallengeURL      string        `env:"CHALLENGE_URL" example:"https://challenges.cloudflare.com/turnstile/v0/siteverify" doc:"Where the challenge that a registration brings is checked, by the siteverify protocol of Turnstile and hCaptcha; together with CHALLENGE_SECRET. Empty: registrations bring none."`
 	ChallengeSecret   Secret        `env:"CHALLENGE_SECRET" example:"" doc:"Secret of the site at the provider of the challenge."`
 	AdminEmail        string        `env:"ADMIN_EMAIL" example:"admin@example.com" doc:"Administrator who is created at start, or whose password is set; together with ADMIN_PASSWORD."`
@@ -187,7 +190,7 @@ type Cache struct {
 type Limits struct {
 	Requests int `env:"RATE_LIMIT_PER_MINUTE" envDefault:"300" min:"0" max:"1000000" doc:"Requests a minute, but for /health and what follows it: of each user where a token is needed, and else, also with a bad token, of each client address. As many may come at once; then they come back evenly. 0 is no limit. Behind a proxy that is not in TRUSTED_PROXIES all clients share its address, and this number."`
 	Bookings int `env:"BOOKING_RATE_LIMIT_PER_MINUTE" envDefault:"30" min:"0" max:"1000000" doc:"Locks, payments, confirmations and cancellations a minute of each user, taken together; they count as requests, too. 0 is no limit of their own."`
-	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations, logins and other requests with a password a minute of each client address. 0 is no limit of their own, and none of 100 wrong passwords an hour for each account: addresses from which the account has signed in have 100 of their own."`
+	Logins   int `env:"AUTH_RATE_LIMIT_PER_MINUTE" envDefault:"20" min:"0" max:"1000000" doc:"Registrations, logins and other requests with a password a minute of each client address. 0 is no limit of their own. Beside it an account has 100 wrong passwords an hour, and a network from which it has signed in 100 of its own."`
 	Network  int `env:"NETWORK_RATE_LIMIT_PER_MINUTE" envDefault:"-1" min:"-1" max:"20000000" doc:"Requests a minute of each client network, of all users in it: an IPv4 address, an IPv6 /64, and four and sixteen times as many of a /56 and a /48. -1 is 20 times RATE_LIMIT_PER_MINUTE, 0 is no limit; off too when RATE_LIMIT_PER_MINUTE is 0."`
 	Searches int `env:"SEARCH_RATE_LIMIT_PER_MINUTE" envDefault:"60" min:"0" max:"1000000" doc:"Searches of shows a minute of each client address. 0 is no limit of their own; off too when RATE_LIMIT_PER_MINUTE is 0."`
 

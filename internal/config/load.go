@@ -225,6 +225,7 @@ func (f faults) production(c *Config, need Need, common map[string]bool) {
 			f.add("ADMIN_PASSWORD", "%s", why)
 		}
 	}
+	f.productionChallenge(c, common)
 	for _, address := range c.stores() {
 		if s, err := parseStore(address.url); err == nil {
 			if why := s.weakness(common); why != "" {
@@ -257,6 +258,20 @@ func (f faults) challenge(c *Config) {
 	}
 	if address != "" && !isURL(address, "https", "http") {
 		f.add("CHALLENGE_URL", "must be a URL such as https://challenges.cloudflare.com/turnstile/v0/siteverify")
+	}
+}
+
+func (f faults) productionChallenge(c *Config, common map[string]bool) {
+	u, err := url.Parse(c.Auth.ChallengeURL)
+	if c.Auth.ChallengeURL == "" || err != nil {
+		return
+	}
+	if u.Scheme != "https" && !loopback(u.Hostname()) {
+		f.add("CHALLENGE_URL", "must be https in production")
+	}
+	// Providers have secrets for tests that take every challenge for solved: they are mostly zeros.
+	if why := weakness(c.Auth.ChallengeSecret.Reveal(), minStoreBits, common); why != "" && !loopback(u.Hostname()) {
+		f.add("CHALLENGE_SECRET", "%s", why)
 	}
 }
 

@@ -72,6 +72,12 @@ func (c *Config) limitsOff() []string {
 		{"AUTH_RATE_LIMIT_PER_MINUTE", c.Limits.Logins},
 		{"NETWORK_RATE_LIMIT_PER_MINUTE", c.Limits.Network},
 		{"SEARCH_RATE_LIMIT_PER_MINUTE", c.Limits.Searches},
+		{"MAX_SEATS_PER_USER_PER_SHOW", c.Booking.MaxSeatsPerUser},
+		{"MAX_HOLDS_PER_USER", c.Booking.MaxHoldsPerUser},
+		{"STREAMS_PER_USER", c.Limits.StreamsPerUser},
+		{"STREAMS_PER_ADDRESS", c.Limits.StreamsPerAddress},
+		{"MAX_CONNECTIONS", c.HTTP.MaxConnections},
+		{"MAX_BODY_BYTES_IN_FLIGHT", int(c.HTTP.MaxBodyBytes)},
 	} {
 		if limit.value == 0 {
 			w = append(w, limit.name+" is 0: there is no such limit")

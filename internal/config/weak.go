@@ -3,17 +3,20 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // What a secret needs in production. Bits are estimated by entropy, which counts few: `openssl rand -hex 16` has 96, not 128.
 const (
 	minSecret        = 32 // bytes of JWT_SECRET: the size of an HS256 digest
-	minSecretBits    = 40
+	minSecretBits    = 64
 	minAdminBits     = 20
+	minGuessedWord   = 6 // letters of a common password that is deleted
 	minStorePassword = 8 // bytes
 	minStoreBits     = 12
 )
@@ -23,8 +26,9 @@ var (
 	exampleWords = []string{"change-me", "change_me", "changeme", "example"}
 	// guessedWords are tried first. They add nothing to what must be guessed.
 	guessedWords = strings.NewReplacer(deleted(
-		"access", "admin", "bit", "default", "development", "evently", "for", "jwt", "key", "local", "long", "password", "postgres",
-		"production", "qwerty", "secret", "signing", "super", "test", "the", "this", "token", "very", "your", "-", "_", " ")...)
+		"access", "admin", "bits", "bit", "default", "development", "evently", "for", "jwt", "key", "knows", "least", "local", "long", "nobody",
+		"password", "postgres", "production", "secret", "signing", "string", "super", "test", "that", "the", "this", "token", "very", "your",
+		"-", "_", " ")...)
 )
 
 // deleted returns the pairs of a Replacer that deletes words.
@@ -47,7 +51,13 @@ func weakness(secret string, minBits float64, common map[string]bool) string {
 	if common[lower] {
 		return "is one of the 10,000 commonest passwords"
 	}
-	if entropy(guessedWords.Replace(lower)) < minBits {
+	left := guessedWords.Replace(lower)
+	for _, word := range slices.Sorted(maps.Keys(common)) {
+		if len(word) >= minGuessedWord {
+			left = strings.ReplaceAll(left, word, "")
+		}
+	}
+	if entropy(left) < minBits {
 		return "is too easy to guess: it repeats itself, counts up or down, has few different characters, or is made of the words that are tried first"
 	}
 	return ""
@@ -71,14 +81,17 @@ func entropy(secret string) float64 {
 	return surprises * perByte
 }
 
-// follows reports whether the byte at i repeats the one before, is its neighbour in the alphabet, or ends three bytes
-// that stood there already.
+// keyboard has the keys of a keyboard in the orders in which fingers walk over them.
+const keyboard = "qwertyuiop asdfghjkl zxcvbnm 1q2w3e4r5t6y7u8i9o0p 1qaz2wsx3edc4rfv5tgb6yhn7ujm"
+
+// follows reports whether the byte at i repeats the one before, is its neighbour in the alphabet or on the keyboard, or
+// ends three bytes that stood there already.
 func follows(s string, i int) bool {
 	if i == 0 {
 		return false
 	}
 	step := int(s[i]) - int(s[i-1])
-	return -1 <= step && step <= 1 || i >= 2 && strings.Contains(s[:i], s[i-2:i+1])
+	return -1 <= step && step <= 1 || strings.Contains(keyboard, s[i-1:i+1]) || i >= 2 && strings.Contains(s[:i], s[i-2:i+1])
 }
 
 // store is what the address of a PostgreSQL or Redis says.

@@ -38,6 +38,7 @@ type HoldState struct {
 	Now           time.Time // the database's clock
 	NextBookingID int64     // id for the new booking
 	Found         bool      // whether the show exists
+	UserActive    bool      // whether the user's account is neither closed nor blocked
 	ShowStart     time.Time
 	Seats         []SeatState // the requested seats that the show has
 	UserSeats     int         // seats of the user's live bookings of the show
@@ -59,13 +60,15 @@ type HoldDecision struct {
 	ExistingID int64
 }
 
-// Decide returns the new hold, or the user's own hold of exactly these seats. It fails with ErrShowNotFound,
+// Decide returns the new hold, or the user's own hold of exactly these seats. It fails with ErrShowNotFound, ErrUnauthorized,
 // ErrShowStarted, ErrInvalidSeats (invalid_seats), ErrSeatsUnavailable (failed_seats, held_by_you), ErrSeatLimit,
 // ErrTooManyHolds or ErrSeatCoolingDown (retry_at).
 func (r HoldRequest) Decide(state HoldState) (HoldDecision, error) {
 	switch {
 	case !state.Found:
 		return HoldDecision{}, ErrShowNotFound
+	case !state.UserActive:
+		return HoldDecision{}, ErrUnauthorized
 	case !state.Now.Before(state.ShowStart):
 		return HoldDecision{}, ErrShowStarted
 	}

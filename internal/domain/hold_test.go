@@ -22,7 +22,7 @@ var holdRequest = domain.HoldRequest{
 // holdState returns a state in which holdRequest succeeds.
 func holdState() domain.HoldState {
 	return domain.HoldState{
-		Now: now, NextBookingID: 99, Found: true, ShowStart: now.Add(time.Hour),
+		Now: now, NextBookingID: 99, Found: true, UserActive: true, ShowStart: now.Add(time.Hour),
 		Seats: []domain.SeatState{
 			{Seat: domain.Seat{ID: 1, VenueID: 3, Row: "A", Number: 1}, Price: 45000},
 			{Seat: domain.Seat{ID: 2, VenueID: 3, Row: "A", Number: 2}, Price: 12345},
@@ -69,12 +69,14 @@ func TestDecide_Refusals(t *testing.T) {
 	taken := func(s *domain.HoldState) { limit(s); s.Seats[1].Holder = holder(1, other, 1) }
 	unknown := func(s *domain.HoldState) { taken(s); s.Seats = s.Seats[1:] }
 	started := func(s *domain.HoldState) { unknown(s); s.ShowStart = now }
-	missing := func(s *domain.HoldState) { started(s); s.Found, s.Seats = false, nil }
+	closed := func(s *domain.HoldState) { started(s); s.UserActive = false }
+	missing := func(s *domain.HoldState) { closed(s); s.Found, s.Seats = false, nil }
 	for name, c := range map[string]struct {
 		change func(*domain.HoldState)
 		want   *domain.Error
 	}{
 		"no such show":          {missing, domain.ErrShowNotFound},
+		"closed account":        {closed, domain.ErrUnauthorized},
 		"show that has started": {started, domain.ErrShowStarted},
 		"seat of another show":  {unknown, domain.ErrInvalidSeats.With("invalid_seats", []int64{1})},
 		"taken seat":            {taken, domain.ErrSeatsUnavailable.With("failed_seats", []int64{2})},

@@ -25,7 +25,7 @@ type closeAccountRequest struct {
 }
 
 type updateUserRequest struct {
-	Role    *string `json:"role" validate:"omitnil,role"`
+	Role    *string `json:"role" validate:"omitnil,oneof=user staff admin"`
 	Blocked *bool   `json:"blocked"`
 }
 

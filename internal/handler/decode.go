@@ -18,8 +18,8 @@ import (
 
 // Bounds of request bodies, in bytes.
 const (
-	maxBody     = 64 << 10
-	maxAuthBody = 8 << 10 // the routes with a password, which anybody may call
+	maxBody     = respond.MaxBody
+	maxAuthBody = respond.MaxAuthBody
 	maxBulkBody = 1 << 20 // the bulk seat routes
 )
 

@@ -37,11 +37,20 @@ func (b *Bodies) Limit(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body := &countedBody{ReadCloser: r.Body, bodies: b, client: clientOf(r)}
+		body := &countedBody{ReadCloser: r.Body, bodies: b, client: widest(r)}
 		defer func() { b.release(body.client, body.held) }()
 		r.Body = body
 		next.ServeHTTP(w, r)
 	})
+}
+
+// widest returns the subject of the widest network of a request's client: an IPv4 address or an IPv6 /48.
+func widest(r *http.Request) string {
+	networks := domain.ClientNetworks(domain.RequestFrom(r.Context()).ClientAddr)
+	if len(networks) == 0 {
+		return ""
+	}
+	return networks[len(networks)-1].Prefix.String()
 }
 
 func (b *Bodies) take(client string, n int64) bool {

@@ -21,7 +21,8 @@ import (
 // too. The account is that of the token, or else of the email in the body.
 //
 // A request takes from the budget before it is handled, and gives back unless the response is 401: otherwise
-// requests at the same time would not see each other's failures.
+// requests at the same time would not see each other's failures. It does so also when the client has gone: one that
+// hangs up would have its guesses for nothing.
 func (l *RateLimits) Failures(next http.Handler) http.Handler {
 	if l.rules.Failures.Off() {
 		return next
@@ -35,23 +36,36 @@ func (l *RateLimits) Failures(next http.Handler) http.Handler {
 		account := emailSubject(email)
 		network := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
 		budget := ratelimit.Budget{Subject: account, Name: "failures", Limit: l.rules.Failures}
-		if l.limiter.Remembers(r.Context(), account, network) {
+		ctx := context.WithoutCancel(r.Context())
+		if l.limiter.Remembers(ctx, account, network) {
 			budget.Name = "failures:" + network
 		}
-		if result := l.limiter.Take(r.Context(), budget); !result.Allowed {
+		if result := l.limiter.Take(ctx, budget); !result.Allowed {
 			respond.Error(w, r, l.log, domain.ErrRateLimited.WithRetryAfter(max(result.Reset, time.Second)))
 			return
 		}
 		response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(response, r)
 
-		ctx := context.WithoutCancel(r.Context())
 		status := statusOf(response)
 		if status != http.StatusUnauthorized {
 			l.limiter.Give(ctx, budget)
 		}
 		if status < http.StatusMultipleChoices {
 			l.limiter.Remember(ctx, account, network)
+		}
+	})
+}
+
+// Remember remembers the network of a client that has registered, as Failures does after a login.
+func (l *RateLimits) Remember(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		email := emailOf(r)
+		response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		next.ServeHTTP(response, r)
+		if email != "" && statusOf(response) == http.StatusCreated {
+			network := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
+			l.limiter.Remember(context.WithoutCancel(r.Context()), emailSubject(email), network)
 		}
 	})
 }
@@ -64,7 +78,7 @@ func emailOf(r *http.Request) string {
 	var in struct {
 		Email string `json:"email"`
 	}
-	if json.Unmarshal(peekBody(r, maxAuthBody), &in) != nil { // the handler refuses such a body
+	if json.Unmarshal(peekBody(r, respond.MaxAuthBody), &in) != nil { // the handler refuses such a body
 		return ""
 	}
 	return in.Email

@@ -1,6 +1,7 @@
 package middleware_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -37,17 +38,24 @@ func newDoor(t *testing.T, rules middleware.RateRules) door {
 // try logs in from an address and returns the status.
 func (d door) try(t *testing.T, address, email, password string) int {
 	t.Helper()
-	body := strings.NewReader(fmt.Sprintf(`{"email":%q}`, email))
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", body)
-	r.Header.Set("Password", password)
-	request := &domain.Request{ClientAddr: netip.MustParseAddr(address)}
-	w := httptest.NewRecorder()
-	d.handler.ServeHTTP(w, r.WithContext(domain.WithRequest(r.Context(), request)))
+	w := d.tryIn(t.Context(), address, email, password)
 	if w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {
 		t.Error("429 without Retry-After")
 	}
 	return w.Code
 }
+
+func (d door) tryIn(ctx context.Context, address, email, password string) *httptest.ResponseRecorder {
+	body := strings.NewReader(fmt.Sprintf(`{"email":%q}`, email))
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/", body)
+	r.Header.Set("Password", password)
+	request := &domain.Request{ClientAddr: netip.MustParseAddr(address)}
+	w := httptest.NewRecorder()
+	d.handler.ServeHTTP(w, r.WithContext(domain.WithRequest(r.Context(), request)))
+	return w
+}
+
+func newDoorOf(handler http.Handler) door { return door{handler} }
 
 func signInRules(logins, failures int) middleware.RateRules {
 	return middleware.RateRules{
@@ -103,6 +111,77 @@ func TestFailures_ManyAddressesHaveOneBudgetOfAnAccount(t *testing.T) {
 	}
 	if got := d.try(t, known, "ada@example.com", "right"); got != http.StatusTooManyRequests {
 		t.Errorf("after five guesses from the owner's address: %d", got)
+	}
+}
+
+// A client that hangs up gets no guess for nothing, and takes nothing from others.
+func TestFailures_ClientsWhoHangUpCount(t *testing.T) {
+	t.Parallel()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	d := newDoor(t, signInRules(1000, 5))
+	for n := range 5 {
+		if got := d.tryIn(gone, fmt.Sprintf("192.0.2.%d", n+1), "ada@example.com", "a guess"); got.Code != http.StatusUnauthorized {
+			t.Fatalf("guess %d: %d", n+1, got.Code)
+		}
+	}
+	if got := d.try(t, "192.0.2.99", "ada@example.com", "a guess"); got != http.StatusTooManyRequests {
+		t.Errorf("after five guesses of clients who hung up: %d", got)
+	}
+
+	limiter := ratelimit.New(testkit.Rediskit(t, testkit.Redis(t), rediskit.Options{}), ratelimit.Options{})
+	own := ratelimit.Budget{Subject: "user:1", Name: "requests", Limit: ratelimit.Limit{Requests: 1, Per: time.Hour}}
+	network := ratelimit.Budget{Subject: "network:x", Name: "requests", Limit: ratelimit.Limit{Requests: 10, Per: time.Hour}}
+	for range 50 {
+		limiter.Take(gone, own, network)
+	}
+	if got := limiter.Take(t.Context(), network); !got.Allowed || got.Remaining != 8 {
+		t.Errorf("the network has %d left, want 8: refused requests took from it", got.Remaining)
+	}
+}
+
+// One who has only registered yet is known at their address, too.
+func TestRemember_RegistrationIsASignIn(t *testing.T) {
+	t.Parallel()
+	limiter := ratelimit.New(testkit.Rediskit(t, testkit.Redis(t), rediskit.Options{}), ratelimit.Options{})
+	limits := middleware.NewRateLimits(limiter, signInRules(1000, 5), slog.New(slog.DiscardHandler))
+	door := func(status int) door {
+		answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+		if status == http.StatusUnauthorized {
+			return newDoorOf(limits.Failures(answer))
+		}
+		return newDoorOf(limits.Remember(answer))
+	}
+	door(http.StatusCreated).try(t, "198.51.100.1", "ada@example.com", "")
+	door(http.StatusConflict).try(t, "198.51.100.2", "ada@example.com", "")
+	for n := range 5 {
+		door(http.StatusUnauthorized).try(t, fmt.Sprintf("192.0.2.%d", n+1), "ada@example.com", "a guess")
+	}
+	if got := door(http.StatusUnauthorized).try(t, "198.51.100.1", "ada@example.com", ""); got != http.StatusUnauthorized {
+		t.Errorf("where the account was registered: %d", got)
+	}
+	if got := door(http.StatusUnauthorized).try(t, "198.51.100.2", "ada@example.com", ""); got != http.StatusTooManyRequests {
+		t.Errorf("where somebody else tried to register it: %d", got)
+	}
+}
+
+// Addresses of one IPv6 site share budgets of logins.
+func TestLogins_AreLimitedByNetwork(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t, signInRules(2, 1000))
+	guesses := func(network string) int {
+		for n := range 200 {
+			if d.try(t, fmt.Sprintf(network, n), fmt.Sprintf("%d@example.com", n), "a guess") == http.StatusTooManyRequests {
+				return n
+			}
+		}
+		return 200
+	}
+	if n := guesses("2001:db8:1:%x::1"); n != 8 { // the /64s of one /56
+		t.Errorf("a /56 has %d guesses, want 8", n)
+	}
+	if n := guesses("2001:db8:2:%x00::1"); n != 32 { // the /56s of one /48
+		t.Errorf("a /48 has %d guesses, want 32", n)
 	}
 }
 

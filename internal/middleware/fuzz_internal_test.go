@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"evently/internal/respond"
 )
 
 // FuzzHeaders checks that accepted headers can be logged, stored and sent back unchanged.
@@ -60,7 +62,7 @@ func FuzzPeek(f *testing.F) {
 		var strict struct {
 			Email string `json:"email"`
 		}
-		if len(body) > maxAuthBody || json.Unmarshal(body, &strict) != nil {
+		if len(body) > respond.MaxAuthBody || json.Unmarshal(body, &strict) != nil {
 			return
 		}
 		if email != strict.Email {

@@ -6,12 +6,6 @@ import (
 	"net/http"
 )
 
-// What handlers accept, in bytes.
-const (
-	maxLockBody = 64 << 10
-	maxAuthBody = 4 << 10
-)
-
 // peekBody returns the body of r, or nil if it is over limit bytes or broken. The handler reads the same, errors included.
 func peekBody(r *http.Request, limit int64) []byte {
 	if r.Body == nil {

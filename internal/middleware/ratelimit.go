@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -61,14 +62,16 @@ func (l *RateLimits) Bookings(next http.Handler) http.Handler {
 // Searches limits searches in the same place.
 func (l *RateLimits) Searches(next http.Handler) http.Handler {
 	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
-		return []ratelimit.Budget{{Subject: subjectOf(r), Name: "searches", Limit: l.rules.Searches}}
+		return append(widerNetworks(r, "searches", l.rules.Searches),
+			ratelimit.Budget{Subject: subjectOf(r), Name: "searches", Limit: l.rules.Searches})
 	})
 }
 
 // Logins limits registrations, logins and what else checks a password, per client address.
 func (l *RateLimits) Logins(next http.Handler) http.Handler {
 	return l.limit(next, func(r *http.Request) []ratelimit.Budget {
-		return []ratelimit.Budget{{Subject: clientOf(r), Name: "logins", Limit: l.rules.Logins}}
+		return append(widerNetworks(r, "logins", l.rules.Logins),
+			ratelimit.Budget{Subject: clientOf(r), Name: "logins", Limit: l.rules.Logins})
 	})
 }
 
@@ -110,14 +113,24 @@ func clientOf(r *http.Request) string {
 // IPv4 client without a token is its network, and has a smaller budget already.
 func (l *RateLimits) networks(r *http.Request) []ratelimit.Budget {
 	request := domain.RequestFrom(r.Context())
-	if l.rules.Network.Off() || request.ClientAddr.Is4() && request.Identity == nil {
+	if request.ClientAddr.Is4() && request.Identity == nil {
 		return nil
 	}
+	return networkBudgets(r, "requests", l.rules.Network)
+}
+
+// widerNetworks are the networks of a request's client that have more than the client itself.
+func widerNetworks(r *http.Request, name string, limit ratelimit.Limit) []ratelimit.Budget {
+	return slices.DeleteFunc(networkBudgets(r, name, limit), func(b ratelimit.Budget) bool { return b.Limit.Requests == limit.Requests })
+}
+
+// networkBudgets returns the budgets of the networks of a request's client.
+func networkBudgets(r *http.Request, name string, limit ratelimit.Limit) []ratelimit.Budget {
 	var budgets []ratelimit.Budget
-	for _, network := range domain.ClientNetworks(request.ClientAddr) {
-		limit := ratelimit.Limit{Requests: l.rules.Network.Requests * network.Times, Per: l.rules.Network.Per}
+	for _, network := range domain.ClientNetworks(domain.RequestFrom(r.Context()).ClientAddr) {
+		times := ratelimit.Limit{Requests: limit.Requests * network.Times, Per: limit.Per}
 		budgets = append(budgets, ratelimit.Budget{
-			Subject: "network:" + network.Prefix.String(), Name: "requests", Limit: limit, Hidden: true,
+			Subject: "network:" + network.Prefix.String(), Name: name, Limit: times, Hidden: true,
 		})
 	}
 	return budgets

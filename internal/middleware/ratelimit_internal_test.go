@@ -8,12 +8,14 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"evently/internal/respond"
 )
 
 func TestEmailOf_LeavesTheBodyUnchanged(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("the client went away")
-	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*maxAuthBody) + `"}`
+	long := `{"email":"a@example.com","password":"` + strings.Repeat("x", 2*respond.MaxAuthBody) + `"}`
 	for name, tt := range map[string]struct {
 		body string
 		err  error // behind the body

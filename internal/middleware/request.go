@@ -28,9 +28,7 @@ func Identify(clients Clients) func(http.Handler) http.Handler {
 			}
 			w.Header().Set(respond.RequestIDHeader, id)
 			client, behind := clients.clientAddr(r)
-			if behind.IsValid() {
-				proxies.observe(client, behind)
-			}
+			proxies.observe(client, behind)
 			request := &domain.Request{ID: id, ClientAddr: client}
 			next.ServeHTTP(w, r.WithContext(domain.WithRequest(r.Context(), request)))
 		})

@@ -15,7 +15,8 @@ import (
 
 // RoomGate admits users to the booking of a show.
 type RoomGate interface {
-	// Enter admits or queues the user. It returns domain.ErrShowNotFound or domain.ErrWaitingRoomUnavailable.
+	// Enter admits or queues the user. It returns domain.ErrShowNotFound,
+	// domain.ErrTooManyPlaces or domain.ErrWaitingRoomUnavailable.
 	Enter(ctx context.Context, showID, userID int64) (domain.RoomStatus, error)
 }
 
@@ -42,7 +43,7 @@ func WaitingRoom(
 			if !known {
 				return domain.ErrUnauthorized
 			}
-			body := peekBody(r, maxLockBody)
+			body := peekBody(r, respond.MaxBody)
 			showID := showOf(body)
 			if showID <= 0 {
 				next.ServeHTTP(w, r)
@@ -55,13 +56,16 @@ func WaitingRoom(
 				err == nil && status.State == domain.RoomAdmitted:
 				next.ServeHTTP(w, r)
 				return nil
-			case err != nil:
+			case err != nil && !errors.Is(err, domain.ErrTooManyPlaces):
 				return err
 			}
 			if replays != nil && r.Header.Get("Idempotency-Key") != "" {
 				if replayed, err := replays.Replay(w, r, body); replayed || err != nil {
 					return err
 				}
+			}
+			if err != nil {
+				return err
 			}
 			return waitingRoomError(status, options)
 		})

@@ -80,8 +80,9 @@ func New(client *rediskit.Client, options Options) *Limiter {
 }
 
 // Take takes one request from every budget that has a limit, or from none. It is allowed if it fits into all
-// of them.
+// of them. It goes on when ctx is cancelled: a client that hangs up must not leave some budgets taken from and others not.
 func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
+	ctx = context.WithoutCancel(ctx)
 	limited := slices.DeleteFunc(slices.Clone(budgets), func(b Budget) bool { return b.Limit.Off() })
 	if len(limited) == 0 {
 		return Result{Allowed: true}
@@ -97,9 +98,9 @@ func (l *Limiter) Take(ctx context.Context, budgets ...Budget) Result {
 func (l *Limiter) takeShared(ctx context.Context, budgets []Budget) ([]state, error) {
 	subjects := bySubject(budgets)
 	states := make([]state, len(budgets))
-	group, groupCtx := errgroup.WithContext(ctx)
+	var group errgroup.Group
 	for _, places := range subjects {
-		group.Go(func() error { return l.takeOf(groupCtx, budgets, places, states) })
+		group.Go(func() error { return l.takeOf(ctx, budgets, places, states) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -10,9 +10,12 @@ import (
 )
 
 const (
-	// lockAccount makes the user's bookings wait, and changes that may take away the last administrator.
+	// lockAdmins makes changes wait that may take away the last administrator.
+	lockAdmins = `SELECT pg_advisory_xact_lock(hashtextextended('admins', 0))`
+
+	// lockAccount makes the user's bookings wait.
 	lockAccount = `
-		SELECT pg_advisory_xact_lock(` + userKey + `), pg_advisory_xact_lock(hashtextextended('admins', 0))
+		SELECT pg_advisory_xact_lock(` + userKey + `)
 		FROM (VALUES ($1::bigint)) AS account (user_id)`
 
 	saveUser = `
@@ -55,6 +58,9 @@ func (s *Store) SaveUser(ctx context.Context, user domain.User) {
 func (s *Store) CloseUser(ctx context.Context, userID int64) { enqueue(ctx, closeUser, userID) }
 
 func (s *Store) HasOtherAdmin(ctx context.Context, userID int64) (bool, error) {
+	if _, err := s.exec(ctx, lockAdmins); err != nil {
+		return false, err
+	}
 	return one(ctx, s, pgx.RowTo[bool], nil, `
 		SELECT EXISTS (
 			SELECT
@@ -83,15 +89,15 @@ func (s *Store) ListUsers(
 func (s *Store) ChangedEpochs(
 	ctx context.Context, after domain.Epoch, limit int,
 ) (epochs []domain.Epoch, now time.Time, err error) {
-	now, err = one(ctx, s, pgx.RowTo[time.Time], nil, `SELECT clock_timestamp()`)
-	if err != nil {
-		return nil, now, err
-	}
-	epochs, err = list(ctx, s, pgx.RowToStructByPos[domain.Epoch], `
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT clock_timestamp()`).QueryRow(func(row pgx.Row) error { return row.Scan(&now) })
+	collect(batch, &epochs, pgx.RowToStructByPos[domain.Epoch], `
 		SELECT user_id, epoch, epoch_changed_at
 		FROM users
 		WHERE (epoch_changed_at, user_id) > ($1, $2)
 		ORDER BY epoch_changed_at, user_id
 		LIMIT $3`, after.ChangedAt, after.UserID, limit)
-	return epochs, now, err
+	// Not by run: in a rush, when requests are refused a connection, this one waits for its turn.
+	err = s.pool.SendBatch(ctx, batch).Close()
+	return epochs, now, s.translate(ctx, err)
 }

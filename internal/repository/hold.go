@@ -19,7 +19,8 @@ const (
 		FROM (VALUES ($1::bigint, $2::bigint)) AS request (user_id, show_id)`
 
 	showForHold = `
-		SELECT now(), nextval('bookings_booking_id_seq'), start_time
+		SELECT now(), nextval('bookings_booking_id_seq'), start_time,
+		       EXISTS (SELECT FROM users WHERE user_id = $2 AND closed_at IS NULL AND blocked_at IS NULL)
 		FROM shows
 		WHERE show_id = $1 AND deleted_at IS NULL`
 
@@ -96,10 +97,10 @@ func (s *Store) LoadHold(ctx context.Context, request domain.HoldRequest) (domai
 	var state domain.HoldState
 	batch := &pgx.Batch{}
 	batch.Queue(lockUserAndShow, request.UserID, request.ShowID)
-	batch.Queue(showForHold, request.ShowID).Query(func(rows pgx.Rows) error {
+	batch.Queue(showForHold, request.ShowID, request.UserID).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			state.Found = true
-			if err := rows.Scan(&state.Now, &state.NextBookingID, &state.ShowStart); err != nil {
+			if err := rows.Scan(&state.Now, &state.NextBookingID, &state.ShowStart, &state.UserActive); err != nil {
 				return err
 			}
 		}

@@ -2,7 +2,6 @@ package repository
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 	"evently/internal/domain"
 )
 
-// listTimeout bounds a list of shows, which anybody may ask for.
-const listTimeout = time.Second
+// searchTimeout bounds a search, which may read all shows and which anybody may ask for.
+const searchTimeout = time.Second
 
 // Names come first: the seats of a show are counted only when it has the right names.
 const showPage = `
@@ -42,32 +41,42 @@ const showPage = `
 func (s *Store) Shows(
 	ctx context.Context, filter domain.ShowFilter, after *domain.ShowPosition, limit int,
 ) (shows []domain.ShowDetails, more bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, listTimeout)
-	defer cancel()
+	limited, cancel := ctx, context.CancelFunc(func() {})
 	if filter != (domain.ShowFilter{}) {
-		if err := s.searches.Acquire(ctx, 1); err != nil {
-			return nil, false, s.tooManySearches(ctx, err)
+		if err := s.beginSearch(ctx); err != nil {
+			return nil, false, err
 		}
 		defer s.searches.Release(1)
+		limited, cancel = context.WithTimeout(ctx, searchTimeout)
 	}
+	defer cancel()
 	start, id := timestamp(nil, pgtype.NegativeInfinity), int64(0)
 	if after != nil {
 		start, id = timestamp(&after.StartTime, 0), after.ShowID
 	}
 	from := timestamp(filter.From, pgtype.NegativeInfinity)
 	until := timestamp(filter.Until, pgtype.Infinity)
-	shows, err = list(ctx, s, showDetailsRow, showPage,
+	shows, err = list(limited, s, showDetailsRow, showPage,
 		from, start, id, until, contains(filter.Venue), contains(filter.Event), filter.AvailableOnly, limit+1)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = domain.ErrOverloaded.WithCause(err) // too slow, but the database is there
+	}
 	shows, more = page(shows, limit)
 	return shows, more, err
 }
 
-// tooManySearches is the error of a search that has waited in vain, or whose client has gone.
-func (s *Store) tooManySearches(ctx context.Context, err error) error {
-	if errors.Is(err, context.Canceled) {
+// beginSearch waits until the search may run, or returns domain.ErrOverloaded.
+func (s *Store) beginSearch(ctx context.Context) error {
+	waits, cancel := context.WithTimeout(ctx, s.options.AcquireTimeout)
+	defer cancel()
+	err := s.searches.Acquire(waits, 1)
+	if err != nil && ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return domain.ErrOverloaded.WithCause(err)
+	if err != nil {
+		return domain.ErrOverloaded.WithCause(err)
+	}
+	return nil
 }
 
 var literal = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)

@@ -84,7 +84,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 	// Public
 	r.Group(func(r chi.Router) {
 		r.Use(o.RateLimits.Logins)
-		r.Post(base+"/auth/register", do(h.Auth.Register))
+		r.With(o.RateLimits.Remember).Post(base+"/auth/register", do(h.Auth.Register))
 		r.With(o.RateLimits.Failures).Post(base+"/auth/login", do(h.Auth.Login))
 	})
 	r.Group(func(r chi.Router) { // these check a password

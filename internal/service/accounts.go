@@ -11,12 +11,12 @@ import (
 // transaction of InTx.
 type AccountStore interface {
 	InTx(ctx context.Context, fn func(ctx context.Context) error) error
-	// LoadUser locks and returns an open account, or domain.ErrUserNotFound. Changes of other accounts wait
-	// until the transaction ends.
+	// LoadUser locks and returns an open account, or domain.ErrUserNotFound.
 	LoadUser(ctx context.Context, userID int64) (domain.User, error)
 	SaveUser(ctx context.Context, user domain.User)
 	CloseUser(ctx context.Context, userID int64)
-	// HasOtherAdmin reports whether there is another administrator who can sign in.
+	// HasOtherAdmin reports whether there is another administrator who can sign in. Other transactions that ask wait
+	// until this one ends.
 	HasOtherAdmin(ctx context.Context, userID int64) (bool, error)
 	// UpcomingBookings returns up to limit live bookings of shows that have not started.
 	UpcomingBookings(ctx context.Context, userID int64, limit int) ([]int64, error)
@@ -145,8 +145,9 @@ func (a *Accounts) Close(ctx context.Context, userID int64, password string) err
 			return domain.ErrHasBookings.With("booking_ids", bookings)
 		}
 		epoch = user.Epoch + 1
-		user.Blocked = true
-		if err := a.keepsAdmin(ctx, verified, user); err != nil {
+		closed := user
+		closed.Blocked = true
+		if err := a.keepsAdmin(ctx, user, closed); err != nil {
 			return err
 		}
 		a.store.CloseUser(ctx, userID)

@@ -65,8 +65,7 @@ func (e *Epochs) learn(epoch domain.Epoch) bool {
 	return true
 }
 
-// Refresh reads what has changed since the last Refresh, at first in the life of a token, and returns how
-// many epochs were new.
+// Refresh reads what has changed since the last Refresh, and returns how many epochs were new.
 func (e *Epochs) Refresh(ctx context.Context) (int, error) {
 	e.mu.RLock()
 	seen := e.seen

@@ -33,10 +33,11 @@ func newTurns(parallel, maxWaiting int, maxWait time.Duration) *turns {
 	return &turns{maxWait: maxWait, maxWaiting: maxWaiting, free: parallel, queues: map[netip.Prefix][]*waiter{}}
 }
 
-// networkBits is the prefix length of an IPv6 network: one customer has up to a /56.
-const networkBits = 56
+// networkBits is the prefix length of an IPv6 network. A /48 has 256 of the /56 that one customer may have: were each
+// of them a network, one /48 would have nearly all turns.
+const networkBits = 48
 
-// networkOf returns the network of the client of a request: an IPv4 address or an IPv6 /56. Work without a client is one network.
+// networkOf returns the network of the client of a request: an IPv4 address or an IPv6 /48. Work without a client is one network.
 func networkOf(ctx context.Context) netip.Prefix {
 	addr := domain.RequestFrom(ctx).ClientAddr
 	bits := addr.BitLen()

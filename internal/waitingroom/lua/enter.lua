@@ -14,7 +14,8 @@ if seq or mode == 'passthrough' then networks = 0 end
 for i = 1, networks do
   local key, most = KEYS[9 + i], tonumber(ARGV[5 + i])
   if redis.call('SCARD', key) >= most and redis.call('SISMEMBER', key, user) == 0 then
-    for _, member in ipairs(redis.call('SMEMBERS', key)) do
+    -- A few at a time: a network that keeps asking must not keep Redis busy.
+    for _, member in ipairs(redis.call('SRANDMEMBER', key, 50)) do
       if not redis.call('ZSCORE', seen, member) and not admitted(member) then redis.call('SREM', key, member) end
     end
     if redis.call('SCARD', key) >= most then return {CROWDED} end
@@ -22,7 +23,7 @@ for i = 1, networks do
 end
 for i = 1, networks do
   redis.call('SADD', KEYS[9 + i], user)
-  redis.call('PEXPIRE', KEYS[9 + i], idle)
+  redis.call('PEXPIRE', KEYS[9 + i], 86400000) -- a day: who stays must not be forgotten
 end
 
 if mode == 'passthrough'
