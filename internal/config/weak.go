@@ -3,11 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"math"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -16,7 +14,8 @@ const (
 	minSecret        = 32 // bytes of JWT_SECRET: the size of an HS256 digest
 	minSecretBits    = 64
 	minAdminBits     = 20
-	minGuessedWord   = 6 // letters of a common password that is deleted
+	minGuessedWord   = 8 // bytes of a common password that is deleted, and the most
+	maxGuessedWord   = 32
 	minStorePassword = 8 // bytes
 	minStoreBits     = 12
 )
@@ -52,15 +51,27 @@ func weakness(secret string, minBits float64, common map[string]bool) string {
 		return "is one of the 10,000 commonest passwords"
 	}
 	left := guessedWords.Replace(lower)
-	for _, word := range slices.Sorted(maps.Keys(common)) {
-		if len(word) >= minGuessedWord {
-			left = strings.ReplaceAll(left, word, "")
-		}
-	}
-	if entropy(left) < minBits {
+	if entropy(withoutWords(left, common)) < minBits {
 		return "is too easy to guess: it repeats itself, counts up or down, has few different characters, or is made of the words that are tried first"
 	}
 	return ""
+}
+
+// withoutWords deletes from s, from left to right, the longest of the words that begin at each place.
+func withoutWords(s string, words map[string]bool) string {
+	var kept strings.Builder
+	for i := 0; i < len(s); {
+		n := min(len(s)-i, maxGuessedWord)
+		for n >= minGuessedWord && !words[s[i:i+n]] {
+			n--
+		}
+		if n < minGuessedWord {
+			kept.WriteByte(s[i])
+			n = 1
+		}
+		i += n
+	}
+	return kept.String()
 }
 
 // entropy estimates the bits that must be guessed: the bytes that do not follow from the ones before, times the Shannon

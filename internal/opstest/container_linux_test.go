@@ -1,3 +1,5 @@
+//go:build long
+
 package opstest
 
 import (
@@ -24,8 +26,6 @@ import (
 
 	"evently/internal/testkit"
 )
-
-func TestMain(m *testing.M) { testkit.Main(m) }
 
 // imageUser is the user and group of the image.
 const imageUser = 65532

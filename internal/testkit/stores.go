@@ -87,10 +87,10 @@ func (s *stores) start() (*devstack.Stack, error) {
 	// Not a test's context: the stores outlive the test that happened to be first.
 	ctx := context.Background()
 	if o.DatabaseURL == "" || o.RedisURL == "" {
-		if err := devstack.RemoveStale(ctx, os.TempDir(), stackPrefix, o.Log); err != nil {
+		if err := devstack.RemoveStale(ctx, stackParent(), stackPrefix, o.Log); err != nil {
 			o.Log.Warn("what crashed tests left behind stays for now", "error", err)
 		}
-		dir, err := os.MkdirTemp("", stackPrefix)
+		dir, err := os.MkdirTemp(stackParent(), stackPrefix)
 		if err != nil {
 			return nil, err
 		}
@@ -107,6 +107,16 @@ func (s *stores) start() (*devstack.Stack, error) {
 	s.redis.init(stack.RedisURL, o.RedisURL != "", s.id)
 	s.databases.init(stack.DatabaseURL, "evently_test_"+s.id)
 	return stack, nil
+}
+
+// stackParent is the folder of the folders of stores: in memory where there is one, as each test makes hundreds of files.
+func stackParent() string {
+	const memory = "/dev/shm"
+	if dir, err := os.MkdirTemp(memory, stackPrefix+"probe-"); err == nil {
+		_ = os.Remove(dir)
+		return memory
+	}
+	return os.TempDir()
 }
 
 func (s *stores) stop() error {

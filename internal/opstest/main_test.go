@@ -1,0 +1,9 @@
+package opstest
+
+import (
+	"testing"
+
+	"evently/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.Main(m) }
