@@ -58,6 +58,8 @@ func configure(t testing.TB, settings ...string) *config.Config {
 		"PORT":               "0",
 		"DATABASE_MAX_CONNS": "8",    // the instances of parallel tests share one server
 		"LOG_FORMAT":         "json", // for logged
+		// Opening connections is slow while all packages test at once.
+		"DATABASE_ACQUIRE_TIMEOUT": "10s",
 	}
 	for _, setting := range settings {
 		name, value, _ := strings.Cut(setting, "=")

@@ -146,7 +146,7 @@ func TestLock_UserLimitHoldsAgainstParallelLocks(t *testing.T) {
 
 func TestPay_ConcurrentRequestsAreOnePayment(t *testing.T) {
 	t.Parallel()
-	b := openBoxOffice(t, "DATABASE_ACQUIRE_TIMEOUT=10s") // a cold pool is not the subject
+	b := openBoxOffice(t)
 	user := b.user(t)
 	booking := b.hold(t, user, b.seats[0])
 	transactions := make([]any, 8)

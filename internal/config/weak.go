@@ -12,7 +12,7 @@ import (
 // What a secret needs in production. Bits are estimated by entropy, which counts few: `openssl rand -hex 16` has 96, not 128.
 const (
 	minSecret        = 32 // bytes of JWT_SECRET: the size of an HS256 digest
-	minSecretBits    = 64
+	minSecretBits    = 40
 	minAdminBits     = 20
 	minGuessedWord   = 8 // bytes of a common password that is deleted, and the most
 	maxGuessedWord   = 32

@@ -303,7 +303,7 @@ func TestTake_MemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestTake_CancelledRequestUsesMemory(t *testing.T) {
+func TestTake_CancelledRequestCounts(t *testing.T) {
 	t.Parallel()
 	_, limiter := setup(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -312,11 +312,8 @@ func TestTake_CancelledRequestUsesMemory(t *testing.T) {
 	for range 20 {
 		limiter.Take(ctx, b)
 	}
-	if !limiter.Take(t.Context(), b).Allowed {
-		t.Error("cancelled requests have used up the shared budget")
-	}
 	if limiter.Take(t.Context(), b).Allowed {
-		t.Error("Redis is not used after cancelled requests")
+		t.Error("cancelled requests have taken nothing from the shared budget")
 	}
 }
 

@@ -57,7 +57,7 @@ func newWorld() *world {
 		},
 	}
 	w.store = &store{world: w, hold: domain.HoldState{
-		Now: now, NextBookingID: 99, Found: true, ShowStart: now.Add(time.Hour),
+		Now: now, NextBookingID: 99, Found: true, UserActive: true, ShowStart: now.Add(time.Hour),
 		Seats: []domain.SeatState{
 			{Seat: domain.Seat{ID: 1, Row: "A", Number: 1}, Price: 45000},
 			{Seat: domain.Seat{ID: 2, Row: "A", Number: 2}, Price: 45000},
