@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -94,7 +95,11 @@ func TestHolds_PaidSeatDoesNotCoolDown(t *testing.T) {
 func TestRegister_NeedsTheChallengeWhereThereIsOne(t *testing.T) {
 	t.Parallel()
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprintf(w, `{"success": %t}`, r.PostFormValue("secret") == "of the site" && r.PostFormValue("response") == "solved")
+		answer := `{"success": false}`
+		if r.PostFormValue("secret") == "of the site" && r.PostFormValue("response") == "solved" {
+			answer = `{"success": true}`
+		}
+		_, _ = io.WriteString(w, answer)
 	}))
 	defer provider.Close()
 	i := start(t, "CHALLENGE_URL="+provider.URL, "CHALLENGE_SECRET=of the site")
