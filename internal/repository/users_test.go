@@ -95,7 +95,7 @@ func TestCreateUser_TakenEmailIsNoErrorOfPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	store := repository.New(pool, repository.Options{})
+	store := patient(pool)
 	var created, taken int
 	var mu sync.Mutex
 	var all sync.WaitGroup
