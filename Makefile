@@ -38,7 +38,7 @@ build: ## Build bin/evently, static, with version, commit and date
 test: ## Run all tests with the race detector, against real stores that they start
 	@.ci/ensure-cc
 	@.ci/ensure-promtool
-	CGO_ENABLED=1 go test $(RACE) -vet=off -parallel 6 -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
+	CGO_ENABLED=1 go test $(RACE) -vet=off -parallel 4 -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: test-long
 test-long: ## Test what takes longer: in a browser, under faults, the image, the stores of `make run`

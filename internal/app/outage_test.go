@@ -25,7 +25,7 @@ func (i *instance) operatorLines(t testing.TB) []map[string]any {
 func TestRedisOutage_IsTwoLines(t *testing.T) {
 	t.Parallel()
 	redis, redisURL := newProxy(t, testkit.RedisURL(t))
-	b := openBoxOffice(t, "REDIS_URL="+redisURL, "LOG_LEVEL=debug")
+	b := openBoxOffice(t, "REDIS_URL="+redisURL, "LOG_LEVEL=debug", "REDIS_TIMEOUT=5s") // a slow machine is no outage
 	user := b.user(t)
 	b.hold(t, user, b.seats[0])
 	before := len(b.operatorLines(t))

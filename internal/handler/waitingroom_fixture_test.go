@@ -94,7 +94,7 @@ func (s roomStores) instance(t testing.TB, hubOptions waitingroom.HubOptions) *r
 	}
 	// A stream must outlive the timeouts of requests.
 	a.server = httptest.NewUnstartedServer(router)
-	a.server.Config.ReadTimeout, a.server.Config.WriteTimeout = 500*time.Millisecond, 500*time.Millisecond
+	a.server.Config.ReadTimeout, a.server.Config.WriteTimeout = 2*time.Second, 2*time.Second
 	a.server.Start()
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))

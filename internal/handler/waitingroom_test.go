@@ -129,7 +129,7 @@ func TestWaitingRoom_Configure(t *testing.T) {
 func TestWaitingRoomEvents_EveryChange(t *testing.T) {
 	t.Parallel()
 	s := setupRooms(t)
-	a := s.instance(t, waitingroom.HubOptions{Heartbeat: time.Second})
+	a := s.instance(t, waitingroom.HubOptions{Heartbeat: 3 * time.Second})
 	path := fmt.Sprintf("/waiting-room/%d", s.show)
 	stream := a.listen(t, 2, s.show)
 	if event, _ := stream.next(); event["status"] != "none" || len(event) != 8 {
