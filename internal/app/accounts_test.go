@@ -203,27 +203,11 @@ func TestAccount_StreamEndsWithItsToken(t *testing.T) {
 	t.Parallel()
 	b := openBoxOffice(t)
 	token := b.register(t, "ada@example.com")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/api/v1/waiting-room/%d/events", b.url, b.show), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+token)
-	resp, err := b.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("opened with %d", resp.StatusCode)
-	}
+	stream := b.events(t, token)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		buffer := make([]byte, 1024)
-		for {
-			if _, err := resp.Body.Read(buffer); err != nil {
-				return
-			}
+		for stream.Scan() { // until the stream ends
 		}
 	}()
 	b.send(t, request{method: http.MethodPost, path: "/api/v1/auth/logout", token: token}).want(t, http.StatusNoContent, "")

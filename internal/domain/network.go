@@ -28,3 +28,13 @@ func ClientNetworks(addr netip.Addr) []Network {
 	}
 	return networks
 }
+
+// WidestNetwork returns the largest network of a client: an IPv4 address itself or an IPv6 /48. Of an invalid address it is
+// the zero Prefix.
+func WidestNetwork(addr netip.Addr) netip.Prefix {
+	networks := ClientNetworks(addr)
+	if len(networks) == 0 {
+		return netip.Prefix{}
+	}
+	return networks[len(networks)-1].Prefix
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 
 	"evently/internal/domain"
@@ -19,12 +20,12 @@ type Bodies struct {
 
 	mu       sync.Mutex
 	used     int64
-	byClient map[string]int64
+	byClient map[netip.Prefix]int64
 }
 
 // NewBodies returns the middleware. A limit of 0 bytes is none.
 func NewBodies(limit int64) *Bodies {
-	return &Bodies{limit: limit, byClient: map[string]int64{}}
+	return &Bodies{limit: limit, byClient: map[netip.Prefix]int64{}}
 }
 
 // Limit makes reads of a body fail with domain.ErrOverloaded when there is no room for it.
@@ -37,23 +38,14 @@ func (b *Bodies) Limit(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body := &countedBody{ReadCloser: r.Body, bodies: b, client: widest(r)}
+		body := &countedBody{ReadCloser: r.Body, bodies: b, client: domain.WidestNetwork(domain.RequestFrom(r.Context()).ClientAddr)}
 		defer func() { b.release(body.client, body.held) }()
 		r.Body = body
 		next.ServeHTTP(w, r)
 	})
 }
 
-// widest returns the subject of the widest network of a request's client: an IPv4 address or an IPv6 /48.
-func widest(r *http.Request) string {
-	networks := domain.ClientNetworks(domain.RequestFrom(r.Context()).ClientAddr)
-	if len(networks) == 0 {
-		return ""
-	}
-	return networks[len(networks)-1].Prefix.String()
-}
-
-func (b *Bodies) take(client string, n int64) bool {
+func (b *Bodies) take(client netip.Prefix, n int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.used+n > b.limit || b.byClient[client]+n > b.limit/clientShare {
@@ -64,7 +56,7 @@ func (b *Bodies) take(client string, n int64) bool {
 	return true
 }
 
-func (b *Bodies) release(client string, n int64) {
+func (b *Bodies) release(client netip.Prefix, n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used -= n
@@ -78,7 +70,7 @@ var errBodies = errors.New("request bodies fill MAX_BODY_BYTES_IN_FLIGHT, or the
 type countedBody struct {
 	io.ReadCloser
 	bodies *Bodies
-	client string
+	client netip.Prefix
 	held   int64
 }
 

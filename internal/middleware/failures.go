@@ -34,7 +34,7 @@ func (l *RateLimits) Failures(next http.Handler) http.Handler {
 			return
 		}
 		account := emailSubject(email)
-		network := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
+		network := clientOf(r)
 		budget := ratelimit.Budget{Subject: account, Name: "failures", Limit: l.rules.Failures}
 		ctx := context.WithoutCancel(r.Context())
 		if l.limiter.Remembers(ctx, account, network) {
@@ -64,7 +64,7 @@ func (l *RateLimits) Remember(next http.Handler) http.Handler {
 		response := chimiddleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		next.ServeHTTP(response, r)
 		if email != "" && statusOf(response) == http.StatusCreated {
-			network := clientSubject(domain.RequestFrom(r.Context()).ClientAddr)
+			network := clientOf(r)
 			l.limiter.Remember(context.WithoutCancel(r.Context()), emailSubject(email), network)
 		}
 	})

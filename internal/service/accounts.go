@@ -51,10 +51,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, userID int64, current, re
 	if err != nil {
 		return Session{}, err
 	}
-	if err := a.auth.checkPassword("new_password", replacement, user.Role); err != nil {
-		return Session{}, err
-	}
-	hash, err := a.passwords.Hash(ctx, replacement)
+	hash, err := a.auth.chosen(ctx, "new_password", replacement, user.Role)
 	if err != nil {
 		return Session{}, err
 	}
@@ -94,10 +91,7 @@ func (a *Accounts) SetPassword(ctx context.Context, userID int64, password strin
 	if err != nil {
 		return domain.User{}, err
 	}
-	if err := a.auth.checkPassword("password", password, user.Role); err != nil {
-		return domain.User{}, err
-	}
-	hash, err := a.passwords.Hash(ctx, password)
+	hash, err := a.auth.chosen(ctx, "password", password, user.Role)
 	if err != nil {
 		return domain.User{}, err
 	}
@@ -128,7 +122,7 @@ func (a *Accounts) Close(ctx context.Context, userID int64, password string) err
 	if err != nil {
 		return err
 	}
-	epoch := verified.Epoch
+	var epoch int32
 	err = a.store.InTx(ctx, func(ctx context.Context) error {
 		user, err := a.store.LoadUser(ctx, userID)
 		if err != nil {

@@ -48,7 +48,7 @@ type Session struct {
 // Register creates an account with the role user and signs it in. It returns domain.ErrValidation,
 // ErrWeakPassword, ErrEmailTaken or ErrOverloaded.
 func (a *Auth) Register(ctx context.Context, email, password string) (Session, error) {
-	user, err := a.create(ctx, email, password, domain.RoleUser)
+	user, err := a.Create(ctx, email, password, domain.RoleUser)
 	if err != nil {
 		return Session{}, err
 	}
@@ -83,7 +83,23 @@ func (a *Auth) Login(ctx context.Context, email, password string) (Session, erro
 // Create creates an account with a role. It returns domain.ErrValidation, ErrWeakPassword or ErrEmailTaken; an
 // existing account is not changed.
 func (a *Auth) Create(ctx context.Context, email, password string, role domain.Role) (domain.User, error) {
-	return a.create(ctx, email, password, role)
+	email, err := checkCredentials(email, password, role)
+	if err != nil {
+		return domain.User{}, err
+	}
+	hash, err := a.newHash(ctx, password)
+	if err != nil {
+		return domain.User{}, err
+	}
+	return a.users.CreateUser(ctx, email, hash, role)
+}
+
+// newHash returns the hash of a password that was chosen just now, or domain.ErrWeakPassword.
+func (a *Auth) newHash(ctx context.Context, password string) (string, error) {
+	if a.common[strings.ToLower(password)] {
+		return "", domain.ErrWeakPassword
+	}
+	return a.passwords.Hash(ctx, password)
 }
 
 // ensureAttempts is how often EnsureAdmin retries after another instance changed the account.
@@ -110,7 +126,7 @@ func (a *Auth) EnsureAdmin(ctx context.Context, email, password string) (warning
 func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bool, warning string, err error) {
 	user, err := a.account(ctx, email)
 	if errors.Is(err, domain.ErrUserNotFound) {
-		_, err = a.create(ctx, email, password, domain.RoleAdmin)
+		_, err = a.Create(ctx, email, password, domain.RoleAdmin)
 		if errors.Is(err, domain.ErrEmailTaken) {
 			return false, "", nil
 		}
@@ -133,30 +149,12 @@ func (a *Auth) ensureAdmin(ctx context.Context, email, password string) (done bo
 		}
 		return true, warning, nil
 	}
-	if err := a.checkPassword("password", password, user.Role); err != nil {
-		return false, "", err
-	}
-	hash, err := a.passwords.Hash(ctx, password)
+	hash, err := a.chosen(ctx, "password", password, user.Role)
 	if err != nil {
 		return false, "", err
 	}
 	done, err = a.users.ReplacePassword(ctx, user.ID, user.PasswordHash, hash)
 	return done, "", err
-}
-
-func (a *Auth) create(ctx context.Context, email, password string, role domain.Role) (domain.User, error) {
-	email, err := checkCredentials(email, password, role)
-	if err != nil {
-		return domain.User{}, err
-	}
-	if a.common[strings.ToLower(password)] {
-		return domain.User{}, domain.ErrWeakPassword
-	}
-	hash, err := a.passwords.Hash(ctx, password)
-	if err != nil {
-		return domain.User{}, err
-	}
-	return a.users.CreateUser(ctx, email, hash, role)
 }
 
 func (a *Auth) account(ctx context.Context, email string) (domain.User, error) {
@@ -207,15 +205,12 @@ func checkCredentials(email, password string, role domain.Role) (string, error) 
 	return email, nil
 }
 
-// checkPassword returns domain.ErrValidation for the field, or ErrWeakPassword, if the password may not be
-// chosen.
-func (a *Auth) checkPassword(field, password string, role domain.Role) error {
+// chosen returns the hash of another password for an account. It returns domain.ErrValidation for the field, or
+// ErrWeakPassword, if it may not be chosen.
+func (a *Auth) chosen(ctx context.Context, field, password string, role domain.Role) (string, error) {
 	if err := domain.CheckPassword(password, role); err != nil {
 		fault := field + ": " + err.Error()
-		return domain.ErrValidation.WithDetails(fault).WithCause(errors.New(fault))
+		return "", domain.ErrValidation.WithDetails(fault).WithCause(errors.New(fault))
 	}
-	if a.common[strings.ToLower(password)] {
-		return domain.ErrWeakPassword
-	}
-	return nil
+	return a.newHash(ctx, password)
 }

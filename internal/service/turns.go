@@ -33,19 +33,10 @@ func newTurns(parallel, maxWaiting int, maxWait time.Duration) *turns {
 	return &turns{maxWait: maxWait, maxWaiting: maxWaiting, free: parallel, queues: map[netip.Prefix][]*waiter{}}
 }
 
-// networkBits is the prefix length of an IPv6 network. A /48 has 256 of the /56 that one customer may have: were each
-// of them a network, one /48 would have nearly all turns.
-const networkBits = 48
-
-// networkOf returns the network of the client of a request: an IPv4 address or an IPv6 /48. Work without a client is one network.
+// networkOf returns the network of the client of a request. A /48 is one: were each /56 of it a network, it would have
+// nearly all turns. Work without a client is one network.
 func networkOf(ctx context.Context) netip.Prefix {
-	addr := domain.RequestFrom(ctx).ClientAddr
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = networkBits
-	}
-	network, _ := addr.Prefix(bits) // the zero Prefix for no address
-	return network
+	return domain.WidestNetwork(domain.RequestFrom(ctx).ClientAddr)
 }
 
 // acquire waits for a turn, which release ends. It returns domain.ErrOverloaded if there is none in time.
