@@ -15,7 +15,7 @@ DATE    ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --fo
 LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(DATE)
 
 # Vet is part of `make lint`. bcrypt is not ours, and takes twenty times as long with the race detector in it.
-RACE := -race -gcflags=golang.org/x/crypto/blowfish=-race=false
+RACE := -race -gcflags=golang.org/x/crypto/blowfish=-race=false -ldflags='-s -w'
 
 TEST_FLAGS ?=
 PACKAGES   ?= ./...
@@ -38,13 +38,13 @@ build: ## Build bin/evently, static, with version, commit and date
 test: ## Run all tests with the race detector, against real stores that they start
 	@.ci/ensure-cc
 	@.ci/ensure-promtool
-	CGO_ENABLED=1 go test $(RACE) -vet=off -parallel 4 -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
+	CGO_ENABLED=1 go test $(RACE) -vet=off -p 3 -parallel 4 -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: test-long
 test-long: ## Test what takes longer: in a browser, under faults, the image, the stores of `make run`
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
-	CGO_ENABLED=1 go test $(RACE) -count=1 -timeout 20m -tags long $(TEST_FLAGS) ./internal/app ./internal/chaos ./internal/devstack ./internal/opstest
+	CGO_ENABLED=1 go test $(RACE) -count=1 -timeout 20m -tags long $(TEST_FLAGS) ./internal/app ./internal/chaos ./internal/devstack ./internal/opstest ./internal/waitingroom
 
 .PHONY: test-compat
 test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores

@@ -31,11 +31,7 @@ func openBoxOffice(t testing.TB, settings ...string) *boxOffice {
 
 func boxOfficeOn(t testing.TB, i *instance) *boxOffice {
 	t.Helper()
-	pool, err := pgxpool.New(context.Background(), i.cfg.Database.URL.Reveal())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
+	pool := testkit.Connect(t, i.cfg.Database.URL.Reveal())
 	show := testkit.NewShow(t, pool, testkit.Show{})
 	return &boxOffice{instance: i, pool: pool, show: show, seats: testkit.SeatIDs(t, pool, show)}
 }

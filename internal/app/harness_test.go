@@ -67,6 +67,7 @@ func configure(t testing.TB, settings ...string) *config.Config {
 	}
 	if environ["DATABASE_URL"] == "" {
 		environ["DATABASE_URL"] = testkit.DatabaseURL(t)
+		environ["MIGRATE_ON_START"] = "false" // it is migrated, and would be connected to twice more
 	}
 	if environ["REDIS_URL"] == "" {
 		environ["REDIS_URL"] = testkit.RedisURL(t)

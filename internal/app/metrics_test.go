@@ -93,7 +93,7 @@ func TestMetrics_CountASale(t *testing.T) {
 		}
 	}
 	// Labels are never chosen by clients.
-	for _, secret := range []string{"4711", "nowhere", "example.com"} {
+	for _, secret := range []string{"/4711", `"4711"`, "nowhere", "example.com"} {
 		if strings.Contains(scraped, secret) {
 			t.Errorf("%s is in the metrics", secret)
 		}

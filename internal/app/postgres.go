@@ -27,6 +27,7 @@ const (
 func OpenPostgres(ctx context.Context, cfg config.Database, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	pool, err := repository.OpenPool(ctx, cfg.URL.Reveal(), repository.PoolOptions{
 		MaxConns:       cfg.Pool(),
+		MinIdleConns:   1,
 		ConnectTimeout: cfg.ConnectTimeout,
 		QueryTimeout:   cfg.QueryTimeout,
 		Tracer:         tracer,

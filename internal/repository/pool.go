@@ -30,14 +30,23 @@ const (
 // PoolOptions are the settings of a pool of connections. Zero durations mean no limit of ours.
 type PoolOptions struct {
 	MaxConns       int32
+	MinIdleConns   int32 // kept open for the next request
 	ConnectTimeout time.Duration
 	QueryTimeout   time.Duration   // of the Store that uses the pool
 	Tracer         pgx.QueryTracer // may be nil
 }
 
-// OpenPool opens a pool of connections with the settings that the statements of Store rely on. It fails only if
-// the URL cannot be parsed: connections are made later.
+// OpenPool opens a pool of connections with the settings of PoolConfig. Connections are made later.
 func OpenPool(ctx context.Context, databaseURL string, o PoolOptions) (*pgxpool.Pool, error) {
+	c, err := PoolConfig(databaseURL, o)
+	if err != nil {
+		return nil, err
+	}
+	return pgxpool.NewWithConfig(ctx, c)
+}
+
+// PoolConfig returns the settings that the statements of Store rely on. It fails only if the URL cannot be parsed.
+func PoolConfig(databaseURL string, o PoolOptions) (*pgxpool.Config, error) {
 	c, err := pgxpool.ParseConfig(databaseURL)
 	if err != nil {
 		return nil, err // pgx redacts the password
@@ -45,7 +54,7 @@ func OpenPool(ctx context.Context, databaseURL string, o PoolOptions) (*pgxpool.
 	if o.MaxConns > 0 {
 		c.MaxConns = o.MaxConns
 	}
-	c.MinIdleConns = 1
+	c.MinIdleConns = o.MinIdleConns
 	c.MaxConnLifetime = connLifetime
 	c.MaxConnLifetimeJitter = connLifetimeJitter
 	c.MaxConnIdleTime = connIdleTime
@@ -71,5 +80,5 @@ func OpenPool(ctx context.Context, databaseURL string, o PoolOptions) (*pgxpool.
 	c.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
 		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: cancelGrace}
 	}
-	return pgxpool.NewWithConfig(ctx, c)
+	return c, nil
 }

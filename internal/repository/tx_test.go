@@ -158,7 +158,7 @@ func TestInTx_SwallowedErrorIsReported(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if _, err := f.store.ClaimRefunds(ctx, -1); err == nil {
+		if _, err := f.store.UpcomingBookings(ctx, user, -1); err == nil {
 			t.Error("a negative limit is accepted")
 		}
 		return nil

@@ -15,27 +15,27 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"evently/internal/repository"
 	"evently/internal/schema"
 )
-
-// poolConns is the size of a test's pool: enough to race, small enough for many tests at once.
-const poolConns = 20
 
 // databaseOptions make case and order of text as poor as PostgreSQL can: whatever depends on the
 // locale of the database fails in tests.
 const databaseOptions = "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"
 
-// DatabaseURL returns the URL of a new database with the whole schema and no rows. The database is
-// dropped when the test ends, even if connections are open.
+// DatabaseURL returns the URL of a database of this test's own, with the whole schema and no rows.
+// When the test ends its sessions are ended, even if connections are open.
 func DatabaseURL(t testing.TB) string {
 	t.Helper()
+	return lend(t).url
+}
+
+func lend(t testing.TB) *migratedDatabase {
+	t.Helper()
 	shared.need(t)
-	template, err := shared.databases.migrated()
-	if err != nil {
+	if err := shared.databases.migrated(); err != nil {
 		t.Fatalf("testkit: migrate the template database: %v", err)
 	}
-	return shared.databases.create(t, quote(template))
+	return shared.databases.lend(t)
 }
 
 // EmptyDatabaseURL returns the URL of a new database without a schema, which is dropped when the
@@ -52,19 +52,20 @@ func EmptyDatabaseURLWith(t testing.TB, options string) string {
 	return shared.databases.create(t, "template0 "+options)
 }
 
-// Pool returns a pool of up to 20 connections to a new migrated database. Both end with the test.
+// Pool returns a pool of up to 8 connections to a migrated database of this test's own.
 func Pool(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	return Connect(t, DatabaseURL(t))
+	return lend(t).pool
 }
 
-// Connect returns a pool of up to 20 connections with the settings of the service. It is closed when
-// the test ends.
+// Connect returns a pool of up to 8 connections with the settings of the service, until the test ends.
+// For the URL of DatabaseURL it is always the same one.
 func Connect(t testing.TB, databaseURL string) *pgxpool.Pool {
 	t.Helper()
-	pool, err := repository.OpenPool(t.Context(), databaseURL, repository.PoolOptions{
-		MaxConns: poolConns, QueryTimeout: time.Minute,
-	})
+	if pool := shared.databases.lentPool(databaseURL); pool != nil {
+		return pool
+	}
+	pool, err := openPool(databaseURL, nil)
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
@@ -76,19 +77,27 @@ func Connect(t testing.TB, databaseURL string) *pgxpool.Pool {
 // because a server given by TEST_DATABASE_URL is shared.
 type databases struct {
 	serverURL, prefix string
+	external          bool // the server goes on when the tests have ended
 	serial            atomic.Int64
 
 	adminOnce sync.Once
 	admin     *pgxpool.Pool
 	adminErr  error
 
-	templateOnce sync.Once
-	template     string
-	templateErr  error
+	templateOnce  sync.Once
+	template      string
+	templateErr   error
+	templateState string // of stateOfDatabase
+	deleteRows    string
+
+	mu    sync.Mutex
+	spare []*migratedDatabase
+	lent  map[string]*migratedDatabase // by URL
 }
 
-func (d *databases) init(serverURL, prefix string) {
-	d.serverURL, d.prefix = serverURL, strings.ToLower(prefix)
+func (d *databases) init(serverURL string, external bool, prefix string) {
+	d.serverURL, d.external, d.prefix = serverURL, external, strings.ToLower(prefix)
+	d.lent = map[string]*migratedDatabase{}
 }
 
 func (d *databases) pool() (*pgxpool.Pool, error) {
@@ -104,29 +113,36 @@ func (d *databases) pool() (*pgxpool.Pool, error) {
 	return d.admin, d.adminErr
 }
 
-// migrated returns the name of the template of all migrated databases, which it creates on first use.
-func (d *databases) migrated() (string, error) {
+// migrated makes the template of all migrated databases on first use.
+func (d *databases) migrated() error {
 	d.templateOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		name := d.prefix + "_template"
-		if d.templateErr = d.exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE template0 "+databaseOptions); d.templateErr != nil {
-			return
-		}
-		d.template = name // dropped at the end, even if the migration fails
-		var u string
-		if u, d.templateErr = d.urlOf(name); d.templateErr == nil {
-			d.templateErr = schema.Up(ctx, u, slog.New(slog.DiscardHandler))
-		}
+		d.templateErr = d.makeTemplate(ctx)
 	})
-	return d.template, d.templateErr
+	return d.templateErr
+}
+
+func (d *databases) makeTemplate(ctx context.Context) error {
+	name := d.prefix + "_template"
+	u, err := d.urlOf(name)
+	if err != nil {
+		return err
+	}
+	if err := d.exec(ctx, "CREATE DATABASE "+quote(name)+" TEMPLATE template0 "+databaseOptions); err != nil {
+		return err
+	}
+	d.template = name // dropped at the end, even if the migration fails
+	if err := schema.Up(ctx, u, slog.New(slog.DiscardHandler)); err != nil {
+		return err
+	}
+	return d.learn(ctx, u)
 }
 
 // create makes a database; template is what follows TEMPLATE.
 func (d *databases) create(t testing.TB, template string) string {
 	t.Helper()
-	name := fmt.Sprintf("%s_%d", d.prefix, d.serial.Add(1))
-	u, err := d.urlOf(name)
+	name, u, err := d.newName()
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
@@ -143,6 +159,12 @@ func (d *databases) create(t testing.TB, template string) string {
 		}
 	})
 	return u
+}
+
+func (d *databases) newName() (name, url string, err error) {
+	name = fmt.Sprintf("%s_%d", d.prefix, d.serial.Add(1))
+	url, err = d.urlOf(name)
+	return name, url, err
 }
 
 func (d *databases) drop(ctx context.Context, name string) error {
@@ -173,10 +195,17 @@ func (d *databases) close(ctx context.Context) error {
 		return nil
 	}
 	defer d.admin.Close()
-	if d.template == "" {
-		return nil
+	var failures []error
+	for db := d.takeSpare(); db != nil; db = d.takeSpare() {
+		db.pool.Close()
+		if d.external {
+			failures = append(failures, d.drop(ctx, db.name))
+		}
 	}
-	return d.drop(ctx, d.template)
+	if d.external && d.template != "" {
+		failures = append(failures, d.drop(ctx, d.template))
+	}
+	return errors.Join(failures...)
 }
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }

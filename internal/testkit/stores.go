@@ -105,7 +105,7 @@ func (s *stores) start() (*devstack.Stack, error) {
 			errors.New("tests need a real Redis: install redis-server or valkey-server, or set TEST_REDIS_URL"), stack.Stop(ctx))
 	}
 	s.redis.init(stack.RedisURL, o.RedisURL != "", s.id)
-	s.databases.init(stack.DatabaseURL, "evently_test_"+s.id)
+	s.databases.init(stack.DatabaseURL, o.DatabaseURL != "", "evently_test_"+s.id)
 	return stack, nil
 }
 

@@ -43,23 +43,57 @@ func TestEmptyDatabaseHasNoSchema(t *testing.T) {
 	}
 }
 
-func TestDatabaseIsDroppedAfterItsTestEvenWhileConnected(t *testing.T) {
-	t.Parallel()
+func TestDatabaseIsEmptiedAfterItsTestEvenWhileConnected(t *testing.T) {
 	var url string
-	t.Run("inner", func(t *testing.T) { url = DatabaseURL(t) })
-	if conn, err := pgx.Connect(t.Context(), url); err == nil {
-		_ = conn.Close(t.Context())
-		t.Error("the database is still there")
-	}
-	t.Run("connected", func(t *testing.T) {
+	var conn *pgx.Conn
+	t.Run("inner", func(t *testing.T) {
 		url = DatabaseURL(t)
-		conn, err := pgx.Connect(t.Context(), url)
+		var err error
+		conn, err = pgx.Connect(t.Context(), url)
 		check(t, err)
-		_ = conn // left open on purpose: the drop ends it
+		NewShow(t, Connect(t, url), Show{})
 	})
-	if conn, err := pgx.Connect(t.Context(), url); err == nil {
-		_ = conn.Close(t.Context())
-		t.Error("the database with a connection is still there")
+	if err := conn.Ping(t.Context()); err == nil {
+		t.Error("the connection of the test lives on")
+	}
+	if next := DatabaseURL(t); next != url {
+		t.Fatalf("%s was not used again, but %s", url, next)
+	}
+	pool := Connect(t, url)
+	if n := Value[int](t, pool, `SELECT (SELECT count(*) FROM shows) + (SELECT count(*) FROM seats)`); n != 0 {
+		t.Errorf("%d rows are left", n)
+	}
+	if id := NewUser(t, pool); id != 1 {
+		t.Errorf("the first user has the id %d", id)
+	}
+}
+
+func TestDatabaseIsDroppedWhenMoreThanRowsHaveChanged(t *testing.T) {
+	for name, statement := range map[string]string{
+		"index":      `DROP INDEX bookings_user_idx`,
+		"constraint": `ALTER TABLE show_seats DROP CONSTRAINT show_seats_status_agrees`,
+		"column":     `ALTER TABLE users ALTER COLUMN role DROP DEFAULT`,
+		"function":   `CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'`,
+		"table":      `CREATE TABLE more (id int)`,
+		"version":    `INSERT INTO evently_migrations (version_id, is_applied) VALUES (99999, true)`,
+		"setting":    `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = "Asia/Tokyo"', current_database()); END $$`,
+		"statistics": `INSERT INTO events (title, title_folded) VALUES ('a', 'a'); ANALYZE events`,
+		"size":       `INSERT INTO events (title, title_folded) SELECT n, n FROM generate_series(1, 20000) n`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			var url string
+			t.Run("inner", func(t *testing.T) {
+				url = DatabaseURL(t)
+				conn, err := pgx.Connect(t.Context(), url)
+				check(t, err)
+				_, err = conn.PgConn().Exec(t.Context(), statement).ReadAll()
+				check(t, err)
+			})
+			if conn, err := pgx.Connect(t.Context(), url); err == nil {
+				_ = conn.Close(t.Context())
+				t.Error("the database is still there")
+			}
+		})
 	}
 }
 

@@ -197,12 +197,15 @@ func (w *witness) overtaken(now int64, let, wait []int64, o *Options) string {
 	return ""
 }
 
+// schedules is how many random schedules are tried. The tag long makes them more.
+var schedules = 8
+
 func TestRoom_PropertyRandomSchedules(t *testing.T) {
 	t.Parallel()
 	seeds := []uint64{*seedFlag}
 	if *seedFlag == 0 {
 		seeds = seeds[:0]
-		for range 40 {
+		for range schedules {
 			seeds = append(seeds, rand.Uint64())
 		}
 	}

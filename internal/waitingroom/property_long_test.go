@@ -1,0 +1,5 @@
+//go:build long
+
+package waitingroom
+
+func init() { schedules = 200 }
