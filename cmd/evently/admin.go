@@ -35,7 +35,7 @@ func newAdminCommand(open openAccounts) *cobra.Command {
 		Short: "Manage the accounts of staff and administrators",
 		Example: "  evently admin create --email admin@example.com\n" +
 			"  evently admin revoke --email admin@example.com",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	admin.AddCommand(
@@ -75,7 +75,7 @@ func newAccountCommand(
 		Short:   short,
 		Long:    short + ". Instances that run know within five seconds.",
 		Example: "  evently admin " + name + " --email jo@example.com",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
 			services, closeStores, err := open(ctx)
@@ -139,7 +139,7 @@ func newAdminCreateCommand(open openAccounts) *cobra.Command {
 			"  pass show evently/door | evently admin create --email door@example.com --role staff",
 		Long: "Create an administrator, or staff. The password, of 12 to 72 bytes, is read twice from a terminal, or from the\n" +
 			"first line of the standard input. It is not an argument, because other users of the machine can see those.",
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if domain.Role(role) != domain.RoleAdmin && domain.Role(role) != domain.RoleStaff {
 				return errors.New("--role must be admin or staff")
@@ -160,18 +160,25 @@ func newAdminCreateCommand(open openAccounts) *cobra.Command {
 
 func createAccount(cmd *cobra.Command, open openAccounts, email string, role domain.Role) error {
 	ctx := cmd.Context()
-	password, err := readNewPassword(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
-	if err != nil {
-		return err
-	}
 	services, closeStores, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	defer closeStores()
+	taken := fmt.Errorf("%s already has an account; nothing was changed (see `evently admin promote`)", email)
+	switch _, err := services.accounts.ByEmail(ctx, email); {
+	case err == nil:
+		return taken // before a password is asked for
+	case !errors.Is(err, domain.ErrUserNotFound):
+		return err
+	}
+	password, err := readNewPassword(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
 	user, err := services.auth.Create(ctx, email, password, role)
 	if errors.Is(err, domain.ErrEmailTaken) {
-		return fmt.Errorf("%s already has an account; nothing was changed (see `evently admin promote`)", email)
+		return taken
 	}
 	if err != nil {
 		return fmt.Errorf("create the account of %s: %w", email, err)

@@ -38,7 +38,7 @@ func newAuditCommand() *cobra.Command {
 			if o.Grace < 0 || o.Settle < 0 {
 				return errors.New("--grace and --settle must not be negative")
 			}
-			return cobra.NoArgs(cmd, args)
+			return noArgs(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return runAudit(cmd, o) },
 	}

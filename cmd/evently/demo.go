@@ -18,7 +18,7 @@ func newDemoCommand() *cobra.Command {
 		Short:   "Load or clear data to try Evently with",
 		Long:    "Load or clear data to try Evently with. Both may be repeated, and neither touches real rows.",
 		Example: "  evently demo load\n  evently demo clear",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	demo.AddCommand(
@@ -28,7 +28,7 @@ func newDemoCommand() *cobra.Command {
 			Long: "Add what is missing of the demo venues, events, shows and user. In production the user's password is random and\n" +
 				"printed once; `evently demo clear` and another load make a new one.",
 			Example: "  evently demo load",
-			Args:    cobra.NoArgs,
+			Args:    noArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
 				loaded, err := s.Demo.Load(cmd.Context())
 				if err != nil {
@@ -41,7 +41,7 @@ func newDemoCommand() *cobra.Command {
 			Use:     "clear",
 			Short:   "Remove the demo data that nothing else refers to",
 			Example: "  evently demo clear",
-			Args:    cobra.NoArgs,
+			Args:    noArgs,
 			RunE: withServices(func(cmd *cobra.Command, s *app.Services) error {
 				cleared, err := s.Demo.Clear(cmd.Context())
 				if err != nil {

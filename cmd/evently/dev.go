@@ -27,20 +27,34 @@ const (
 	devAdminPassword = "admin-password-123"
 )
 
+// localOrigins are those of pages that a developer serves from this machine.
+var localOrigins = config.Origins{"http://localhost", "http://localhost:*", "http://127.0.0.1:*", "https://localhost:*"}
+
 // devStackDir is the data directory of the private stores.
 const devStackDir = ".devstack"
 
 // newDevCommand returns `evently dev`.
 func newDevCommand() *cobra.Command {
-	return &cobra.Command{
+	var printEnv, clean bool
+	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Serve with private stores and demo data",
 		Long: "Start a private PostgreSQL and Redis in ./" + devStackDir + ", migrate, load the demo data and serve on PORT\n" +
 			"(3000) of this machine alone, or on LISTEN_ADDR. With DATABASE_URL or REDIS_URL set, those stores are used\n" +
-			"instead. Ctrl-C stops everything.",
-		Example: "  evently dev\n  PORT=8080 evently dev",
-		Args:    cobra.NoArgs,
+			"instead. Pages of this machine may call the API, unless CORS_ALLOWED_ORIGINS says otherwise. Ctrl-C stops\n" +
+			"everything; the data stays for the next time.",
+		Example: "  evently dev\n" +
+			"  LISTEN_ADDR=0.0.0.0 PORT=8080 evently dev   # for a phone in the same network\n" +
+			"  eval \"$(evently dev --env)\"                # in another terminal, for `evently audit` and the like\n" +
+			"  evently dev --clean                         # start anew next time",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case printEnv:
+				return printDevEnv(cmd.OutOrStdout())
+			case clean:
+				return cleanDev(cmd)
+			}
 			environ, err := config.Environ(dotenv)
 			if err != nil {
 				return err
@@ -56,6 +70,36 @@ func newDevCommand() *cobra.Command {
 			return dev(cmd.Context(), cfg, log, cmd.OutOrStdout())
 		},
 	}
+	cmd.Flags().BoolVar(&printEnv, "env", false, "print the settings of the stores that `evently dev` runs here, for a shell")
+	cmd.Flags().BoolVar(&clean, "clean", false, "delete the data of earlier runs here")
+	cmd.MarkFlagsMutuallyExclusive("env", "clean")
+	return cmd
+}
+
+// printDevEnv prints what other commands need to work on the stores of a running `evently dev`.
+func printDevEnv(out io.Writer) error {
+	stack, err := devstack.Running(devStackDir)
+	if errors.Is(err, devstack.ErrNotRunning) {
+		return errors.New("`evently dev` does not run in this folder: start it in another terminal")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "export APP_ENV=%s\nexport DATABASE_URL='%s'\nexport REDIS_URL='%s'\nexport JWT_SECRET='%s'\n",
+		config.Development, stack.DatabaseURL, stack.RedisURL, stack.Secret)
+	return err
+}
+
+func cleanDev(cmd *cobra.Command) error {
+	err := devstack.Remove(cmd.Context(), devStackDir, slog.New(slog.DiscardHandler))
+	if errors.Is(err, devstack.ErrInUse) {
+		return errors.New("`evently dev` runs in this folder: stop it first")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), "The data of `evently dev` is gone; the next start makes a new database.")
+	return err
 }
 
 // dev starts the stores, loads the demo data and serves until ctx is done. It listens first, so that it starts nothing if the
@@ -68,7 +112,7 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	}
 	listener, err := server.Listen(ctx, net.JoinHostPort(host, strconv.Itoa(cfg.HTTP.Port)))
 	if err != nil {
-		return fmt.Errorf("listen on port %d: %w", cfg.HTTP.Port, err)
+		return err
 	}
 	stack, err := devstack.Start(ctx, devstack.Options{
 		Dir:         devStackDir,
@@ -89,6 +133,12 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	}
 	if ownDatabase && cfg.Auth.AdminEmail == "" {
 		cfg.Auth.AdminEmail, cfg.Auth.AdminPassword = devAdminEmail, devAdminPassword
+	}
+	if cfg.Auth.Generated && stack.Secret != "" { // tokens outlive a restart
+		cfg.Auth.JWTSecrets, cfg.Auth.Generated = config.Secrets{config.Secret(stack.Secret)}, false
+	}
+	if len(cfg.HTTP.AllowedOrigins) == 0 {
+		cfg.HTTP.AllowedOrigins = localOrigins
 	}
 	if cfg.Metrics.Addr == "" {
 		cfg.Metrics.Addr = "127.0.0.1:0" // printed below
@@ -131,12 +181,13 @@ func printWelcome(out io.Writer, addr, metrics net.Addr, cfg *config.Config, loa
 	_, err = fmt.Fprintf(out, `
 Evently is ready.
 
-  API      %[1]s/api/v1
+  API      %[1]s/api/v1%[7]s
   Docs     %[1]s/api-docs/
   Health   %[1]s/health
   Metrics  http://%[6]s/metrics
   Admin    %[2]s
   User     %[3]s
+  Stores   eval "$(bin/evently dev --env)" sets DATABASE_URL and REDIS_URL for commands such as bin/evently audit
 
 Paste this into another terminal:
 
@@ -147,6 +198,26 @@ Paste this into another terminal:
 
 Ctrl-C stops everything.
 
-`, base, admin, user, service.DemoEmail, service.DemoPassword, metrics)
+`, base, admin, user, service.DemoEmail, service.DemoPassword, metrics, alsoAt(at))
 	return err
+}
+
+// alsoAt lists the API's addresses for other devices, when it listens on all of this machine's.
+func alsoAt(at netip.AddrPort) string {
+	if !at.Addr().IsUnspecified() {
+		return ""
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return ""
+	}
+	var lines strings.Builder
+	for _, address := range addresses {
+		prefix, err := netip.ParsePrefix(address.String())
+		if err != nil || !prefix.Addr().Is4() || prefix.Addr().IsLoopback() {
+			continue
+		}
+		fmt.Fprintf(&lines, "\n           http://%s/api/v1 (for a phone in the same network)", netip.AddrPortFrom(prefix.Addr(), at.Port()))
+	}
+	return lines.String()
 }

@@ -28,7 +28,7 @@ func newHealthCommand() *cobra.Command {
 		Long: "Print the health of a running instance. The exit code is 0 if it is healthy, else 1.\n" +
 			"The default URL is /health/live on LISTEN_ADDR and PORT.",
 		Example: "  evently health\n  evently health --url http://localhost:3000/health/ready --timeout 1s",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if url == "" {
 				environ, err := config.Environ(dotenv)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"evently/internal/config"
 	"evently/internal/server"
 	"evently/internal/service"
 	"evently/internal/testkit"
@@ -41,15 +42,24 @@ func TestRun_ExitCodes(t *testing.T) {
 		errOut string
 	}{
 		{[]string{"version"}, exitOK, ""},
+		{[]string{"--version"}, exitOK, ""},
+		{[]string{"help", "config"}, exitOK, ""},
 		{[]string{"--help"}, exitOK, ""},
 		{[]string{"migrate"}, exitOK, ""},
 		{[]string{"bogus"}, exitUsage, "unknown command"},
+		{[]string{"migrat"}, exitUsage, "Did you mean migrate?"},
+		{[]string{"migrate", "stats"}, exitUsage, "Did you mean status?"},
 		{[]string{"migrate", "sideways"}, exitUsage, "unknown command"},
 		{[]string{"--bogus"}, exitUsage, "unknown flag"},
 		{[]string{"serve", "now"}, exitUsage, "unknown command"},
-		{[]string{"admin", "create"}, exitUsage, `required flag(s) "email" not set`},
+		{[]string{"admin", "create"}, exitUsage, `--email is missing`},
 		{[]string{"serve"}, exitFailure, "DATABASE_URL: is required\n  JWT_SECRET: is required in production\n  REDIS_URL: is required"},
 		{nil, exitFailure, "DATABASE_URL: is required"},
+		{nil, exitFailure, "evently dev"},
+		{nil, exitFailure, "evently help config"},
+		{[]string{"dev", "--env"}, exitFailure, "`evently dev` does not run in this folder"},
+		{[]string{"dev", "--env", "--clean"}, exitFailure, "none of the others can be"},
+		{[]string{"dev", "--clean"}, exitOK, ""},
 		{[]string{"migrate", "up"}, exitFailure, "DATABASE_URL: is required"},
 		{[]string{"migrate", "reset"}, exitFailure, "--yes"},
 	}
@@ -75,15 +85,16 @@ func TestCommands_MigrateDemoAndAdmin(t *testing.T) {
 		{[]string{"migrate", "status"}, "", exitOK, "pending"},
 		{[]string{"demo", "load"}, "", exitFailure, "evently migrate up"},
 		{[]string{"migrate", "up"}, "", exitOK, "migration applied"},
-		{[]string{"migrate", "up"}, "", exitOK, ""},
+		{[]string{"migrate", "up"}, "", exitOK, "up to date: migration"},
 		{[]string{"demo", "load"}, "", exitOK, "Galactic Odyssey at Grand Cinema Hall"},
 		{[]string{"demo", "load"}, "", exitOK, "Added 0 venue(s)"},
 		{[]string{"admin", "create", "--email", "admin@example.com"}, "admin-password\n", exitOK, "Created the admin admin@example.com"},
-		{[]string{"admin", "create", "--email", "admin@example.com"}, "admin-password\n", exitFailure, "already has an account"},
+		{[]string{"admin", "create", "--email", "admin@example.com"}, "", exitFailure, "already has an account"},
 		{[]string{"demo", "clear"}, "", exitOK, "Removed 1 user(s)"},
-		{[]string{"migrate", "down"}, "", exitOK, "migration reverted"},
+		{[]string{"migrate", "down"}, "", exitFailure, "DROP INDEX"},
+		{[]string{"migrate", "down", "--yes"}, "", exitOK, "migration reverted"},
 		{[]string{"migrate", "reset", "--yes"}, "", exitOK, "migration reverted"},
-		{[]string{"migrate", "down"}, "", exitFailure, "no migration is applied"},
+		{[]string{"migrate", "down", "--yes"}, "", exitFailure, "no migration is applied"},
 	}
 	for _, step := range steps {
 		code, out, errOut := evently(t, step.stdin, settings, step.args...)
@@ -136,9 +147,25 @@ func TestDev_ServesOnListenAddr(t *testing.T) {
 		t.Errorf("the address is not printed: %s", out)
 	}
 	out, errOut := runDev(t, "LISTEN_ADDR=0.0.0.0")
-	if !strings.Contains(out, "http://localhost:") || !strings.Contains(errOut, "the passwords are public") {
+	if !strings.Contains(out, "http://localhost:") || !strings.Contains(errOut, "the passwords are public") || !alsoThere(t, out) {
 		t.Errorf("%s\n%s", out, errOut)
 	}
+}
+
+// alsoThere reports whether out has the address of each IPv4 interface that other devices may reach.
+func alsoThere(t *testing.T, out string) bool {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, address := range addresses {
+		ip, _, err := net.ParseCIDR(address.String())
+		if err == nil && ip.To4() != nil && !ip.IsLoopback() && !strings.Contains(out, "http://"+ip.String()+":") {
+			return false
+		}
+	}
+	return true
 }
 
 func TestDemo_PasswordIsRandomAndPrintedOnceInProduction(t *testing.T) {
@@ -189,7 +216,7 @@ func TestDev_StartsNothingIfThePortIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _, errOut := evently(t, "", []string{"PORT=" + port}, "dev")
-	if code != exitFailure || !strings.Contains(errOut, "port "+port) || !strings.Contains(errOut, "in use") {
+	if code != exitFailure || !strings.Contains(errOut, ":"+port) || !strings.Contains(errOut, "in use") {
 		t.Errorf("exit code %d: %s", code, errOut)
 	}
 	if _, err := os.Stat(devStackDir); !os.IsNotExist(err) {
@@ -200,5 +227,27 @@ func TestDev_StartsNothingIfThePortIsInUse(t *testing.T) {
 func TestDev_RefusesProduction(t *testing.T) {
 	if code, _, errOut := evently(t, "", []string{"APP_ENV=production"}, "dev"); code != exitFailure || !strings.Contains(errOut, "production") {
 		t.Errorf("exit code %d: %s", code, errOut)
+	}
+}
+
+func TestMigrate_DatabaseThatCannotBeReached(t *testing.T) {
+	settings := []string{"DATABASE_URL=postgres://nobody:a-password@127.0.0.1:1/none"}
+	for _, command := range []string{"status", "up", "down"} {
+		code, _, errOut := evently(t, "", settings, "migrate", command)
+		if code != exitFailure || !strings.Contains(errOut, "cannot be reached") || strings.Contains(errOut, "a-password") {
+			t.Errorf("%s: exit code %d: %s", command, code, errOut)
+		}
+	}
+}
+
+func TestHelpConfig_HasEverySetting(t *testing.T) {
+	_, out, _ := evently(t, "", nil, "help", "config")
+	for _, v := range config.Variables(&config.Config{}) {
+		if !strings.Contains(out, "\n  "+v.Name) {
+			t.Errorf("%s is missing", v.Name)
+		}
+	}
+	if !strings.Contains(out, "PORT=3000") {
+		t.Error("the default of PORT is missing")
 	}
 }

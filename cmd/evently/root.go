@@ -31,23 +31,26 @@ func newRootCommand(usage *bool) *cobra.Command {
 		Use:   "evently",
 		Short: "Seat booking for shows",
 		Long: "Evently books seats. Without a command it serves the API.\n\n" +
-			"Settings come from the environment and from an optional .env; docs/configuration.md lists them.",
+			"Settings come from the environment and from an optional .env; `evently help config` lists them.",
 		Example: "  evently dev               # try it out: private stores, demo data, port 3000\n" +
 			"  evently serve             # with DATABASE_URL and REDIS_URL\n" +
 			"  evently migrate status    # list pending migrations",
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          serve.RunE,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cmd.ValidateRequiredFlags(); err != nil {
+			if err := requireFlags(cmd); err != nil {
 				return err
 			}
 			*usage = false
 			return nil
 		},
 	}
-	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAccountServices), newAuditCommand(), newHealthCommand(), newVersionCommand())
+	root.Version = versionLine()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddCommand(serve, newDevCommand(), newMigrateCommand(), newDemoCommand(), newAdminCommand(openAccountServices), newAuditCommand(),
+		newHealthCommand(), newVersionCommand(), newConfigHelp())
 	return root
 }
 

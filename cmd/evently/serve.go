@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
@@ -18,11 +19,11 @@ func newServeCommand() *cobra.Command {
 		Long: "Serve the API on LISTEN_ADDR and PORT, with the stores in DATABASE_URL and REDIS_URL, until SIGINT or SIGTERM.\n" +
 			"Running requests are completed. A second signal stops the process at once.",
 		Example: "  DATABASE_URL=postgres://localhost/evently REDIS_URL=redis://localhost:6379 JWT_SECRET=… evently serve",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, log, err := settings(config.NeedServe, cmd.ErrOrStderr())
 			if err != nil {
-				return err
+				return fmt.Errorf("%w\n`evently help config` explains the settings. To try Evently out without any, run `evently dev`", err)
 			}
 			log.InfoContext(cmd.Context(), "starting", "version", version, "commit", commit)
 			log.DebugContext(cmd.Context(), "configuration", "config", cfg)

@@ -59,6 +59,8 @@ type Stack struct {
 	PostgresDataDir string
 	// RedisVersion is the server's version; empty when RedisURL was given or Redis is embedded.
 	RedisVersion string
+	// Secret is random and lasts as long as Dir; empty when both URLs were given.
+	Secret string
 	// RedisEmbedded tells that no Redis could be had and an in-process stand-in serves instead.
 	RedisEmbedded bool
 
@@ -141,7 +143,11 @@ func (s *Stack) start(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if st.Secret == "" {
+		st.Secret = newPassword()
+	}
+	s.Secret, st.DatabaseURL, st.RedisURL = st.Secret, s.DatabaseURL, s.RedisURL
+	return st.save()
 }
 
 // Stop ends Redis, then PostgreSQL with a fast shutdown, and returns when both are gone. A store
@@ -185,14 +191,19 @@ func removeData(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// prepareDir creates dir and returns its absolute path with symbolic links resolved, so that it
-// can be compared with what the kernel reports about a process.
+// prepareDir creates dir and resolves it.
 func prepareDir(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
-	if err := os.MkdirAll(abs, 0o700); err != nil {
+	return resolve(dir)
+}
+
+// resolve returns the absolute path of dir without symbolic links, so that it can be compared with what the kernel
+// reports about a process.
+func resolve(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
 		return "", err
 	}
 	return filepath.EvalSymlinks(abs)

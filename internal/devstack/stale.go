@@ -34,7 +34,7 @@ func RemoveStale(ctx context.Context, parent, prefix string, log *slog.Logger) e
 	return errors.Join(errs...)
 }
 
-func removeStale(ctx context.Context, dir string, log *slog.Logger) (err error) {
+func removeStale(ctx context.Context, dir string, log *slog.Logger) error {
 	info, err := os.Lstat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // its owner was faster
@@ -46,7 +46,7 @@ func removeStale(ctx context.Context, dir string, log *slog.Logger) (err error) 
 	if !ok || !info.IsDir() || int(stat.Uid) != os.Geteuid() || time.Since(info.ModTime()) < staleAge {
 		return nil
 	}
-	lock, err := lockExisting(filepath.Join(dir, lockName))
+	err = remove(ctx, dir, lockExisting, log)
 	switch {
 	case errors.Is(err, errLocked):
 		return nil
@@ -55,14 +55,6 @@ func removeStale(ctx context.Context, dir string, log *slog.Logger) (err error) 
 	case err != nil:
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.release()) }()
-	st, err := loadState(filepath.Join(dir, stateName))
-	if err != nil {
-		return err
-	}
-	if err := stopOrphans(ctx, st, log); err != nil {
-		return err
-	}
-	log.Info("removing what a crashed run left behind", "dir", dir)
-	return removeData(dir)
+	log.Info("removed what a crashed run left behind", "dir", dir)
+	return nil
 }

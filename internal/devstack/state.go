@@ -16,6 +16,11 @@ import (
 type state struct {
 	path string
 
+	// Secret is Stack.Secret, and the URLs are those of the stack that runs or ran last.
+	Secret      string `json:"secret,omitempty"`
+	DatabaseURL string `json:"database_url,omitempty"`
+	RedisURL    string `json:"redis_url,omitempty"`
+
 	Postgres struct {
 		// Home is the folder of the cluster and belongs to the user who runs it.
 		Home     string `json:"home,omitempty"`

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -64,6 +66,26 @@ func Down(ctx context.Context, databaseURL string, log *slog.Logger) error {
 		}
 		return err
 	})
+}
+
+// NextDown returns the name of the migration that Down would revert, and the SQL that it would run.
+func NextDown(ctx context.Context, databaseURL string) (name, statements string, err error) {
+	list, err := Status(ctx, databaseURL)
+	if err != nil {
+		return "", "", err
+	}
+	for _, m := range slices.Backward(list) {
+		if m.AppliedAt.IsZero() {
+			continue
+		}
+		file, err := migrations.FS.ReadFile(m.Name)
+		if err != nil {
+			return "", "", fmt.Errorf("schema: %w", err)
+		}
+		_, down, _ := strings.Cut(string(file), "-- +goose Down\n")
+		return m.Name, down, nil
+	}
+	return "", "", ErrNothingApplied
 }
 
 // Reset reverts all migrations, the last one first. All rows are lost.

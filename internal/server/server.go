@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"syscall"
 )
 
 // Server serves HTTP on one listener.
@@ -19,6 +20,9 @@ type Server struct {
 // Listen listens on the TCP address host:port. No host is all addresses, and port 0 is any free one.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s is %w: end the program that listens there, or choose another port", address, syscall.EADDRINUSE)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
