@@ -32,19 +32,21 @@ run: build ## Serve on :3000 with a private PostgreSQL and Redis and demo data, 
 
 .PHONY: build
 build: ## Build bin/evently, static, with version, commit and date
-	@CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' -o bin/evently ./cmd/evently
+	@CGO_ENABLED=0 .ci/build bin/evently -buildvcs=false -trimpath -ldflags '$(LDFLAGS)' ./cmd/evently
 
 .PHONY: test
 test: ## Run all tests with the race detector, against real stores that they start
 	@.ci/ensure-cc
 	@.ci/ensure-promtool
-	CGO_ENABLED=1 go test $(RACE) -vet=off -p 3 -parallel 4 -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
+	@.ci/ensure-stores
+	@.ci/test $(RACE) -vet=off -p 3 -parallel 4 -count=1 -timeout 10m $(TEST_FLAGS) $(PACKAGES)
 
 .PHONY: test-long
 test-long: ## Test what takes longer: in a browser, under faults, the image, the stores of `make run`
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
-	CGO_ENABLED=1 go test $(RACE) -count=1 -timeout 20m -tags long $(TEST_FLAGS) ./internal/app ./internal/chaos ./internal/devstack ./internal/opstest ./internal/waitingroom
+	@.ci/ensure-stores
+	@.ci/test $(RACE) -count=1 -timeout 20m -tags long $(TEST_FLAGS) ./internal/app ./internal/chaos ./internal/devstack ./internal/opstest ./internal/waitingroom ./cmd/evently
 
 .PHONY: test-compat
 test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores
@@ -99,6 +101,10 @@ lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabi
 .PHONY: fmt
 fmt: $(GOLANGCI) ## Format the code
 	$(GOLANGCI) fmt
+
+.PHONY: clean-data
+clean-data: build ## Delete the data of `make run`, which starts anew next time
+	@bin/evently dev --clean
 
 .PHONY: clean
 clean: ## Delete build results; tools and the data of `make run` stay

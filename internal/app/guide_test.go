@@ -57,3 +57,21 @@ func TestGuides_ShellCommandsWork(t *testing.T) {
 		})
 	}
 }
+
+// Whoever tries README's booking until the limit is reached is told so in words.
+func TestReadme_BookingEndsWithASentence(t *testing.T) {
+	t.Parallel()
+	i := start(t, "MAX_SEATS_PER_USER_PER_SHOW=2")
+	if _, err := i.Services().Demo.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for run, want := range []string{"Booking confirmed successfully", "Nothing was booked"} {
+		out, err := exec.CommandContext(t.Context(), "bash", "-c", guide(t, "README.md", "sh", i.url)).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("run %d: %v, want %q in\n%s", run+1, err, want, out)
+		}
+		if run == 1 && !strings.Contains(string(out), `"code":"seat_limit_exceeded"`) {
+			t.Errorf("the reason is missing in\n%s", out)
+		}
+	}
+}

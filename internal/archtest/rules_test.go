@@ -131,7 +131,18 @@ var rooms = []room{
 	{
 		path:       "internal/devstack",
 		owns:       "a private PostgreSQL and Redis",
-		importedBy: []string{"cmd/evently", "cmd/evently-bench", "internal/testkit"},
+		importedBy: []string{"cmd/evently", "cmd/evently-bench", "internal/testkit", "internal/devstack/ensure"},
+	},
+	{
+		path:       "internal/devstack/ensure",
+		owns:       "installing PostgreSQL and Redis before tests",
+		imports:    []string{"internal/devstack"},
+		importedBy: []string{},
+	},
+	{
+		path:       "internal/testprogress",
+		owns:       "printing what the tests are at",
+		importedBy: []string{},
 	},
 	{
 		path:       "internal/testkit",

@@ -64,6 +64,15 @@ var packageManagers = []packageManager{
 	},
 }
 
+// Ensure installs PostgreSQL and Redis where they are missing. It fails if PostgreSQL is still missing then.
+func Ensure(ctx context.Context, log *slog.Logger) error {
+	found, err := (&Stack{opts: Options{Install: true, Log: log}}).findPrograms(ctx)
+	if err == nil && len(found.postgres) == 0 {
+		err = errors.New("PostgreSQL could not be installed: install it with your package manager")
+	}
+	return err
+}
+
 // findPrograms returns the programs on this machine, after installing missing ones where Options
 // allow that. What could not be installed is simply still missing: the callers know what to do
 // without it. An installation that failed is logged with the end of its output.
