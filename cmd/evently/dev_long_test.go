@@ -55,11 +55,15 @@ func startDev(t *testing.T) devRun {
 		}
 	})
 	t.Cleanup(stop)
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if match := apiLine.FindStringSubmatch(out.String()); match != nil {
-			return devRun{url: match[1], stop: stop}
-		}
-		if time.Now().After(deadline) {
+	poll, deadline := time.NewTicker(50*time.Millisecond), time.After(3*time.Minute)
+	defer poll.Stop()
+	for {
+		select {
+		case <-poll.C:
+			if match := apiLine.FindStringSubmatch(out.String()); match != nil {
+				return devRun{url: match[1], stop: stop}
+			}
+		case <-deadline:
 			t.Fatalf("it does not serve: %s%s", out, errOut)
 		}
 	}

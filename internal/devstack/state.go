@@ -52,7 +52,7 @@ func loadState(path string) (*state, error) {
 
 // save replaces the file in one step, so that a crash leaves the old or the new one.
 func (st *state) save() error {
-	raw, err := json.MarshalIndent(st, "", "  ")
+	raw, err := json.MarshalIndent(st, "", "  ") //nolint:gosec // the file is 0600
 	if err != nil {
 		return err
 	}

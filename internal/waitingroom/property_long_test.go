@@ -2,4 +2,5 @@
 
 package waitingroom
 
-func init() { schedules = 200 }
+// schedules is how many random schedules are tried.
+const schedules = 200

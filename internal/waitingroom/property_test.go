@@ -197,9 +197,6 @@ func (w *witness) overtaken(now int64, let, wait []int64, o *Options) string {
 	return ""
 }
 
-// schedules is how many random schedules are tried. The tag long makes them more.
-var schedules = 8
-
 func TestRoom_PropertyRandomSchedules(t *testing.T) {
 	t.Parallel()
 	seeds := []uint64{*seedFlag}

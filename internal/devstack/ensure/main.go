@@ -12,7 +12,7 @@ import (
 func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	if err := devstack.Ensure(context.Background(), log); err != nil {
-		log.Error(err.Error())
+		log.Error("tests need a PostgreSQL", "error", err)
 		os.Exit(1)
 	}
 }
