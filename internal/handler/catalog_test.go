@@ -44,22 +44,22 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	router := chi.NewRouter()
 	router.Use(documented(t, "/api/v1/admin"))
 	for route, handle := range map[string]respond.Handler{
-		"POST /venues":              h.CreateVenue,
-		"GET /venues":               h.ListVenues,
-		"GET /venues/{id}":          h.Venue,
-		"PUT /venues/{id}":          h.UpdateVenue,
-		"DELETE /venues/{id}":       h.DeleteVenue,
-		"POST /venues/{id}/seats":   h.AddSeats,
-		"DELETE /venues/{id}/seats": h.DeleteSeats,
-		"POST /events":              h.CreateEvent,
-		"GET /events":               h.ListEvents,
-		"GET /events/{id}":          h.Event,
-		"PUT /events/{id}":          h.UpdateEvent,
-		"DELETE /events/{id}":       h.DeleteEvent,
-		"POST /shows":               h.CreateShow,
-		"PUT /shows/{id}":           h.UpdateShow,
-		"DELETE /shows/{id}":        h.DeleteShow,
-		"GET /analytics":            analytics.Get,
+		"POST /venues":                    h.CreateVenue,
+		"GET /venues":                     h.ListVenues,
+		"GET /venues/{venue_id}":          h.Venue,
+		"PUT /venues/{venue_id}":          h.UpdateVenue,
+		"DELETE /venues/{venue_id}":       h.DeleteVenue,
+		"POST /venues/{venue_id}/seats":   h.AddSeats,
+		"DELETE /venues/{venue_id}/seats": h.DeleteSeats,
+		"POST /events":                    h.CreateEvent,
+		"GET /events":                     h.ListEvents,
+		"GET /events/{event_id}":          h.Event,
+		"PUT /events/{event_id}":          h.UpdateEvent,
+		"DELETE /events/{event_id}":       h.DeleteEvent,
+		"POST /shows":                     h.CreateShow,
+		"PUT /shows/{show_id}":            h.UpdateShow,
+		"DELETE /shows/{show_id}":         h.DeleteShow,
+		"GET /analytics":                  analytics.Get,
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		router.Method(method, path, respond.Adapt(log, handle))
