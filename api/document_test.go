@@ -438,3 +438,35 @@ func TestEveryBodyHasExamples(t *testing.T) {
 		}
 	}
 }
+
+func TestIDsInPathsNameTheirObject(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile(`^\{(\w+)_id\}$`)
+	for path := range load(t, api.YAML()).Paths.Map() {
+		segments := strings.Split(path, "/")
+		for i, segment := range segments {
+			if !strings.Contains(segment, "{") {
+				continue
+			}
+			name := named.FindStringSubmatch(segment)
+			// The waiting room is a show's.
+			if name == nil || segments[i-1] != name[1]+"s" && !(strings.HasPrefix(segments[i-1], "waiting-room") && name[1] == "show") {
+				t.Errorf("%s: %s", path, segment)
+			}
+		}
+	}
+}
+
+// A date that is past makes an example fail.
+func TestDatesAreFarAway(t *testing.T) {
+	t.Parallel()
+	dates := regexp.MustCompile(`\b(\d{4})-\d\d-\d\d\b`).FindAllSubmatch(api.YAML(), -1)
+	if len(dates) == 0 {
+		t.Fatal("the document has no dates")
+	}
+	for _, date := range dates {
+		if string(date[1]) < "2030" {
+			t.Errorf("%s", date[0])
+		}
+	}
+}

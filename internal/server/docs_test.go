@@ -209,7 +209,7 @@ func TestDocs_AuthorizationIsKeptOnlyIfAsked(t *testing.T) {
 func TestDocs_FilesAreCompressed(t *testing.T) {
 	t.Parallel()
 	server := docsServer(t)
-	for _, name := range []string{"swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "docs.css"} {
+	for _, name := range []string{"swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "swagger-ui.css", "docs.css", "openapi.yaml", "openapi.json"} {
 		packed, body := get(t, server, "/api-docs/"+name, "Accept-Encoding", "gzip, br")
 		if packed.Header.Get("Content-Encoding") != "gzip" || packed.Header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s: headers %v", name, packed.Header)
