@@ -97,6 +97,15 @@ func TestRoutes_InvalidIDIsABadParameter(t *testing.T) {
 	}
 }
 
+func TestRoutes_UnknownQueryParametersAreIgnored(t *testing.T) {
+	t.Parallel()
+	i := start(t)
+	admin := i.admin(t)
+	for _, path := range []string{"/api/v1/shows", "/api/v1/shows/search", "/api/v1/user/bookings", "/api/v1/admin/users", "/api/v1/admin/analytics", "/health"} {
+		i.send(t, request{path: path + "?lmit=0&time-range=x", token: admin}).want(t, http.StatusOK, "")
+	}
+}
+
 func TestHead_IsGetWithoutABody(t *testing.T) {
 	t.Parallel()
 	i := start(t)
