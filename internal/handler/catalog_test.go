@@ -44,22 +44,22 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	router := chi.NewRouter()
 	router.Use(documented(t, "/api/v1/admin"))
 	for route, handle := range map[string]respond.Handler{
-		"POST /venues":              h.CreateVenue,
-		"GET /venues":               h.ListVenues,
-		"GET /venues/{id}":          h.Venue,
-		"PUT /venues/{id}":          h.UpdateVenue,
-		"DELETE /venues/{id}":       h.DeleteVenue,
-		"POST /venues/{id}/seats":   h.AddSeats,
-		"DELETE /venues/{id}/seats": h.DeleteSeats,
-		"POST /events":              h.CreateEvent,
-		"GET /events":               h.ListEvents,
-		"GET /events/{id}":          h.Event,
-		"PUT /events/{id}":          h.UpdateEvent,
-		"DELETE /events/{id}":       h.DeleteEvent,
-		"POST /shows":               h.CreateShow,
-		"PUT /shows/{id}":           h.UpdateShow,
-		"DELETE /shows/{id}":        h.DeleteShow,
-		"GET /analytics":            analytics.Get,
+		"POST /venues":                    h.CreateVenue,
+		"GET /venues":                     h.ListVenues,
+		"GET /venues/{venue_id}":          h.Venue,
+		"PUT /venues/{venue_id}":          h.UpdateVenue,
+		"DELETE /venues/{venue_id}":       h.DeleteVenue,
+		"POST /venues/{venue_id}/seats":   h.AddSeats,
+		"DELETE /venues/{venue_id}/seats": h.DeleteSeats,
+		"POST /events":                    h.CreateEvent,
+		"GET /events":                     h.ListEvents,
+		"GET /events/{event_id}":          h.Event,
+		"PUT /events/{event_id}":          h.UpdateEvent,
+		"DELETE /events/{event_id}":       h.DeleteEvent,
+		"POST /shows":                     h.CreateShow,
+		"PUT /shows/{show_id}":            h.UpdateShow,
+		"DELETE /shows/{show_id}":         h.DeleteShow,
+		"GET /analytics":                  analytics.Get,
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		router.Method(method, path, respond.Adapt(log, handle))
@@ -356,4 +356,32 @@ func (a *catalogAPI) wantSeats(show int64, n int) {
 	if d := cmp.Diff([]int{n, n, n}, got); d != "" {
 		a.t.Fatalf("total_seats, seats, seats of the venue (-want +got):\n%s", d)
 	}
+}
+
+func TestShowAdmin_TimesThatAreAMistake(t *testing.T) {
+	t.Parallel()
+	a := setupCatalog(t)
+	event, venue := testkit.NewEvent(t, a.pool, "Event"), testkit.NewVenue(t, a.pool, 1, 2)
+	now := testkit.Value[time.Time](t, a.pool, `SELECT now()`)
+	at := func(d time.Duration) string { return now.Add(d).UTC().Format(time.RFC3339Nano) }
+	const day = 24 * time.Hour
+	create := func(start, end string) string {
+		return fmt.Sprintf(`{"event_id":%d,"venue_id":%d,"start_time":%q,"end_time":%q,"price":1}`, event, venue, start, end)
+	}
+	const past, long = `["start_time: must not be in the past"]`, `["end_time: must be at most 7 days after start_time"]`
+	diff(t, a.wantError("POST", "/shows", create(at(-time.Second), at(time.Hour)), 400, "validation_failed")["details"], past)
+	diff(t, a.wantError("POST", "/shows", create(at(day), at(8*day+time.Second)), 400, "validation_failed")["details"], long)
+	id := a.id(a.call("POST", "/shows", create(at(day), at(8*day)), 201), "show", "show_id")
+
+	path := fmt.Sprintf("/shows/%d", id)
+	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`"}`, 400, "validation_failed")["details"], long)
+	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`","end_time":"`+at(time.Hour)+`"}`, 400, "validation_failed")["details"], past)
+	diff(t, a.wantError("PUT", path, `{"end_time":"`+at(9*day)+`"}`, 400, "validation_failed")["details"], long)
+
+	// A show that runs keeps its times, and can be changed otherwise, also by a client that sends all fields.
+	testkit.Exec(t, a.pool, `UPDATE shows SET start_time = now() - interval '1 hour', end_time = now() + interval '9 days' WHERE show_id = $1`, id)
+	running := a.call("PUT", path, `{"price":2}`, 200)["show"].(map[string]any)
+	a.call("PUT", path, fmt.Sprintf(`{"event_id":%d,"venue_id":%d,"start_time":%q,"end_time":%q,"price":3}`,
+		event, venue, running["start_time"], running["end_time"]), 200)
+	a.call("PUT", path, `{"end_time":"`+at(2*day)+`"}`, 200)
 }
