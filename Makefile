@@ -94,9 +94,14 @@ microbench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -skip '^(BenchmarkRush|BenchmarkIdleStreams)$$' -benchmem $(PACKAGES)
 
 .PHONY: lint
-lint: $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities; RELEASE=1 as on a tag
+lint: lint-api $(GOLANGCI) $(GOVULNCHECK) ## Check style, correctness and known vulnerabilities; RELEASE=1 as on a tag
 	$(GOLANGCI) run
 	@.ci/vulncheck $(GOVULNCHECK)
+
+.PHONY: lint-api
+lint-api: ## Lint the OpenAPI document, and compile clients of the types that generators make of it
+	@.ci/ensure-node
+	@npm run --silent --prefix api/typescript check
 
 .PHONY: fmt
 fmt: $(GOLANGCI) ## Format the code

@@ -2,6 +2,9 @@ module evently
 
 go 1.26.0
 
+// Packages of Node are no part of the module.
+ignore ./api/typescript/node_modules
+
 require (
 	github.com/Shopify/toxiproxy/v2 v2.5.0
 	github.com/alicebob/miniredis/v2 v2.40.0

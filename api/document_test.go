@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -169,6 +170,9 @@ func TestEveryOperationHasItsErrors(t *testing.T) {
 		if isAPI && strings.Contains(op.path, "{") {
 			want = append(want, 404)
 		}
+		if op.isHealth() {
+			want = append(want, 404, 405)
+		}
 		have := op.statuses()
 		for _, status := range want {
 			if !slices.Contains(have, status) {
@@ -209,109 +213,116 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	}
 }
 
-// errorSchemas gives the schemas that an error of this answer may have.
-func errorSchemas(response *openapi3.Response) openapi3.SchemaRefs {
+// errorSchemas gives the schemas that an error of this answer may have. Where there are several, code tells which.
+func errorSchemas(t *testing.T, where string, response *openapi3.Response) openapi3.SchemaRefs {
+	t.Helper()
 	media := response.Content.Get("application/json")
 	if media == nil || media.Schema == nil {
 		return nil
 	}
-	if one := media.Schema.Value.OneOf; len(one) > 0 {
+	one := media.Schema.Value.OneOf
+	if len(one) == 0 {
+		return openapi3.SchemaRefs{media.Schema}
+	}
+	by := media.Schema.Value.Discriminator
+	if by == nil || by.PropertyName != "code" || len(by.Mapping) != len(one) {
+		t.Errorf("%s: code does not tell the schemas from each other", where)
 		return one
 	}
-	return openapi3.SchemaRefs{media.Schema}
+	for _, schema := range one {
+		code := fmt.Sprint(schema.Value.Properties["code"].Value.Enum[0])
+		if by.Mapping[code].Ref != schema.Ref {
+			t.Errorf("%s: %s is mapped to %s instead of %s", where, code, by.Mapping[code].Ref, schema.Ref)
+		}
+	}
+	return one
 }
 
-func TestErrorsHaveOneShape(t *testing.T) {
-	t.Parallel()
-	doc := load(t, api.YAML())
-	statusOf := codeTable(t, doc)
+// errorCodes gives the status of each code.
+func errorCodes(t *testing.T, doc *openapi3.T) map[string]int {
+	t.Helper()
+	statusOf := map[string]int{}
 	for _, op := range operations(doc) {
 		for _, status := range op.statuses() {
 			if status < 400 || (op.isHealth() && status == 503) {
 				continue
 			}
 			where := fmt.Sprintf("%s: %d", op.name, status)
-			schemas := errorSchemas(op.response(status))
+			schemas := errorSchemas(t, where, op.response(status))
 			if len(schemas) == 0 {
 				t.Errorf("%s has no JSON schema", where)
 			}
+			var codes, examples []string
 			for _, schema := range schemas {
-				checkErrorSchema(t, doc, where, schema)
+				code := checkErrorSchema(t, where, schema)
+				if other, known := statusOf[code]; known && other != status {
+					t.Errorf("%s: %s has the status %d elsewhere", where, code, other)
+				}
+				statusOf[code] = status
+				codes = append(codes, code)
 			}
-			examples := op.response(status).Content.Get("application/json").Examples
-			if len(examples) == 0 {
-				t.Errorf("%s has no example of its codes", where)
-			}
-			for name, example := range examples {
+			for name, example := range op.response(status).Content.Get("application/json").Examples {
 				value, _ := example.Value.Value.(map[string]any)
 				if code := value["code"]; code != name {
 					t.Errorf("%s: example %s has the code %v", where, name, code)
 				}
-				if statusOf[name] != status {
-					t.Errorf("%s: the table has %s as %d", where, name, statusOf[name])
-				}
+				examples = append(examples, name)
+			}
+			slices.Sort(codes)
+			slices.Sort(examples)
+			if diff := cmp.Diff(codes, examples); diff != "" {
+				t.Errorf("%s: codes and examples differ (-codes +examples):\n%s", where, diff)
 			}
 		}
 	}
+	return statusOf
 }
 
-func checkErrorSchema(t *testing.T, doc *openapi3.T, where string, schema *openapi3.SchemaRef) {
+// checkErrorSchema checks a schema of an error, and gives its code.
+func checkErrorSchema(t *testing.T, where string, schema *openapi3.SchemaRef) string {
 	t.Helper()
-	general := doc.Components.Schemas["Error"].Value
-	for name, property := range general.Properties {
-		have := schema.Value.Properties[name]
-		if have == nil {
+	for _, name := range []string{"message", "code", "request_id", "details"} {
+		if schema.Value.Properties[name] == nil {
 			t.Errorf("%s: %s lacks %s", where, schema.Ref, name)
-			continue
 		}
-		if name == "code" {
-			for _, code := range have.Value.Enum {
-				if !slices.Contains(property.Value.Enum, code) {
-					t.Errorf("%s: %s has the code %v, which ErrorCode does not", where, schema.Ref, code)
-				}
-			}
-			if len(have.Value.Enum) == 0 {
-				t.Errorf("%s: %s does not limit its codes", where, schema.Ref)
-			}
-		}
-	}
-	for _, name := range general.Required {
-		if !slices.Contains(schema.Value.Required, name) {
+		if name != "details" && !slices.Contains(schema.Value.Required, name) {
 			t.Errorf("%s: %s does not require %s", where, schema.Ref, name)
 		}
 	}
-}
-
-var tableRow = regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `([a-z_]+)` \\| \\S.* \\|$")
-
-// codeTable reads the table of codes that people read: code to status.
-func codeTable(t *testing.T, doc *openapi3.T) map[string]int {
-	t.Helper()
-	table := map[string]int{}
-	for _, row := range tableRow.FindAllStringSubmatch(doc.Components.Schemas["ErrorCode"].Value.Description, -1) {
-		status, err := strconv.Atoi(row[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		table[row[2]] = status
+	if schema.Value.Properties["message"].Value.Enum != nil {
+		t.Errorf("%s: %s fixes its message, which is for people", where, schema.Ref)
 	}
-	return table
+	codes := schema.Value.Properties["code"].Value.Enum
+	if len(codes) != 1 {
+		t.Fatalf("%s: %s has the codes %v, want one", where, schema.Ref, codes)
+	}
+	return fmt.Sprint(codes[0])
 }
 
+var tableRow = regexp.MustCompile("(?m)^\\| (\\d{3}) \\| `([a-z_]+)` \\| (\\S.*) \\|$")
+
+// The guide has a table of all codes.
 func TestErrorCodesAreExplained(t *testing.T) {
 	t.Parallel()
 	doc := load(t, api.YAML())
-	var explained, listed []string
-	for code := range codeTable(t, doc) {
-		explained = append(explained, code)
+	guide, err := os.ReadFile("../docs/api-guide.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, code := range doc.Components.Schemas["ErrorCode"].Value.Enum {
-		listed = append(listed, code.(string))
+	explained := map[string]string{}
+	for _, row := range tableRow.FindAllStringSubmatch(string(guide), -1) {
+		explained[row[2]] = row[1] + " " + row[3]
 	}
-	slices.Sort(explained)
-	slices.Sort(listed)
-	if diff := cmp.Diff(listed, explained); diff != "" {
-		t.Errorf("the enum and the table of ErrorCode differ (-enum +table):\n%s", diff)
+	documented := map[string]string{}
+	statusOf := errorCodes(t, doc)
+	for _, schema := range doc.Components.Schemas {
+		if code := schema.Value.Properties["code"]; code != nil {
+			name := fmt.Sprint(code.Value.Enum[0])
+			documented[name] = fmt.Sprint(statusOf[name], " ", schema.Value.Description)
+		}
+	}
+	if diff := cmp.Diff(documented, explained); diff != "" {
+		t.Errorf("the schemas of errors and the table of docs/api-guide.md differ (-schemas +table):\n%s", diff)
 	}
 }
 
@@ -416,18 +427,46 @@ func TestRequestsAreBounded(t *testing.T) {
 	}
 }
 
-func TestEveryJSONBodyHasExamples(t *testing.T) {
+func TestEveryBodyHasExamples(t *testing.T) {
 	t.Parallel()
 	requests, answers := bodies(load(t, api.YAML()))
 	for _, group := range []map[string]*openapi3.MediaType{requests, answers} {
 		for name, media := range group {
-			// The document itself is its own example.
-			if !strings.HasSuffix(name, "application/json") || strings.Contains(name, "openapi.json 200") {
-				continue
-			}
 			if media.Example == nil && len(media.Examples) == 0 {
 				t.Errorf("%s: has no example", name)
 			}
+		}
+	}
+}
+
+func TestIDsInPathsNameTheirObject(t *testing.T) {
+	t.Parallel()
+	named := regexp.MustCompile(`^\{(\w+)_id\}$`)
+	for path := range load(t, api.YAML()).Paths.Map() {
+		segments := strings.Split(path, "/")
+		for i, segment := range segments {
+			if !strings.Contains(segment, "{") {
+				continue
+			}
+			name := named.FindStringSubmatch(segment)
+			// The waiting room is a show's.
+			if name == nil || segments[i-1] != name[1]+"s" && !(strings.HasPrefix(segments[i-1], "waiting-room") && name[1] == "show") {
+				t.Errorf("%s: %s", path, segment)
+			}
+		}
+	}
+}
+
+// A date that is past makes an example fail.
+func TestDatesAreFarAway(t *testing.T) {
+	t.Parallel()
+	dates := regexp.MustCompile(`\b(\d{4})-\d\d-\d\d\b`).FindAllSubmatch(api.YAML(), -1)
+	if len(dates) == 0 {
+		t.Fatal("the document has no dates")
+	}
+	for _, date := range dates {
+		if string(date[1]) < "2030" {
+			t.Errorf("%s", date[0])
 		}
 	}
 }

@@ -48,6 +48,11 @@ func Routes() []string {
 	return routes
 }
 
+// IsDocumentation reports whether path is the documentation's. The document has no operations for it.
+func IsDocumentation(path string) bool {
+	return path == "/api-docs" || strings.HasPrefix(path, "/api-docs/")
+}
+
 // findRoute gives the operation that answers req. As in chi, and unlike in the routers of
 // kin-openapi, a path with the wrong method does not hide a less specific one with the right
 // one: GET /bookings/lock is GET /bookings/{booking_id} with a bad id.

@@ -18,7 +18,7 @@ import (
 
 // ValidateResponse fails the test unless the document foresees this answer to this request:
 //   - the operation exists; for a path or method that does not, the answer is the router's own
-//     404 or 405 in the standard error shape;
+//     404 or 405 in the standard error shape, or a file of the documentation, which has no operations;
 //   - the status is documented, the required headers are there, and the body has the
 //     documented type and schema, without a field too many;
 //   - the code of an error is among the examples of that status, and its request_id is the
@@ -37,10 +37,12 @@ func ValidateResponse(t testing.TB, req *http.Request, reqBody []byte, resp *htt
 func check(req *http.Request, reqBody []byte, resp *http.Response, body []byte) error {
 	route, params, err := findRoute(req)
 	switch {
+	case IsDocumentation(req.URL.Path):
+		return checkDocumentation(resp, body)
 	case errors.Is(err, routers.ErrPathNotFound):
-		return checkRouterError(resp, body, http.StatusNotFound, "route_not_found")
+		return checkRefusal(resp, body, http.StatusNotFound)
 	case errors.Is(err, routers.ErrMethodNotAllowed):
-		return checkRouterError(resp, body, http.StatusMethodNotAllowed, "method_not_allowed")
+		return checkRefusal(resp, body, http.StatusMethodNotAllowed)
 	}
 
 	documented := route.Operation.Responses.Status(resp.StatusCode)
@@ -80,11 +82,9 @@ func withBody(req *http.Request, body []byte) *http.Request {
 }
 
 func checkAnswer(input *openapi3filter.RequestValidationInput, documented *openapi3.Response, resp *http.Response, body []byte) error {
-	// openapi3filter passes 301 and 304 unseen, so presence is checked here for every status.
-	for name, header := range documented.Headers {
-		if header.Value.Required && resp.Header.Get(name) == "" {
-			return fmt.Errorf("the header %s is missing", name)
-		}
+	// openapi3filter passes 304 unseen, so presence is checked here for every status.
+	if err := checkHeaders(documented, resp); err != nil {
+		return err
 	}
 	if len(documented.Content) == 0 {
 		if len(body) > 0 {
@@ -96,6 +96,9 @@ func checkAnswer(input *openapi3filter.RequestValidationInput, documented *opena
 	if documented.Content.Get(contentType) == nil {
 		return fmt.Errorf("the document does not have the Content-Type %q", contentType)
 	}
+	if mediaType, _, _ := mime.ParseMediaType(contentType); mediaType == "text/event-stream" {
+		return checkEvents(documented.Content.Get(contentType).Schema.Value, body)
+	}
 	options := *input.Options
 	options.ExcludeResponseBody = !isJSON(contentType) // pages, scripts and images have no schema
 	output := &openapi3filter.ResponseValidationInput{
@@ -106,6 +109,33 @@ func checkAnswer(input *openapi3filter.RequestValidationInput, documented *opena
 	}
 	output.SetBodyBytes(body)
 	return openapi3filter.ValidateResponse(input.Request.Context(), output)
+}
+
+func checkHeaders(documented *openapi3.Response, resp *http.Response) error {
+	for name, header := range documented.Headers {
+		if header.Value.Required && resp.Header.Get(name) == "" {
+			return fmt.Errorf("the header %s is missing", name)
+		}
+	}
+	return nil
+}
+
+// checkEvents holds the data of every Server-Sent Event in body against schema.
+func checkEvents(schema *openapi3.Schema, body []byte) error {
+	for line := range bytes.Lines(body) {
+		data, found := bytes.CutPrefix(line, []byte("data:"))
+		if !found {
+			continue
+		}
+		var value any
+		if err := json.Unmarshal(data, &value); err != nil {
+			return fmt.Errorf("read the data of an event: %w", err)
+		}
+		if err := schema.VisitJSON(value, openapi3.VisitAsResponse()); err != nil {
+			return fmt.Errorf("the data of an event: %w", err)
+		}
+	}
+	return nil
 }
 
 func isJSON(contentType string) bool {
@@ -161,10 +191,30 @@ func exampleCodes(documented *openapi3.Response) []string {
 	return codes
 }
 
-// checkRouterError checks the answer to a request that no route takes.
-func checkRouterError(resp *http.Response, body []byte, status int, code string) error {
-	if resp.StatusCode != status {
+// checkDocumentation checks an answer of the documentation: a file, or an error of those that any path may have.
+func checkDocumentation(resp *http.Response, body []byte) error {
+	if resp.StatusCode < http.StatusBadRequest {
+		return nil
+	}
+	return checkRefusal(resp, body, resp.StatusCode)
+}
+
+// refusals are the errors that any path may have, by their names among the document's responses.
+var refusals = map[int]string{
+	http.StatusNotFound:            "RouteNotFound",
+	http.StatusMethodNotAllowed:    "MethodNotAllowed",
+	http.StatusTooManyRequests:     "TooManyRequests",
+	http.StatusInternalServerError: "InternalError",
+}
+
+// checkRefusal checks the answer to a request that no operation takes.
+func checkRefusal(resp *http.Response, body []byte, status int) error {
+	documented := document().Components.Responses[refusals[status]]
+	if resp.StatusCode != status || documented == nil {
 		return fmt.Errorf("the document has no such route: %d is the answer to that", status)
+	}
+	if err := checkHeaders(documented.Value, resp); err != nil {
+		return err
 	}
 	if !isJSON(resp.Header.Get("Content-Type")) {
 		return fmt.Errorf("the Content-Type is %q", resp.Header.Get("Content-Type"))
@@ -173,15 +223,9 @@ func checkRouterError(resp *http.Response, body []byte, status int, code string)
 	if err := json.Unmarshal(body, &value); err != nil {
 		return fmt.Errorf("read the error: %w", err)
 	}
-	if err := document().Components.Schemas["Error"].Value.VisitJSON(value, openapi3.VisitAsResponse()); err != nil {
+	schema := documented.Value.Content.Get("application/json").Schema.Value
+	if err := schema.VisitJSON(value, openapi3.VisitAsResponse()); err != nil {
 		return err
 	}
-	var got errorBody
-	if err := json.Unmarshal(body, &got); err != nil {
-		return fmt.Errorf("read the error: %w", err)
-	}
-	if got.Code != code {
-		return fmt.Errorf("the code is %q instead of %q", got.Code, code)
-	}
-	return checkRequestID(resp, got)
+	return checkError(documented.Value, resp, body)
 }

@@ -9,13 +9,14 @@ import (
 )
 
 const (
-	goodShow = `{"show":{"show_id":1,"event_id":1,"venue_id":1,"start_time":"2026-10-02T18:00:00Z",` +
-		`"end_time":"2026-10-02T20:30:00Z","price":450.5,"created_at":"2026-10-01T08:00:00.123456Z",` +
+	goodShow = `{"show":{"show_id":1,"event_id":1,"venue_id":1,"start_time":"2030-10-02T18:00:00Z",` +
+		`"end_time":"2030-10-02T20:30:00Z","price":450.5,"created_at":"2030-10-01T08:00:00.123456Z",` +
 		`"event":{"event_id":1,"title":"Galactic Odyssey"},` +
 		`"venue":{"venue_id":1,"venue_name":"Grand Cinema Hall","address":"1 Market Square"},` +
 		`"available_seats":13,"total_seats":15}}`
 	goodLock = `{"message":"Seats locked successfully","booking_id":1,"locked_seats":[{"seat_id":3,` +
-		`"seat_row":"A","seat_number":3,"price":450}],"expires_in":600,"expires_at":"2026-10-01T09:30:00Z","amount":450,"booking":` + bookingJSON + `}`
+		`"venue_id":1,"section":"","seat_row":"A","seat_number":3,"seat_label":"3","category":null,"x":null,"y":null,` +
+		`"accessible":false,"companion":false,"restricted_view":false,"seat_guid":null,"price":450}],"expires_in":600,"expires_at":"2030-10-01T09:30:00Z","amount":450,"booking":` + bookingJSON + `}`
 )
 
 func errorJSON(code, more string) string {
@@ -97,7 +98,10 @@ func TestValidateResponse(t *testing.T) {
 		{name: "no such route", method: "GET", url: "/api/v1/nothing", status: 404, body: errorJSON("route_not_found", "")},
 		{name: "a route that the document does not have", method: "GET", url: "/api/v1/nothing", status: 200, body: "{}",
 			want: "no such route"},
-		{name: "no such method", method: "DELETE", url: "/api/v1/shows", status: 405, body: errorJSON("method_not_allowed", "")},
+		{name: "no such method", method: "DELETE", url: "/api/v1/shows", status: 405, body: errorJSON("method_not_allowed", ""),
+			header: map[string]string{"Allow": "GET"}},
+		{name: "no such method, and no word of the others", method: "DELETE", url: "/api/v1/shows", status: 405,
+			body: errorJSON("method_not_allowed", ""), want: "Allow"},
 		{name: "no such method, answered as no such route", method: "DELETE", url: "/api/v1/shows", status: 404,
 			body: errorJSON("route_not_found", ""), want: "405"},
 		{name: "the router's own text", method: "GET", url: "/api/v1/nothing", status: 404, body: "404 page not found\n",
@@ -111,8 +115,16 @@ func TestValidateResponse(t *testing.T) {
 
 		{name: "a page", method: "GET", url: "/api-docs/", status: 200, body: "<!DOCTYPE html>",
 			header: map[string]string{"Content-Type": "text/html; charset=utf-8", "ETag": `"x"`}},
-		{name: "the document as YAML", method: "GET", url: "/api-docs/openapi.yaml", status: 200, body: "openapi: 3.0.3",
-			header: map[string]string{"Content-Type": "application/yaml", "ETag": `"x"`}},
+		{name: "no such file of the documentation", method: "GET", url: "/api-docs/nope", status: 404, body: errorJSON("route_not_found", "")},
+		{name: "a refusal of the documentation in another shape", method: "GET", url: "/api-docs/nope", status: 404, body: "nope",
+			want: "read the error"},
+
+		{name: "a stream", method: "GET", url: "/api/v1/waiting-room/1/events", status: 200,
+			header: map[string]string{"Content-Type": "text/event-stream"},
+			body: ": hello\n\nretry: 1000\nevent: status\nid: 1\ndata: " + `{"show_id":1,"status":"none","token":null,"position":null,"users_ahead":null,` +
+				`"estimated_wait_seconds":null,"refresh_interval_seconds":5,"admitted_until":null}` + "\n\n"},
+		{name: "a stream of something else", method: "GET", url: "/api/v1/waiting-room/1/events", status: 200,
+			header: map[string]string{"Content-Type": "text/event-stream"}, body: "data: {\"show_id\":1}\n\n", want: "event"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,12 +182,15 @@ func TestRoutes(t *testing.T) {
 	t.Parallel()
 	routes := Routes()
 	for _, want := range []string{
-		"GET /", "GET /api/v1/shows/{show_id}/seats", "POST /api/v1/bookings/lock", "DELETE /api/v1/admin/venues/{id}/seats",
-		"GET /health/schema", "GET /api-docs/", "GET /api-docs/{asset}",
+		"GET /", "GET /api/v1/shows/{show_id}/seats", "POST /api/v1/bookings/lock", "DELETE /api/v1/admin/venues/{venue_id}/seats",
+		"GET /health/schema",
 	} {
 		if !slices.Contains(routes, want) {
 			t.Errorf("%q is missing", want)
 		}
+	}
+	if slices.ContainsFunc(routes, func(route string) bool { return strings.Contains(route, "/api-docs") }) {
+		t.Error("the documentation has operations")
 	}
 	if !slices.IsSorted(routes) {
 		t.Error("the routes are not sorted")

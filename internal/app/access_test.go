@@ -27,7 +27,7 @@ func TestRoutes_RequireTheRoleOfTheirPath(t *testing.T) {
 			return nil
 		}
 		routes++
-		path := strings.NewReplacer("{show_id}", "1099511627776", "{booking_id}", "1099511627776", "{id}", "1099511627776").Replace(route)
+		path := parameter.ReplaceAllString(route, "1099511627776")
 		anonymous := b.send(t, request{method: method, path: path})
 		asUser := b.send(t, request{method: method, path: path, token: user})
 		switch {

@@ -4,8 +4,12 @@ import (
 	"bufio"
 	"fmt"
 	"net/http"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
+
+	"evently/api/apitest"
 )
 
 func (b *boxOffice) room(t testing.TB, token, method, action string) response {
@@ -40,6 +44,78 @@ func awaitEvent(t testing.TB, lines *bufio.Scanner, text string) {
 		}
 	}
 	t.Fatalf("the stream ended before %s: %v", text, lines.Err())
+}
+
+// readBlocks reads the blocks of a stream up to one that contains text.
+func readBlocks(t testing.TB, stream *bufio.Reader, text string) []string {
+	t.Helper()
+	var blocks []string
+	for block := ""; ; {
+		line, err := stream.ReadString('\n')
+		if err != nil {
+			t.Fatalf("the stream ended before %s: %v", text, err)
+		}
+		if line != "\n" {
+			block += line
+			continue
+		}
+		blocks = append(blocks, block)
+		if strings.Contains(block, text) {
+			return blocks
+		}
+		block = ""
+	}
+}
+
+func TestWaitingRoom_StreamIsAsDocumented(t *testing.T) {
+	t.Parallel()
+	b := openBoxOffice(t, "MAX_CONCURRENT_USERS=1")
+	first, second := b.user(t), b.user(t)
+	b.room(t, first, http.MethodPost, "/join").want(t, http.StatusOK, "")
+	b.room(t, second, http.MethodPost, "/join").want(t, http.StatusOK, "")
+
+	open := func(lastID string) (*http.Request, *http.Response) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, fmt.Sprintf("%s/api/v1/waiting-room/%d/events", b.url, b.show), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+second)
+		if lastID != "" {
+			req.Header.Set("Last-Event-ID", lastID)
+		}
+		resp, err := b.client.Do(req) //nolint:bodyclose // below
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = resp.Body.Close() })
+		return req, resp
+	}
+	req, resp := open("")
+	stream := bufio.NewReader(resp.Body)
+	blocks := readBlocks(t, stream, `"status":"waiting"`)
+	b.room(t, first, http.MethodDelete, "").want(t, http.StatusNoContent, "")
+	blocks = append(blocks, readBlocks(t, stream, `"status":"admitted"`)...)
+	apitest.ValidateResponse(t, req, nil, resp, []byte(strings.Join(blocks, "\n")))
+	event := regexp.MustCompile(`^(retry: [1-5]\d{3}\n)?event: status\nid: (\d+)\ndata: \{.*\}\n$`)
+	events := 0
+	for _, block := range blocks {
+		if strings.HasPrefix(block, ":") {
+			continue
+		}
+		events++
+		parts := event.FindStringSubmatch(block)
+		if parts == nil || parts[2] != strconv.Itoa(events) || (parts[1] != "") != (events == 1) {
+			t.Errorf("event %d: %q", events, block)
+		}
+	}
+	if !strings.HasPrefix(blocks[0], "retry: ") {
+		t.Errorf("the stream begins with %q", blocks[0])
+	}
+
+	_, again := open("2")
+	if begin := readBlocks(t, bufio.NewReader(again.Body), "event: ")[0]; !strings.Contains(begin, `"status":"admitted"`) {
+		t.Errorf("a stream that is resumed begins with %q", begin)
+	}
 }
 
 func TestWaitingRoom_GuardsTheLock(t *testing.T) {

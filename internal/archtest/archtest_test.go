@@ -65,7 +65,7 @@ func TestSources_FollowTheRules(t *testing.T) {
 			return err
 		}
 		if d.IsDir() {
-			if name != "." && strings.HasPrefix(d.Name(), ".") {
+			if name != "." && strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" {
 				return fs.SkipDir
 			}
 			return nil

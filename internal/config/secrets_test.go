@@ -107,7 +107,7 @@ func TestLoad_ProductionRefusesSecretsOfTheExamples(t *testing.T) {
 		switch {
 		case err != nil:
 			return err
-		case entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || file == "internal/config"):
+		case entry.IsDir() && file != "." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "node_modules" || file == "internal/config"):
 			return fs.SkipDir
 		case entry.IsDir() || !slices.Contains(read, path.Ext(file)):
 			return nil

@@ -2,8 +2,15 @@ package domain
 
 import "time"
 
-// ErrEndNotAfterStart refuses a show that ends before it starts.
-var ErrEndNotAfterStart = ErrValidation.WithDetails("end_time: must be after start_time")
+// Errors of a show's times.
+var (
+	ErrEndNotAfterStart = ErrValidation.WithDetails("end_time: must be after start_time")
+	ErrShowTooLong      = ErrValidation.WithDetails("end_time: must be at most 7 days after start_time")
+	ErrStartInThePast   = ErrValidation.WithDetails("start_time: must not be in the past")
+)
+
+// maxShowLength is far more than any show lasts, and less than a wrong month or year makes it.
+const maxShowLength = 7 * 24 * time.Hour
 
 // VenueChange is a change of a venue. A nil field is unchanged.
 type VenueChange struct {
@@ -33,4 +40,21 @@ func setIfGiven[T any](field, value *T) {
 	if value != nil {
 		*field = *value
 	}
+}
+
+// CheckTimes returns ErrEndNotAfterStart, ErrShowTooLong or ErrStartInThePast if s may not get its times at now. Before,
+// it was old, or the zero Show. Times that stay are not checked: a show that has begun may get another price.
+func (s Show) CheckTimes(old Show, now time.Time) error {
+	startStays := s.StartTime.Equal(old.StartTime)
+	switch {
+	case startStays && s.EndTime.Equal(old.EndTime):
+		return nil
+	case !s.EndTime.After(s.StartTime):
+		return ErrEndNotAfterStart
+	case s.EndTime.Sub(s.StartTime) > maxShowLength:
+		return ErrShowTooLong
+	case !startStays && s.StartTime.Before(now):
+		return ErrStartInThePast
+	}
+	return nil
 }

@@ -110,7 +110,7 @@ func (h *Accounts) List(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, response, err)
 }
 
-// Update serves PUT /admin/users/{id}.
+// Update serves PUT /admin/users/{user_id}.
 func (h *Accounts) Update(w http.ResponseWriter, r *http.Request) error {
 	var in updateUserRequest
 	id, err := idAndBody(w, r, "user", maxBody, &in)

@@ -24,7 +24,7 @@ func logObject(r *http.Request, kind string, id int64) {
 
 // idAndBody reads the id in the path, of an object of kind, and decodes a body of at most limit bytes into dst.
 func idAndBody(w http.ResponseWriter, r *http.Request, kind string, limit int64, dst any) (id int64, err error) {
-	if id, err = pathID(r, "id"); err != nil {
+	if id, err = pathID(r, kind+"_id"); err != nil {
 		return 0, err
 	}
 	logObject(r, kind, id)
@@ -39,7 +39,7 @@ func deleteByID(
 	w http.ResponseWriter, r *http.Request, kind string,
 	remove func(ctx context.Context, id int64) error, message string,
 ) error {
-	id, err := pathID(r, "id")
+	id, err := pathID(r, kind+"_id")
 	if err != nil {
 		return err
 	}

@@ -44,22 +44,23 @@ func setupCatalog(t *testing.T) *catalogAPI {
 	router := chi.NewRouter()
 	router.Use(documented(t, "/api/v1/admin"))
 	for route, handle := range map[string]respond.Handler{
-		"POST /venues":              h.CreateVenue,
-		"GET /venues":               h.ListVenues,
-		"GET /venues/{id}":          h.Venue,
-		"PUT /venues/{id}":          h.UpdateVenue,
-		"DELETE /venues/{id}":       h.DeleteVenue,
-		"POST /venues/{id}/seats":   h.AddSeats,
-		"DELETE /venues/{id}/seats": h.DeleteSeats,
-		"POST /events":              h.CreateEvent,
-		"GET /events":               h.ListEvents,
-		"GET /events/{id}":          h.Event,
-		"PUT /events/{id}":          h.UpdateEvent,
-		"DELETE /events/{id}":       h.DeleteEvent,
-		"POST /shows":               h.CreateShow,
-		"PUT /shows/{id}":           h.UpdateShow,
-		"DELETE /shows/{id}":        h.DeleteShow,
-		"GET /analytics":            analytics.Get,
+		"POST /venues":                    h.CreateVenue,
+		"GET /venues":                     h.ListVenues,
+		"GET /venues/{venue_id}":          h.Venue,
+		"PUT /venues/{venue_id}":          h.UpdateVenue,
+		"DELETE /venues/{venue_id}":       h.DeleteVenue,
+		"POST /venues/{venue_id}/seats":   h.AddSeats,
+		"PUT /venues/{venue_id}/seats":    h.UpdateSeats,
+		"DELETE /venues/{venue_id}/seats": h.DeleteSeats,
+		"POST /events":                    h.CreateEvent,
+		"GET /events":                     h.ListEvents,
+		"GET /events/{event_id}":          h.Event,
+		"PUT /events/{event_id}":          h.UpdateEvent,
+		"DELETE /events/{event_id}":       h.DeleteEvent,
+		"POST /shows":                     h.CreateShow,
+		"PUT /shows/{show_id}":            h.UpdateShow,
+		"DELETE /shows/{show_id}":         h.DeleteShow,
+		"GET /analytics":                  analytics.Get,
 	} {
 		method, path, _ := strings.Cut(route, " ")
 		router.Method(method, path, respond.Adapt(log, handle))
@@ -267,9 +268,8 @@ func TestVenueSeats_AddAndDelete(t *testing.T) {
 	a.call("POST", path+"/seats", `{"seats":[{"seat_row":"B","seat_number":9}]}`, 201)
 
 	diff(t, a.call("GET", path, "", 200)["seats"], fmt.Sprintf(`[
-		{"venue_id":%[1]d,"seat_row":"A","seat_number":1},{"venue_id":%[1]d,"seat_row":"B","seat_number":9},
-		{"venue_id":%[1]d,"seat_row":"B","seat_number":10},{"venue_id":%[1]d,"seat_row":"Ä","seat_number":2147483647},
-		{"venue_id":%[1]d,"seat_row":"AA","seat_number":1}]`, venue), "seat_id")
+		{%s},{%s},{%s},{%s},{%s}]`, plainSeat(venue, "A", 1), plainSeat(venue, "B", 9),
+		plainSeat(venue, "B", 10), plainSeat(venue, "Ä", 2147483647), plainSeat(venue, "AA", 1)), "seat_id")
 	if n := len(testkit.SeatIDs(t, a.pool, show)); n != 5 {
 		t.Errorf("the show has %d seats, want 5", n)
 	}
@@ -280,10 +280,10 @@ func TestVenueSeats_AddAndDelete(t *testing.T) {
 	both := `{"seats":[{"seat_row":"Z","seat_number":1},{"seat_row":"B","seat_number":10},{"seat_row":"B","seat_number":9}]}`
 	refused := a.wantError("DELETE", path+"/seats", both, 409, "seats_in_use")
 	diff(t, refused["conflicting_seats"], fmt.Sprintf(`[
-		{"venue_id":%[1]d,"seat_row":"B","seat_number":9},{"venue_id":%[1]d,"seat_row":"B","seat_number":10}]`, venue), "seat_id")
+		{%s},{%s}]`, plainSeat(venue, "B", 9), plainSeat(venue, "B", 10)), "seat_id")
 	diff(t, a.call("DELETE", path+"/seats", `{"seats":[{"seat_row":"Z","seat_number":1},{"seat_row":"Q","seat_number":1}]}`, 200),
 		fmt.Sprintf(`{"message":"Seats deleted successfully","deleted_count":1,
-			"deleted_seats":[{"seat_id":%d,"venue_id":%d,"seat_row":"Z","seat_number":1}]}`, free, venue))
+			"deleted_seats":[{"seat_id":%d,%s}]}`, free, plainSeat(venue, "Z", 1)))
 	a.wantError("DELETE", path+"/seats", `{"seats":[{"seat_row":"Z","seat_number":1}]}`, 404, "seats_not_found")
 
 	a.wantError("DELETE", path, "", 409, "venue_has_shows")
@@ -356,4 +356,99 @@ func (a *catalogAPI) wantSeats(show int64, n int) {
 	if d := cmp.Diff([]int{n, n, n}, got); d != "" {
 		a.t.Fatalf("total_seats, seats, seats of the venue (-want +got):\n%s", d)
 	}
+}
+
+func TestShowAdmin_TimesThatAreAMistake(t *testing.T) {
+	t.Parallel()
+	a := setupCatalog(t)
+	event, venue := testkit.NewEvent(t, a.pool, "Event"), testkit.NewVenue(t, a.pool, 1, 2)
+	now := testkit.Value[time.Time](t, a.pool, `SELECT now()`)
+	at := func(d time.Duration) string { return now.Add(d).UTC().Format(time.RFC3339Nano) }
+	const day = 24 * time.Hour
+	create := func(start, end string) string {
+		return fmt.Sprintf(`{"event_id":%d,"venue_id":%d,"start_time":%q,"end_time":%q,"price":1}`, event, venue, start, end)
+	}
+	const past, long = `["start_time: must not be in the past"]`, `["end_time: must be at most 7 days after start_time"]`
+	diff(t, a.wantError("POST", "/shows", create(at(-time.Second), at(time.Hour)), 400, "validation_failed")["details"], past)
+	diff(t, a.wantError("POST", "/shows", create(at(day), at(8*day+time.Second)), 400, "validation_failed")["details"], long)
+	id := a.id(a.call("POST", "/shows", create(at(day), at(8*day)), 201), "show", "show_id")
+
+	path := fmt.Sprintf("/shows/%d", id)
+	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`"}`, 400, "validation_failed")["details"], long)
+	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`","end_time":"`+at(time.Hour)+`"}`, 400, "validation_failed")["details"], past)
+	diff(t, a.wantError("PUT", path, `{"end_time":"`+at(9*day)+`"}`, 400, "validation_failed")["details"], long)
+
+	// A show that runs keeps its times, and can be changed otherwise, also by a client that sends all fields.
+	testkit.Exec(t, a.pool, `UPDATE shows SET start_time = now() - interval '1 hour', end_time = now() + interval '9 days' WHERE show_id = $1`, id)
+	running := a.call("PUT", path, `{"price":2}`, 200)["show"].(map[string]any)
+	a.call("PUT", path, fmt.Sprintf(`{"event_id":%d,"venue_id":%d,"start_time":%q,"end_time":%q,"price":3}`,
+		event, venue, running["start_time"], running["end_time"]), 200)
+	a.call("PUT", path, `{"end_time":"`+at(2*day)+`"}`, 200)
+}
+
+func TestVenueSeats_SectionsLabelsAndFlags(t *testing.T) {
+	t.Parallel()
+	a := setupCatalog(t)
+	venue := a.id(a.call("POST", "/venues", `{"venue_name":"Theatre","address":"1 Street"}`, http.StatusCreated), "venue", "venue_id")
+	seats := fmt.Sprintf("/venues/%d/seats", venue)
+	added := a.call("POST", seats, `{"seats":[
+		{"section":"Stalls","seat_row":"A","seat_number":1,"seat_label":"1a","category":"Gold","x":10.5,"y":-2,"accessible":true,"seat_guid":"g-1"},
+		{"section":"Balcony","seat_row":"A","seat_number":1,"companion":true,"restricted_view":true},
+		{"seat_row":"A","seat_number":1,"category":null,"x":null,"seat_guid":null}]}`, http.StatusCreated)
+	if fmt.Sprint(added["added_count"]) != "3" {
+		t.Fatalf("added %v", added)
+	}
+	list := func() []any {
+		t.Helper()
+		list, _ := a.call("GET", fmt.Sprintf("/venues/%d", venue), "", http.StatusOK)["seats"].([]any)
+		return list
+	}
+	field := func(at int, name string) string {
+		t.Helper()
+		seat, _ := list()[at].(map[string]any)
+		return fmt.Sprint(seat[name])
+	}
+	for name, want := range map[string]string{
+		"section": "Stalls", "seat_label": "1a", "category": "Gold", "x": "10.5", "y": "-2", "accessible": "true", "companion": "false", "seat_guid": "g-1",
+	} {
+		if got := field(0, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if field(1, "section") != "Balcony" || field(1, "seat_label") != "1" || field(1, "companion") != "true" || field(2, "section") != "" || field(2, "category") != "<nil>" {
+		t.Errorf("seats %v", list())
+	}
+
+	a.wantError("POST", seats, `{"seats":[{"section":"Stalls","seat_row":"A","seat_number":2,"seat_label":"1a"}]}`, http.StatusConflict, "seat_conflict")
+	changed := a.call("PUT", seats, `{"seats":[{"seat_guid":"g-1","category":null,"x":null,"accessible":false,"seat_label":"1"},{"seat_id":`+field(1, "seat_id")+`}]}`, http.StatusOK)
+	if fmt.Sprint(changed["changed"]) != "1" || field(0, "category") != "<nil>" || field(0, "x") != "<nil>" || field(0, "y") != "-2" || field(0, "seat_label") != "1" {
+		t.Errorf("changed %v: %v", changed["changed"], list())
+	}
+	a.wantError("PUT", seats, `{"seats":[{"seat_guid":"g-2","category":"x"}]}`, http.StatusNotFound, "seats_not_found")
+	a.wantError("PUT", seats, `{"seats":[{"seat_id":`+field(1, "seat_id")+`,"seat_guid":"g-1"}]}`, http.StatusConflict, "seat_conflict")
+	a.wantError("PUT", fmt.Sprintf("/venues/%d/seats", venue+1), `{"seats":[{"seat_guid":"g-1"}]}`, http.StatusNotFound, "venue_not_found")
+	for body, want := range map[string]string{
+		`{"seats":[{"category":"x"}]}`:                                             "seats[0].seat_id: is required, or seat_guid",
+		`{"seats":[{"seat_guid":null}]}`:                                           "seats[0].seat_id: is required, or seat_guid",
+		`{"seats":[{"seat_id":1,"category":""}]}`:                                  "seats[0].category: must have at least 1 characters",
+		`{"seats":[{"seat_id":1,"x":1000001}]}`:                                    "seats[0].x: must be from -1000000 to 1000000",
+		`{"seats":[{"seat_id":1,"seat_label":"12345678901234567"}]}`:               "seats[0].seat_label: must have at most 16 characters",
+		`{"seats":[{"seat_id":1,"seat_guid":"` + strings.Repeat("g", 256) + `"}]}`: "seats[0].seat_guid: must have at most 255 characters",
+	} {
+		answer := a.wantError("PUT", seats, body, http.StatusBadRequest, "validation_failed")
+		if details := fmt.Sprint(answer["details"]); !strings.Contains(details, want) {
+			t.Errorf("%.60s: details %s, want %s", body, details, want)
+		}
+	}
+	a.wantError("PUT", seats, `{"seats":[{"seat_id":1,"seat_row":"B"}]}`, http.StatusBadRequest, "unknown_field")
+	deleted := a.call("DELETE", seats, `{"seats":[{"section":"Balcony","seat_row":"A","seat_number":1}]}`, http.StatusOK)
+	if fmt.Sprint(deleted["deleted_count"]) != "1" || len(list()) != 2 {
+		t.Errorf("deleted %v, left %v", deleted, list())
+	}
+}
+
+// plainSeat is a seat in JSON, without its id and the braces, of which no more is known than its place.
+func plainSeat(venue int64, row string, number int) string {
+	return fmt.Sprintf(`"venue_id":%d,"section":"","seat_row":%q,"seat_number":%d,"seat_label":"%[3]d","category":null,"x":null,"y":null,`+
+		`"accessible":false,"companion":false,"restricted_view":false,"seat_guid":null`, venue, row, number)
 }

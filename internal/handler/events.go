@@ -31,7 +31,7 @@ func (h *Catalog) ListEvents(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Catalog) Event(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
+	id, err := pathID(r, "event_id")
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (h *Catalog) ListVenues(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Catalog) Venue(w http.ResponseWriter, r *http.Request) error {
-	id, err := pathID(r, "id")
+	id, err := pathID(r, "venue_id")
 	if err != nil {
 		return err
 	}

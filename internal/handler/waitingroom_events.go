@@ -41,8 +41,7 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 	header.Set("X-Accel-Buffering", "no") // nginx would buffer events
 	w.WriteHeader(http.StatusOK)
 
-	retry := minRetry + rand.N(retrySpread) //nolint:gosec // not a secret
-	if !send(connection, w, []byte("retry: "+strconv.FormatInt(retry.Milliseconds(), 10)+"\n\n")) {
+	if connection.Flush() != nil {
 		return nil
 	}
 	check := time.NewTicker(tokenCheck)
@@ -56,23 +55,33 @@ func (h *WaitingRoom) Events(w http.ResponseWriter, r *http.Request) error {
 				return nil
 			}
 		case update, open := <-updates:
-			if !open || !send(connection, w, h.event(id, update)) {
+			if !open {
 				return nil
 			}
-			id++
+			text := []byte(": heartbeat\n\n")
+			if !update.Heartbeat {
+				text = h.event(id, update)
+				id++
+			}
+			if !send(connection, w, text) {
+				return nil
+			}
 		}
 	}
 }
 
+// event returns the event with the given number, of which the first tells when to reconnect. A block of its own for that
+// would be an empty message to many clients.
 func (h *WaitingRoom) event(id int, update domain.RoomUpdate) []byte {
-	if update.Heartbeat {
-		return []byte(": heartbeat\n\n")
-	}
 	data, err := json.Marshal(h.toStatus(update.Status))
 	if err != nil {
 		return []byte(": " + err.Error() + "\n\n") // a status of plain fields cannot fail to encode
 	}
 	var b bytes.Buffer
+	if id == 1 {
+		retry := minRetry + rand.N(retrySpread) //nolint:gosec // not a secret
+		b.WriteString("retry: " + strconv.FormatInt(retry.Milliseconds(), 10) + "\n")
+	}
 	b.WriteString("event: status\nid: " + strconv.Itoa(id) + "\ndata: ")
 	b.Write(data)
 	b.WriteString("\n\n")

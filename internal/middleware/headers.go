@@ -45,7 +45,8 @@ func allowOrigins(origins []string) func(http.Handler) http.Handler {
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete},
 		AllowedHeaders: []string{
-			"Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", respond.RequestIDHeader,
+			"Accept", "Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
+			"Traceparent", "Tracestate", respond.RequestIDHeader,
 		},
 		ExposedHeaders: []string{
 			"ETag", "Idempotency-Replayed", "Retry-After", "WWW-Authenticate", respond.RequestIDHeader,

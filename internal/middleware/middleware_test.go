@@ -9,6 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -251,5 +254,78 @@ func TestHeaders_CORS(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestHeaders_CORSAllowsTheHeadersOfClients(t *testing.T) {
+	t.Parallel()
+	h := middleware.Headers(middleware.HeaderOptions{Origins: []string{"https://app.example.com"}})(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for header, want := range map[string]bool{
+		"accept": true, "authorization": true, "cache-control": true, "content-type": true, "idempotency-key": true, "if-none-match": true,
+		"last-event-id": true, "traceparent": true, "tracestate": true, "x-request-id": true, "cache-control,last-event-id": true,
+		"x-other": false, "cookie": false,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodOptions, "/", http.NoBody)
+		r.Header.Set("Origin", "https://app.example.com")
+		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		r.Header.Set("Access-Control-Request-Headers", header)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if got := w.Header().Get("Access-Control-Allow-Origin") != ""; got != want {
+			t.Errorf("%s: allowed is %t, want %t", header, got, want)
+		}
+	}
+}
+
+// The API guide lists what scripts may send and read.
+func TestHeaders_CORSIsAsInTheGuide(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile("../../docs/api-guide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(guide), "\n## From a web page\n")
+	if !found {
+		t.Fatal("the guide has no section")
+	}
+	// listed returns the headers of the line that begins with the text, sorted.
+	listed := func(begin string) []string {
+		_, line, _ := strings.Cut(section, "\n- "+begin)
+		line, _, _ = strings.Cut(line, "\n")
+		var names []string
+		for _, match := range regexp.MustCompile("`([A-Za-z-]+)`").FindAllStringSubmatch(line, -1) {
+			names = append(names, http.CanonicalHeaderKey(match[1]))
+		}
+		slices.Sort(names)
+		return names
+	}
+	h := middleware.Headers(middleware.HeaderOptions{Origins: []string{"https://app.example.com"}})(
+		http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Origin", "https://app.example.com")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	exposed := strings.Split(w.Header().Get("Access-Control-Expose-Headers"), ", ")
+	for i, name := range exposed {
+		exposed[i] = http.CanonicalHeaderKey(name)
+	}
+	slices.Sort(exposed)
+	if diff := cmp.Diff(exposed, listed("**Read**")); diff != "" {
+		t.Errorf("headers that scripts may read (-exposed +guide):\n%s", diff)
+	}
+	for _, name := range listed("**Send**") {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodOptions, "/", http.NoBody)
+		r.Header.Set("Origin", "https://app.example.com")
+		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		r.Header.Set("Access-Control-Request-Headers", strings.ToLower(name))
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Header().Get("Access-Control-Allow-Origin") == "" {
+			t.Errorf("%s is in the guide and not allowed", name)
+		}
+	}
+	if len(listed("**Send**")) < 9 {
+		t.Errorf("the guide lists only %q to send", listed("**Send**"))
 	}
 }

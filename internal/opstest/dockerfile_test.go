@@ -165,7 +165,7 @@ func TestDockerignore_ExcludesSecretsAndLocalFiles(t *testing.T) {
 	patterns := dockerignore(t)
 	for _, name := range []string{
 		".env", "deploy/.env", "deploy/evently.env", ".git/config", ".devstack/postgres/PG_VERSION", "artifacts/x.png", "bin/evently", "README.md",
-		"deploy/docker-compose.yml", "internal/app/harness_test.go", "internal/testkit/stores.go", "api/apitest/validate.go",
+		"deploy/docker-compose.yml", "internal/app/harness_test.go", "internal/testkit/stores.go", "api/apitest/validate.go", "api/typescript/package.json",
 	} {
 		if !ignored(patterns, name) {
 			t.Errorf("%s is sent to the builder", name)

@@ -61,6 +61,12 @@ func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, sea
 			var seat domain.PlannedSeat
 			into := append(seatTargets(&seat.Seat), &seat.Status, &seat.BookingID, &seat.HoldLeft)
 			_, err := pgx.ForEachRow(rows, into, func() error {
+				// Maps are kept: seats side by side share their strings.
+				if n := len(seats); n > 0 {
+					share(&seat.Section, seats[n-1].Section)
+					share(&seat.Row, seats[n-1].Row)
+					share(&seat.Category, seats[n-1].Category)
+				}
 				seats = append(seats, seat)
 				return nil
 			})
@@ -72,4 +78,11 @@ func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, sea
 		return "", nil, err
 	}
 	return version, seats, nil
+}
+
+// share makes s the same string as before, if it is equal.
+func share(s *string, before string) {
+	if *s == before {
+		*s = before
+	}
 }

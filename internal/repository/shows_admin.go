@@ -2,11 +2,16 @@ package repository
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"evently/internal/domain"
 )
+
+func (s *Store) Now(ctx context.Context) (time.Time, error) {
+	return one(ctx, s, pgx.RowTo[time.Time], domain.ErrInternal, `SELECT now()`)
+}
 
 func (s *Store) InsertShow(ctx context.Context, show domain.Show) (domain.Show, error) {
 	err := s.withinTx(ctx, func(ctx context.Context, q querier) error {

@@ -15,7 +15,7 @@ import (
 // Approximate sizes in memory: the state and twice the compressed form, once in blocks and once joined.
 const (
 	mapBytes  = 1024
-	seatBytes = 96
+	seatBytes = 256
 )
 
 type showMap struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"time"
 
 	"evently/internal/domain"
 )
@@ -38,6 +39,8 @@ type CatalogStore interface {
 	VenueStore
 	EventStore
 	InLongTx(ctx context.Context, fn func(ctx context.Context) error) error
+	// Now returns the time at which the transaction began, by the database's clock.
+	Now(ctx context.Context) (time.Time, error)
 	// LockVenues locks these venues, and with them the set of their seats and shows, until the transaction ends.
 	// It returns ErrVenueNotFound if one is missing.
 	LockVenues(ctx context.Context, ids ...int64) error

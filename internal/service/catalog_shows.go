@@ -6,14 +6,17 @@ import (
 	"evently/internal/domain"
 )
 
-// CreateShow creates a show with every seat of its venue. It returns ErrEndNotAfterStart, ErrVenueNotFound,
+// CreateShow creates a show with every seat of its venue. It returns an error of Show.CheckTimes, ErrVenueNotFound,
 // ErrEventNotFound, or ErrVenueBusy if the venue has another show at that time.
 func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created domain.Show, err error) {
-	// A constraint checks this too, but invalid input comes before a missing venue.
-	if !show.EndTime.After(show.StartTime) {
-		return domain.Show{}, domain.ErrEndNotAfterStart
-	}
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
+		now, err := c.store.Now(ctx)
+		if err != nil {
+			return err
+		}
+		if err := show.CheckTimes(domain.Show{}, now); err != nil {
+			return err
+		}
 		if err := c.store.LockVenues(ctx, show.VenueID); err != nil {
 			return err
 		}
@@ -23,8 +26,8 @@ func (c *Catalog) CreateShow(ctx context.Context, show domain.Show) (created dom
 	return created, err
 }
 
-// UpdateShow changes a show and returns it. It returns ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound,
-// ErrEndNotAfterStart, ErrVenueBusy, or ErrShowHasBookings while a seat is held or booked, even if nothing would
+// UpdateShow changes a show and returns it. It returns ErrShowNotFound, ErrVenueNotFound, ErrEventNotFound, an error of
+// Show.CheckTimes, ErrVenueBusy, or ErrShowHasBookings while a seat is held or booked, even if nothing would
 // change.
 func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowChange) (updated domain.Show, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
@@ -35,7 +38,14 @@ func (c *Catalog) UpdateShow(ctx context.Context, id int64, change domain.ShowCh
 		if err := c.requireUnbooked(ctx, id); err != nil {
 			return err
 		}
+		now, err := c.store.Now(ctx)
+		if err != nil {
+			return err
+		}
 		updated = change.Apply(show)
+		if err := updated.CheckTimes(show, now); err != nil {
+			return err
+		}
 		if err := c.store.UpdateShow(ctx, updated); err != nil {
 			return err
 		}
