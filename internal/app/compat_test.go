@@ -142,16 +142,6 @@ func run(t *testing.T, port string, name string, args ...string) {
 	})
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-}
-
 func TestBehindPgBouncerInTransactionMode(t *testing.T) {
 	server, err := url.Parse(testkit.DatabaseURL(t))
 	if err != nil {
