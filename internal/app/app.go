@@ -97,8 +97,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.redis, err = openRedis(o, a.metrics); err != nil {
 		return nil, err
 	}
+	if err := checkRedis(ctx, a.redis, o.Log); err != nil {
+		return nil, err
+	}
 	a.metrics.WatchPostgres(a.pool.Stat)
-	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
+	a.metrics.WatchRedis(a.redis.PoolStats, redisInspector{a.redis}.Ping)
 	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
 	}
@@ -123,7 +126,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.watchRooms()
 	a.health = service.NewHealth(service.HealthDeps{
 		Database: a.services.Store,
-		Redis:    pinger{a.redis},
+		Redis:    redisInspector{a.redis},
 		Queue:    a.rooms,
 		Schema:   schemaInspector{a.pool},
 		Payments: a.services.provider.Name(),
