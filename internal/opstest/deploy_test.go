@@ -349,7 +349,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s starts with the password of the example: %v", name, err)
 		}
 		environ["JWT_SECRET"], environ["ADMIN_PASSWORD"] = rand.Text()+rand.Text(), rand.Text()
-		environ["DATABASE_URL"] = strings.ReplaceAll(environ["DATABASE_URL"], "${POSTGRES_PASSWORD:?set it in deploy/.env or the shell}", rand.Text())
+		environ["DATABASE_URL"] = strings.ReplaceAll(environ["DATABASE_URL"], "${EVENTLY_DB_PASSWORD:?set it in deploy/.env or the shell}", rand.Text())
 		cfg, err := config.Load(environ, config.NeedServe)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
