@@ -108,6 +108,11 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if err := awaitDatabase(ctx, a.pool, o.Log); err != nil {
 		return nil, err
 	}
+	if o.Config.IsProduction() {
+		if err := warnOfPool(ctx, a.pool, o.Log); err != nil {
+			return nil, err
+		}
+	}
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
 	}
