@@ -106,8 +106,8 @@ func (b *breaker) stateChanged(state gobreaker.State) {
 	b.options.OnStateChange(state.String())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case state == gobreaker.StateOpen:
+	switch state {
+	case gobreaker.StateOpen:
 		now := time.Now()
 		if b.opened.IsZero() {
 			b.opened, b.quiet = now, true
@@ -117,7 +117,7 @@ func (b *breaker) stateChanged(state gobreaker.State) {
 			b.logged, b.quiet = now, false
 			b.options.Log.Warn("redis circuit breaker opened", "error", fmt.Sprint(b.last))
 		}
-	case state == gobreaker.StateClosed:
+	case gobreaker.StateClosed:
 		if !b.quiet {
 			b.options.Log.Info("redis circuit breaker closed", "down", time.Since(b.opened).Round(time.Millisecond).String())
 		}
