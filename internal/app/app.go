@@ -277,6 +277,7 @@ func (a *App) shutdown(ctx context.Context, cron *schedule.Schedule) error {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Service.ShutdownTimeout)
 	defer cancel()
 	a.rooms.hub.Drain() // event streams would not end by themselves
+	a.server.Drain(ctx)
 	err := errors.Join(
 		a.server.Shutdown(ctx),
 		cron.Stop(ctx),

@@ -118,22 +118,26 @@ func TestNginx_DatabaseAwayIsOurOwn503(t *testing.T) {
 	}
 }
 
+// Both instances are replaced several times: what goes wrong here does so once in a few times.
 func TestNginx_DrainedInstanceFailsNoRequest(t *testing.T) {
+	const drains = 8
 	b, settings := behindNginx(t)
 	binary := buildBinary(t, filepath.Join("..", ".."))
-	first, second := startProcess(t, binary, settings...), startProcess(t, binary, settings...)
-	base := startNginx(t, first.url, second.url)
-	clients := startLoad(t, base, b.show, b.seats[:8], never)
-	clients.await(t, "POST 200 ", 100)
-	first.end(syscall.SIGTERM)
-	if first.err != nil {
-		t.Errorf("the drained instance ended with %v", first.err)
+	ports := []string{freePort(t), freePort(t)}
+	instances := []*process{startProcessOn(t, ports[0], binary, settings...), startProcessOn(t, ports[1], binary, settings...)}
+	base := startNginx(t, instances[0].url, instances[1].url)
+	clients := startLoad(t, base, b.show, b.seats, never)
+	for n := range drains {
+		clients.await(t, "POST 200 ", 60)
+		drained := instances[n%2]
+		drained.end(syscall.SIGTERM)
+		if drained.err != nil {
+			t.Errorf("the drained instance ended with %v", drained.err)
+		}
+		clients.await(t, "POST 200 ", 20)
+		instances[n%2] = startProcessOn(t, ports[n%2], binary, settings...)
 	}
-	clients.await(t, "POST 200 ", 100)
 	clients.end(t)
-	if !strings.Contains(second.log.String(), `"status":200`) {
-		t.Error("the other instance had no requests")
-	}
 	b.audit(t)
 }
 

@@ -57,10 +57,14 @@ type process struct {
 	err     error // of the process; valid once ended is closed
 }
 
-// startProcess starts `serve` of a binary until the test ends, and waits until it is ready.
+// startProcess starts `serve` of a binary on a free port until the test ends, and waits until it is ready.
 func startProcess(t *testing.T, binary string, settings ...string) *process {
 	t.Helper()
-	port := freePort(t)
+	return startProcessOn(t, freePort(t), binary, settings...)
+}
+
+func startProcessOn(t *testing.T, port, binary string, settings ...string) *process {
+	t.Helper()
 	p := &process{url: "http://127.0.0.1:" + port, log: &lockedBuffer{}, ended: make(chan struct{})}
 	p.command = exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve")
 	p.command.Dir = t.TempDir()

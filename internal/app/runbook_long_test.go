@@ -40,11 +40,11 @@ func TestRunbook_BackupIsRestored(t *testing.T) {
 	binary := buildBinary(t, filepath.Join("..", ".."))
 	first := startProcess(t, binary, "DATABASE_URL="+superuser, redis)
 	show := testkit.NewShow(t, admin, testkit.Show{})
-	b := &boxOffice{pool: admin, show: show, seats: testkit.SeatIDs(t, admin, show)}
-	clients := startLoad(t, first.url, show, b.seats[:8], never)
+	seats := testkit.SeatIDs(t, admin, show)
+	clients := startLoad(t, first.url, show, seats[:8], never)
 	clients.await(t, "POST 200 ", 50)
 	held := registered(t, first.url)
-	if got := held.call(http.MethodPost, "/api/v1/bookings/lock", map[string]any{"show_id": show, "seat_ids": b.seats[8:9]}); got.status != http.StatusOK {
+	if got := held.call(http.MethodPost, "/api/v1/bookings/lock", map[string]any{"show_id": show, "seat_ids": seats[8:9]}); got.status != http.StatusOK {
 		t.Fatal(got)
 	}
 
@@ -68,7 +68,7 @@ func TestRunbook_BackupIsRestored(t *testing.T) {
 	if got := held.call(http.MethodGet, "/api/v1/user/bookings", nil); !strings.Contains(string(got.raw), `"PENDING"`) {
 		t.Errorf("the hold is lost: %v", got)
 	}
-	if got := registered(t, second.url).book(show, b.seats[9]); got.status != http.StatusOK {
+	if got := registered(t, second.url).book(show, seats[9]); got.status != http.StatusOK {
 		t.Error(got)
 	}
 	(&boxOffice{pool: testkit.Connect(t, restored)}).audit(t)

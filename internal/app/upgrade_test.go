@@ -105,6 +105,11 @@ func checkOut(t *testing.T, commit string) string {
 		t.Fatalf("this test builds %s and needs git and the whole history (git fetch --unshallow): %v: %s", commit, err, problem.String())
 	}
 	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = root.Close() }()
 	for files := tar.NewReader(bytes.NewReader(packed)); ; {
 		header, err := files.Next()
 		if errors.Is(err, io.EOF) {
@@ -113,12 +118,11 @@ func checkOut(t *testing.T, commit string) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if header.Typeflag != tar.TypeReg || !filepath.IsLocal(header.Name) {
+		if header.Typeflag != tar.TypeReg {
 			continue
 		}
 		content, err := io.ReadAll(files)
-		name := filepath.Join(dir, header.Name)
-		if err := errors.Join(err, os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, content, 0o600)); err != nil {
+		if err := errors.Join(err, root.MkdirAll(filepath.Dir(header.Name), 0o700), root.WriteFile(header.Name, content, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
