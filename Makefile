@@ -49,9 +49,9 @@ test-long: ## Test what takes longer: in a browser, under faults, the image, the
 	@.ci/test $(RACE) -count=1 -timeout 20m -tags long $(TEST_FLAGS) ./internal/app ./internal/chaos ./internal/devstack ./internal/opstest ./internal/waitingroom ./cmd/evently
 
 .PHONY: test-compat
-test-compat: ## Test behind PgBouncer, on a Redis Cluster and with TLS to both stores
+test-compat: ## Test behind nginx and PgBouncer, on a Redis Cluster and with TLS to both stores
 	@.ci/ensure-compat
-	PATH="$$PATH:/usr/sbin" go test -count=1 -tags compat -run '^(TestBehindPgBouncerInTransactionMode|TestOnARedisCluster|TestTLSToBothStores)$$' ./internal/app
+	PATH="$$PATH:/usr/sbin" go test -count=1 -tags compat -run '^(TestBehindPgBouncerInTransactionMode|TestOnARedisCluster|TestTLSToBothStores|TestNginx_.*)$$' ./internal/app
 
 DURATION ?= 60s
 SEED     ?= 0

@@ -97,13 +97,21 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if a.redis, err = openRedis(o, a.metrics); err != nil {
 		return nil, err
 	}
+	if err := checkRedis(ctx, a.redis, o.Log); err != nil {
+		return nil, err
+	}
 	a.metrics.WatchPostgres(a.pool.Stat)
-	a.metrics.WatchRedis(a.redis.PoolStats, pinger{a.redis}.Ping)
+	a.metrics.WatchRedis(a.redis.PoolStats, redisInspector{a.redis}.Ping)
 	if err := a.listenForMetrics(ctx); err != nil {
 		return nil, err
 	}
 	if err := awaitDatabase(ctx, a.pool, o.Log); err != nil {
 		return nil, err
+	}
+	if o.Config.IsProduction() {
+		if err := warnOfPool(ctx, a.pool, o.Log); err != nil {
+			return nil, err
+		}
 	}
 	if err := prepareSchema(ctx, o.Config.Database, a.pool, o.Log); err != nil {
 		return nil, err
@@ -123,7 +131,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.watchRooms()
 	a.health = service.NewHealth(service.HealthDeps{
 		Database: a.services.Store,
-		Redis:    pinger{a.redis},
+		Redis:    redisInspector{a.redis},
 		Queue:    a.rooms,
 		Schema:   schemaInspector{a.pool},
 		Payments: a.services.provider.Name(),
@@ -269,6 +277,7 @@ func (a *App) shutdown(ctx context.Context, cron *schedule.Schedule) error {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Service.ShutdownTimeout)
 	defer cancel()
 	a.rooms.hub.Drain() // event streams would not end by themselves
+	a.server.Drain(ctx)
 	err := errors.Join(
 		a.server.Shutdown(ctx),
 		cron.Stop(ctx),

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -31,6 +32,7 @@ import (
 	"evently/internal/app"
 	"evently/internal/rediskit"
 	"evently/internal/service"
+	"evently/internal/telemetry"
 	"evently/internal/testkit"
 )
 
@@ -142,16 +144,6 @@ func run(t *testing.T, port string, name string, args ...string) {
 	})
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-}
-
 func TestBehindPgBouncerInTransactionMode(t *testing.T) {
 	server, err := url.Parse(testkit.DatabaseURL(t))
 	if err != nil {
@@ -183,6 +175,11 @@ max_client_conn = 200
 		args = []string{"-u", "nobody", ini}
 	}
 	run(t, port, "pgbouncer", args...)
+	cfg := configure(t, "DATABASE_URL=postgres://evently@127.0.0.1:"+port+strings.TrimSuffix(server.Path, "/")+"?sslmode=disable", "MIGRATE_ON_START=false")
+	_, err = app.New(t.Context(), app.Options{Config: cfg, Log: telemetry.NewLogger(cfg, io.Discard)})
+	if err == nil || !strings.Contains(err.Error(), "default_query_exec_mode=exec") || !strings.Contains(err.Error(), "unsupported startup parameter") {
+		t.Errorf("without the parameter: %v", err)
+	}
 	bookAndRace(t, "DATABASE_MAX_CONNS=20", "MIGRATE_ON_START=false",
 		"DATABASE_URL=postgres://evently@127.0.0.1:"+port+"/{database}?sslmode=disable&default_query_exec_mode=exec")
 }

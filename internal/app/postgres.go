@@ -21,6 +21,9 @@ const (
 	// databaseWait is enough for a database that starts at the same time.
 	databaseWait  = 10 * time.Second
 	databaseRetry = 250 * time.Millisecond
+
+	// protocolViolation is what PgBouncer answers to settings at connecting that it does not know.
+	protocolViolation = "08P01"
 )
 
 // OpenPostgres opens a pool on the database of cfg. It fails only if the URL is malformed. The tracer may be nil.
@@ -50,6 +53,9 @@ func awaitDatabase(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) er
 		if refused(err) {
 			return fmt.Errorf("connect to the database: %w", err)
 		}
+		if sqlState(err) == protocolViolation {
+			return fmt.Errorf("connect to the database: DATABASE_URL seems to lead to a pooler: add default_query_exec_mode=exec to it: %w", err)
+		}
 		if attempt == 1 {
 			log.WarnContext(ctx, "waiting for the database", "at_most", databaseWait, "error", err.Error())
 		}
@@ -63,8 +69,38 @@ func awaitDatabase(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) er
 
 // refused reports a wrong user or password (SQLSTATE class 28) or an unknown database (3D).
 func refused(err error) bool {
+	code := sqlState(err)
+	return strings.HasPrefix(code, "28") || strings.HasPrefix(code, "3D")
+}
+
+// sqlState returns the SQLSTATE of err, or "".
+func sqlState(err error) string {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "28") || strings.HasPrefix(pg.Code, "3D"))
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+// releasing is how many instances have connections while two instances are replaced one after the other.
+const releasing = 3
+
+// warnOfPool warns if the pools of a small installation cannot all be filled. It says nothing of a pooler in between,
+// which has limits of its own.
+func warnOfPool(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	if pool.Config().ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		return nil
+	}
+	var allowed int32
+	if err := pool.QueryRow(ctx, `
+		SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int`).Scan(&allowed); err != nil {
+		return fmt.Errorf("read max_connections: %w", err)
+	}
+	if size := pool.Config().MaxConns; size*releasing > allowed {
+		log.WarnContext(ctx, "DATABASE_MAX_CONNS is too large for two instances and a third during a release",
+			"connections", size, "server_allows", allowed)
+	}
+	return nil
 }
 
 // prepareSchema migrates if cfg says so, and returns an error unless the schema is that of this binary.

@@ -50,6 +50,16 @@ func TestPay_OutcomeIsNotChosenInProduction(t *testing.T) {
 	}
 }
 
+func TestStart_ProductionWarnsOfAPoolThatTheServerCannotFill(t *testing.T) {
+	t.Parallel()
+	for connections, want := range map[string]int{"1000": 1, "4": 0} {
+		i := start(t, production("DATABASE_MAX_CONNS="+connections)...)
+		if got := strings.Count(i.warnings(t), "DATABASE_MAX_CONNS is too large"); got != want {
+			t.Errorf("%s connections: %d warnings, want %d", connections, got, want)
+		}
+	}
+}
+
 func TestStart_ProductionWarnsOfWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	i := start(t, production("TRUSTED_PROXIES=0.0.0.0/0", "CORS_ALLOWED_ORIGINS=*", "AUTH_RATE_LIMIT_PER_MINUTE=0")...)

@@ -30,6 +30,11 @@ type healthCheckDTO struct {
 	LatencyMS float64              `json:"latency_ms"`
 }
 
+type redisCheckDTO struct {
+	healthCheckDTO
+	MaxmemoryPolicy string `json:"maxmemory_policy,omitempty"`
+}
+
 type schemaCheckDTO struct {
 	healthCheckDTO
 	ExpectedVersion *int64 `json:"expected_version,omitempty"`
@@ -47,7 +52,7 @@ type healthDTO struct {
 
 type healthChecksDTO struct {
 	Database healthCheckDTO `json:"database"`
-	Redis    healthCheckDTO `json:"redis"`
+	Redis    redisCheckDTO  `json:"redis"`
 	Queue    healthCheckDTO `json:"queue"`
 	Schema   schemaCheckDTO `json:"schema"`
 }
@@ -81,7 +86,7 @@ func (h *Health) Report(w http.ResponseWriter, r *http.Request) error {
 		PaymentProvider: report.Payments,
 		Checks: healthChecksDTO{
 			Database: toHealthCheck(report.Database),
-			Redis:    toHealthCheck(report.Redis),
+			Redis:    redisCheckDTO{toHealthCheck(report.Redis), report.RedisHas.MaxmemoryPolicy},
 			Queue:    toHealthCheck(report.Queue),
 			Schema:   schema,
 		},

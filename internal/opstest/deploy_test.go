@@ -349,7 +349,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s starts with the password of the example: %v", name, err)
 		}
 		environ["JWT_SECRET"], environ["ADMIN_PASSWORD"] = rand.Text()+rand.Text(), rand.Text()
-		environ["DATABASE_URL"] = strings.ReplaceAll(environ["DATABASE_URL"], "${POSTGRES_PASSWORD:?set it in deploy/.env or the shell}", rand.Text())
+		environ["DATABASE_URL"] = strings.ReplaceAll(environ["DATABASE_URL"], "${EVENTLY_DB_PASSWORD:?set it in deploy/.env or the shell}", rand.Text())
 		cfg, err := config.Load(environ, config.NeedServe)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -396,13 +396,10 @@ func TestTheProxyLetsEventStreamsThrough(t *testing.T) {
 	if !regexp.MustCompile(pattern).MatchString("/api/v1/waiting-room/17/events") {
 		t.Errorf("%s is not the route", pattern)
 	}
-	for _, want := range []string{"proxy_buffering off;", "gzip off;", "proxy_read_timeout 1h;", "proxy_http_version 1.1;"} {
+	for _, want := range []string{"proxy_buffering off;", "gzip off;", "proxy_read_timeout 1h;"} {
 		if !strings.Contains(stream, want) {
 			t.Errorf("event streams lack %s", want)
 		}
-	}
-	if nginx, err := exec.LookPath("nginx"); err == nil {
-		t.Log("found", nginx, "which cannot resolve the names of the containers: the file was read by this test alone")
 	}
 }
 

@@ -231,3 +231,18 @@ func TestTestsInTheDocumentsExist(t *testing.T) {
 		t.Errorf("only %d tests are named", named)
 	}
 }
+
+func TestRunbook_KnowsEveryCheckOfTheAudit(t *testing.T) {
+	t.Parallel()
+	source := readFile(t, "internal/repository/audit.go") + readFile(t, "internal/service/audit.go")
+	checks := regexp.MustCompile(`(?:\{name: |const checkSeatLocks = )"(\w+)"`).FindAllStringSubmatch(source, -1)
+	if len(checks) < 15 {
+		t.Fatalf("only %d checks were found", len(checks))
+	}
+	_, section, _ := strings.Cut(readFile(t, "docs/operations.md"), "\n## The audit\n")
+	for _, check := range checks {
+		if !strings.Contains(section, "`"+check[1]+"`") {
+			t.Errorf("the runbook does not say what to do about %s", check[1])
+		}
+	}
+}

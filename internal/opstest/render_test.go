@@ -48,7 +48,7 @@ func TestRenderBlueprint(t *testing.T) {
 		services[s.Name] = s
 	}
 	web := services["evently"]
-	if web.Type != "web" || web.Runtime != "docker" || web.HealthCheckPath != "/health" {
+	if web.Type != "web" || web.Runtime != "docker" || web.HealthCheckPath != "/health/live" {
 		t.Errorf("the web service is %+v", web)
 	}
 	readFile(t, web.DockerfilePath)

@@ -28,7 +28,9 @@ func (l AsynqLogger) Fatal(args ...any) { l.problem(l.log.Error, args) }
 
 func (l AsynqLogger) problem(log func(string, ...any), args []any) {
 	text := fmt.Sprint(args...) // asynq passes texts, not errors
-	if strings.Contains(text, ErrUnavailable.Error()) || !l.client.Available() {
+	// Its subscriptions do not pass the circuit breaker.
+	refused := strings.Contains(text, "NOAUTH ") || strings.Contains(text, "WRONGPASS ") || strings.Contains(text, "NOPERM ")
+	if refused || strings.Contains(text, ErrUnavailable.Error()) || !l.client.Available() {
 		log = l.log.Debug
 	}
 	log("asynq", "text", text)

@@ -11,7 +11,10 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-const failuresToOpen = 3 // in a row
+const (
+	failuresToOpen = 3           // in a row
+	logEvery       = time.Minute // at most one outage
+)
 
 // breaker is a redis.Hook that bounds the time of commands and fails them while Redis is down.
 type breaker struct {
@@ -21,6 +24,8 @@ type breaker struct {
 	mu     sync.Mutex
 	last   error     // of the latest failure
 	opened time.Time // zero while the circuit is closed
+	logged time.Time // when an outage was last logged
+	quiet  bool      // this outage was not, so far
 }
 
 func newBreaker(o Options) *breaker {
@@ -85,10 +90,15 @@ func isOutage(err error) bool {
 	case errors.As(err, &reply):
 		// Those of every command. A Redis that is full or a replica still replies to reads.
 		return redis.IsLoadingError(err) || redis.IsClusterDownError(err) || redis.IsMasterDownError(err) ||
-			redis.IsMaxClientsError(err) || redis.IsAuthError(err)
+			redis.IsMaxClientsError(err) || isRefusal(err)
 	default:
 		return true
 	}
+}
+
+// isRefusal reports a wrong user or password, or a user who may not do what Evently needs.
+func isRefusal(err error) bool {
+	return redis.IsAuthError(err) || redis.IsPermissionError(err)
 }
 
 // stateChanged runs under the lock of the circuit breaker.
@@ -96,12 +106,21 @@ func (b *breaker) stateChanged(state gobreaker.State) {
 	b.options.OnStateChange(state.String())
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case state == gobreaker.StateOpen && b.opened.IsZero():
-		b.opened = time.Now()
-		b.options.Log.Warn("redis circuit breaker opened", "error", fmt.Sprint(b.last))
-	case state == gobreaker.StateClosed:
-		b.options.Log.Info("redis circuit breaker closed", "down", time.Since(b.opened).Round(time.Millisecond).String())
+	switch state {
+	case gobreaker.StateOpen:
+		now := time.Now()
+		if b.opened.IsZero() {
+			b.opened, b.quiet = now, true
+		}
+		// Not each time: a Redis that refuses new connections, or some commands, and not all, opens it again and again.
+		if b.quiet && now.Sub(b.logged) >= logEvery {
+			b.logged, b.quiet = now, false
+			b.options.Log.Warn("redis circuit breaker opened", "error", fmt.Sprint(b.last))
+		}
+	case gobreaker.StateClosed:
+		if !b.quiet {
+			b.options.Log.Info("redis circuit breaker closed", "down", time.Since(b.opened).Round(time.Millisecond).String())
+		}
 		b.opened = time.Time{}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -87,6 +89,50 @@ func New(client redis.UniversalClient, o Options) (*Client, error) {
 		return nil, errors.Join(fmt.Errorf("batch scripts: %w", err), client.Close())
 	}
 	return &Client{UniversalClient: client, scripts: scripts, breaker: guard}, nil
+}
+
+var one = redis.NewScript(`return 1`)
+
+// CheckAccess returns an error if Redis refuses the user or the password of REDIS_URL, or commands that Evently cannot
+// do without. A Redis that is away is no error.
+func (c *Client) CheckAccess(ctx context.Context) error {
+	err := c.Ping(ctx).Err()
+	if err == nil {
+		err = one.Run(ctx, c, nil).Err()
+	}
+	if isRefusal(err) {
+		return fmt.Errorf("REDIS_URL: Redis refuses this user or password: %w", err)
+	}
+	return nil
+}
+
+// NoEviction is the one maxmemory-policy that drops nothing.
+const NoEviction = "noeviction"
+
+// MaxmemoryPolicy returns what Redis drops when its memory is full: of a cluster, the policy of a master that may drop
+// something, if there is one. It is "" if Redis does not say.
+func (c *Client) MaxmemoryPolicy(ctx context.Context) (string, error) {
+	var mu sync.Mutex
+	found := ""
+	err := c.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		// Managed ones forbid CONFIG GET.
+		info, err := node.Info(ctx, "memory").Result()
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(info) {
+			if policy, ok := strings.CutPrefix(strings.TrimSpace(line), "maxmemory_policy:"); ok {
+				mu.Lock()
+				defer mu.Unlock()
+				if found == "" || found == NoEviction {
+					found = policy
+				}
+				return nil
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 func (c *Client) Down() bool { return c.breaker.down() }

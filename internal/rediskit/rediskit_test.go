@@ -2,6 +2,7 @@ package rediskit_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -280,5 +281,86 @@ func TestOpen_URLs(t *testing.T) {
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
+	}
+}
+
+// user makes a user of client's server with rules, and returns a URL for it.
+func user(t *testing.T, client *redis.Client, rules ...any) string {
+	t.Helper()
+	name := strings.ToLower(rand.Text())
+	if err := client.Do(t.Context(), append([]any{"ACL", "SETUSER", name, "on", ">" + name}, rules...)...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Do(context.WithoutCancel(t.Context()), "ACL", "DELUSER", name) })
+	return fmt.Sprintf("redis://%s:%s@%s/%d", name, name, client.Options().Addr, client.Options().DB)
+}
+
+func open(t *testing.T, url string, o rediskit.Options) *rediskit.Client {
+	t.Helper()
+	o.Timeout = time.Minute
+	client, err := rediskit.Open([]string{url}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+func TestCheckAccess(t *testing.T) {
+	t.Parallel()
+	direct := testkit.Redis(t)
+	address := direct.Options().Addr
+	for name, tt := range map[string]struct{ url, want string }{
+		"all":            {user(t, direct, "~*", "&*", "+@all"), ""},
+		"wrong password": {"redis://:special-secret@" + address, "WRONGPASS"},
+		"unknown user":   {"redis://nobody:special-secret@" + address, "WRONGPASS"},
+		"no password":    {"redis://" + address, "NOAUTH"},
+		"no commands":    {user(t, direct, "~*", "&*", "-@all"), "NOPERM"},
+		"no scripts":     {user(t, direct, "~*", "&*", "+@all", "-@scripting"), "NOPERM"},
+		"away":           {"redis://127.0.0.1:1", ""},
+	} {
+		got := ""
+		if err := open(t, tt.url, rediskit.Options{}).CheckAccess(t.Context()); err != nil {
+			got = err.Error()
+		}
+		if (tt.want == "") != (got == "") || !strings.Contains(got, tt.want) ||
+			got != "" && !strings.HasPrefix(got, "REDIS_URL: ") || strings.Contains(got, "special-secret") {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+func TestMaxmemoryPolicy(t *testing.T) {
+	t.Parallel()
+	direct := testkit.Redis(t)
+	for name, rules := range map[string][]any{
+		"CONFIG is forbidden": {"~*", "&*", "+@all", "-config"},
+		"all is allowed":      {"~*", "&*", "+@all"},
+	} {
+		client := open(t, user(t, direct, rules...), rediskit.Options{})
+		if policy, err := client.MaxmemoryPolicy(t.Context()); policy != rediskit.NoEviction || err != nil {
+			t.Errorf("%s: %q, %v", name, policy, err)
+		}
+	}
+}
+
+// Some commands pass, so that the breaker closes again and again.
+func TestBreaker_RefusedCommandsAreOneLine(t *testing.T) {
+	t.Parallel()
+	var seen record
+	client := open(t, user(t, testkit.Redis(t), "~*", "&*", "+@all", "-get"), seen.options(time.Nanosecond))
+	for range 20 {
+		for range 3 {
+			if err := client.Get(t.Context(), "a").Err(); !errors.Is(err, rediskit.ErrUnavailable) {
+				t.Fatal(err)
+			}
+		}
+		if err := client.Ping(t.Context()).Err(); err != nil || client.Down() {
+			t.Fatal(err, client.Down())
+		}
+	}
+	lines := seen.lines()
+	if len(lines) != 2 || !strings.Contains(lines[0], "NOPERM") || !strings.Contains(lines[1], "redis circuit breaker closed") {
+		t.Errorf("%d lines, want 2:\n%s", len(lines), strings.Join(lines, "\n"))
 	}
 }

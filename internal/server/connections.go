@@ -3,7 +3,6 @@ package server
 import (
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 )
 
@@ -23,19 +22,21 @@ func boundUnread(conn net.Conn, timeout time.Duration) {
 	_ = setUserTimeout(tcp, timeout)
 }
 
-// closeBeyond returns an http.Server.ConnState that closes new connections while maximum are open. Unlike
-// netutil.LimitListener it does not let them wait, so that a load balancer tries another instance at once, and
+// count returns an http.Server.ConnState that counts connections, and closes new ones while maximum are open, unless that
+// is 0. Unlike netutil.LimitListener it does not let them wait, so that a load balancer tries another instance at once, and
 // leaves net/http the *net.TCPConn, which it half-closes after a refused body.
-func closeBeyond(maximum int) func(net.Conn, http.ConnState) {
-	var open atomic.Int64
+func (s *Server) count(maximum int, next func(net.Conn, http.ConnState)) func(net.Conn, http.ConnState) {
 	return func(conn net.Conn, state http.ConnState) {
+		if next != nil {
+			next(conn, state)
+		}
 		switch state {
 		case http.StateNew:
-			if open.Add(1) > int64(maximum) {
+			if s.open.Add(1) > int64(maximum) && maximum > 0 {
 				_ = conn.Close() // net/http notices, and reports StateClosed
 			}
 		case http.StateClosed, http.StateHijacked:
-			open.Add(-1)
+			s.open.Add(-1)
 		}
 	}
 }

@@ -42,6 +42,16 @@ func (s SchemaState) Fits() bool {
 	return s.Applied == s.Expected && len(s.MissingTables)+len(s.MissingTypes)+len(s.MissingIndexes)+len(s.MissingConstraints) == 0
 }
 
+// RedisState is what a check of Redis finds.
+type RedisState struct {
+	MaxmemoryPolicy string // "" if Redis does not say
+}
+
+// RedisInspector checks Redis.
+type RedisInspector interface {
+	InspectRedis(ctx context.Context) (RedisState, error)
+}
+
 // SchemaInspector reads the schema of the database.
 type SchemaInspector interface {
 	InspectSchema(ctx context.Context) (SchemaState, error)
@@ -50,7 +60,7 @@ type SchemaInspector interface {
 // HealthDeps are the dependencies of Health.
 type HealthDeps struct {
 	Database Pinger
-	Redis    Pinger
+	Redis    RedisInspector
 	Queue    Pinger
 	Schema   SchemaInspector
 	Payments string // name of the payment provider
@@ -70,7 +80,7 @@ const (
 // however often Health is called.
 type Health struct {
 	database *probe[struct{}]
-	redis    *probe[struct{}]
+	redis    *probe[RedisState]
 	queue    *probe[struct{}]
 	schema   *probe[SchemaState]
 	payments string
@@ -84,7 +94,7 @@ type Health struct {
 func NewHealth(deps HealthDeps) *Health {
 	h := &Health{
 		database: newProbe("database", ping(deps.Database), deps),
-		redis:    newProbe("redis", ping(deps.Redis), deps).quiet(),
+		redis:    newProbe("redis", deps.Redis.InspectRedis, deps).quiet(),
 		queue:    newProbe("queue", ping(deps.Queue), deps).quiet(),
 		schema:   newProbe("schema", deps.Schema.InspectSchema, deps),
 		payments: deps.Payments,
@@ -128,6 +138,7 @@ type HealthReport struct {
 	Uptime   time.Duration
 	Database HealthCheck
 	Redis    HealthCheck
+	RedisHas RedisState
 	Queue    HealthCheck
 	Schema   HealthCheck
 	State    *SchemaState // nil if the schema could not be read
@@ -143,9 +154,10 @@ func (h *Health) Report(ctx context.Context) HealthReport {
 	report := HealthReport{
 		Time: now, Version: h.version, Payments: h.payments, Uptime: now.Sub(h.started),
 		Database: check(database.await(ctx)),
-		Redis:    check(redis.await(ctx)),
 		Queue:    check(queue.await(ctx)),
 	}
+	seenRedis := redis.await(ctx)
+	report.Redis, report.RedisHas = check(seenRedis), seenRedis.value
 	seen := schema.await(ctx)
 	report.Schema = check(seen)
 	if seen.err == nil {

@@ -36,6 +36,10 @@ func (s *watched) Ping(ctx context.Context) error {
 	return s.err
 }
 
+func (s *watched) InspectRedis(ctx context.Context) (service.RedisState, error) {
+	return service.RedisState{MaxmemoryPolicy: "noeviction"}, s.Ping(ctx)
+}
+
 func (s *watched) InspectSchema(ctx context.Context) (service.SchemaState, error) {
 	return s.state, s.Ping(ctx)
 }
