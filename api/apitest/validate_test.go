@@ -15,7 +15,8 @@ const (
 		`"venue":{"venue_id":1,"venue_name":"Grand Cinema Hall","address":"1 Market Square"},` +
 		`"available_seats":13,"total_seats":15}}`
 	goodLock = `{"message":"Seats locked successfully","booking_id":1,"locked_seats":[{"seat_id":3,` +
-		`"seat_row":"A","seat_number":3,"price":450}],"expires_in":600,"expires_at":"2030-10-01T09:30:00Z","amount":450,"booking":` + bookingJSON + `}`
+		`"venue_id":1,"section":"","seat_row":"A","seat_number":3,"seat_label":"3","category":null,"x":null,"y":null,` +
+		`"accessible":false,"companion":false,"restricted_view":false,"seat_guid":null,"price":450}],"expires_in":600,"expires_at":"2030-10-01T09:30:00Z","amount":450,"booking":` + bookingJSON + `}`
 )
 
 func errorJSON(code, more string) string {

@@ -29,7 +29,7 @@ var exampleOrder = []string{
 	"listShows", "searchShows", "getShow", "getShowSeats",
 	"login", "getMe", "lockSeats", "getBooking", "simulatePayment", "confirmBooking", "listUserBookings", "cancelBooking",
 	"joinWaitingRoom", "getWaitingRoom", "streamWaitingRoom", "leaveWaitingRoom",
-	"adminListVenues", "adminGetVenue", "adminUpdateVenue", "adminCreateVenue", "adminAddSeats", "adminDeleteSeats", "adminDeleteVenue",
+	"adminListVenues", "adminGetVenue", "adminUpdateVenue", "adminUpdateSeats", "adminCreateVenue", "adminAddSeats", "adminDeleteSeats", "adminDeleteVenue",
 	"adminListEvents", "adminGetEvent", "adminUpdateEvent", "adminCreateEvent", "adminDeleteEvent",
 	"adminCreateShow", "adminUpdateShow", "adminDeleteShow",
 	"adminGetWaitingRoom", "adminUpdateWaitingRoom", "adminAnalytics",

@@ -181,7 +181,7 @@ func (c *Config) OutcomesAllowed() bool {
 type Cache struct {
 	MaxAge          time.Duration `env:"CACHE_MAX_AGE" envDefault:"200ms" min:"0s" max:"10s" doc:"How old lists of shows, searches and show details may be, and how long a seat map may miss changes by other instances; 0 disables caching."`
 	AnalyticsMaxAge time.Duration `env:"ANALYTICS_MAX_AGE" envDefault:"2s" min:"0s" max:"1h" doc:"How old a report for admins may be; 0 disables caching."`
-	SeatMapBytes    int           `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 2 MB. When it is full, maps are dropped at random."`
+	SeatMapBytes    int           `env:"CACHE_SEAT_MAP_BYTES" envDefault:"33554432" min:"1048576" max:"17179869184" doc:"Memory for seat maps; one of 20,000 seats takes about 5 MB. When it is full, maps are dropped at random."`
 	ListBytes       int           `env:"CACHE_LIST_BYTES" envDefault:"4194304" min:"65536" max:"17179869184" doc:"Memory for lists of shows and for reports, each."`
 }
 

@@ -112,10 +112,12 @@ func SeatIDs(seats []BookedSeat) []int64 {
 	return ids
 }
 
-// SortSeats sorts seats by row and number: rows A to Z before AA, numbers as numbers.
+// SortSeats sorts seats by section, as the venue has them, row and number: rows A to Z before AA, numbers as numbers.
+// The repository's seatOrder is the same.
 func SortSeats(seats []BookedSeat) {
 	slices.SortFunc(seats, func(a, b BookedSeat) int {
 		return cmp.Or(
+			cmp.Compare(a.SectionPosition, b.SectionPosition),
 			cmp.Compare(utf8.RuneCountInString(a.Row), utf8.RuneCountInString(b.Row)),
 			strings.Compare(a.Row, b.Row),
 			cmp.Compare(a.Number, b.Number),

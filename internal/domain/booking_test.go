@@ -125,10 +125,38 @@ func TestBookingExpire_IsCancelledAsExpired(t *testing.T) {
 	}
 }
 
+func seatAt(section int32, row string, number int32) domain.Seat {
+	return domain.Seat{SectionPosition: section, SeatSpec: domain.SeatSpec{SeatPlace: domain.SeatPlace{Row: row, Number: number}}}
+}
+
+func TestSortSeats_SectionsFirst(t *testing.T) {
+	t.Parallel()
+	seats := []domain.BookedSeat{{Seat: seatAt(2, "A", 1)}, {Seat: seatAt(1, "B", 1)}, {Seat: seatAt(1, "A", 2)}}
+	domain.SortSeats(seats)
+	want := []domain.BookedSeat{{Seat: seatAt(1, "A", 2)}, {Seat: seatAt(1, "B", 1)}, {Seat: seatAt(2, "A", 1)}}
+	if diff := cmp.Diff(want, seats); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestSeatEdit_ChangesWhatIsNamed(t *testing.T) {
+	t.Parallel()
+	before := domain.Seat{ID: 1, SeatSpec: domain.SeatSpec{Label: "1", Category: "Gold", X: new(1.5), Accessible: true, GUID: "g"}}
+	after := before
+	domain.SeatEdit{ID: 1, Label: new("1a"), Category: new(""), X: new((*float64)(nil)), Y: new(new(2.0))}.Apply(&after.SeatSpec)
+	want := domain.Seat{ID: 1, SeatSpec: domain.SeatSpec{Label: "1a", Y: new(2.0), Accessible: true, GUID: "g"}}
+	if diff := cmp.Diff(want, after); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if before.Equal(after) || !after.Equal(want) {
+		t.Error("Equal does not look at what X and Y point to")
+	}
+}
+
 func TestSortSeats_RowsThenNumbers(t *testing.T) {
 	t.Parallel()
 	seat := func(row string, number int32) domain.BookedSeat {
-		return domain.BookedSeat{Seat: domain.Seat{Row: row, Number: number}}
+		return domain.BookedSeat{Seat: seatAt(0, row, number)}
 	}
 	seats := []domain.BookedSeat{seat("AA", 1), seat("B", 10), seat("B", 9), seat("Ä", 1), seat("A", 2), seat("Z", 1)}
 	domain.SortSeats(seats)

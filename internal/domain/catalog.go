@@ -32,18 +32,75 @@ type Venue struct {
 	CreatedAt time.Time
 }
 
-// Seat is one numbered seat of a venue.
+// Seat is a seat of a venue.
 type Seat struct {
 	ID      int64
 	VenueID int64
-	Row     string
-	Number  int32
+	SeatSpec
+	SectionPosition int32 // the place of the section among those of the venue
 }
 
-// SeatPlace names a seat by where it stands, before or without its id.
+// SeatSpec is what an admin says of a seat.
+type SeatSpec struct {
+	SeatPlace
+	Label    string   // what is printed, unique in its row
+	Category string   // by which it is sold; "" is none
+	X, Y     *float64 // in units of the venue's plan, from its upper left corner; nil if unknown
+
+	Accessible     bool // for a wheelchair
+	Companion      bool // beside an accessible seat, for who comes along
+	RestrictedView bool
+
+	GUID string // by which a seating plan knows it, unique in the venue; "" is none
+}
+
+// Equal reports whether both are the same seat and look the same.
+func (s Seat) Equal(other Seat) bool {
+	sameX, sameY := equalOrNil(s.X, other.X), equalOrNil(s.Y, other.Y)
+	s.X, s.Y, other.X, other.Y = nil, nil, nil, nil
+	return sameX && sameY && s == other
+}
+
+func equalOrNil[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
+// SeatEdit is a change of one seat. What is nil stays as it is.
+type SeatEdit struct {
+	ID   int64 // of the seat; if it is 0, GUID tells which
+	GUID string
+
+	Label, Category, NewGUID              *string // Category and NewGUID may be "": none
+	X, Y                                  **float64
+	Accessible, Companion, RestrictedView *bool
+}
+
+// Apply changes seat.
+func (e SeatEdit) Apply(seat *SeatSpec) {
+	set(&seat.Label, e.Label)
+	set(&seat.Category, e.Category)
+	set(&seat.GUID, e.NewGUID)
+	set(&seat.X, e.X)
+	set(&seat.Y, e.Y)
+	set(&seat.Accessible, e.Accessible)
+	set(&seat.Companion, e.Companion)
+	set(&seat.RestrictedView, e.RestrictedView)
+}
+
+func set[T any](field, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// SeatPlace is where a seat stands in its venue, and unique there.
 type SeatPlace struct {
-	Row    string
-	Number int32
+	Section string // "" is none
+	Row     string
+	Number  int32 // the order within the row
 }
 
 // Event is what is played; a Show is when and where.

@@ -43,6 +43,7 @@ var (
 	ErrEventHasShows   = &Error{Kind: KindConflict, Code: "event_has_shows", Message: "The event has shows"}
 	ErrVenueFull       = &Error{Kind: KindConflict, Code: "venue_full", Message: "A venue has at most 200,000 seats"}
 	ErrSeatsInUse      = &Error{Kind: KindConflict, Code: "seats_in_use", Message: "Some of these seats belong to a show"}
+	ErrSeatConflict    = &Error{Kind: KindConflict, Code: "seat_conflict", Message: "Another seat has this label or guid"}
 	ErrVenueBusy       = &Error{Kind: KindConflict, Code: "venue_busy", Message: "The venue has another show at that time"}
 	ErrShowHasBookings = &Error{Kind: KindConflict, Code: "show_has_bookings", Message: "The show has bookings"}
 )

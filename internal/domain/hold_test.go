@@ -19,13 +19,18 @@ var holdRequest = domain.HoldRequest{
 	UserID: buyer, ShowID: 7, SeatIDs: []int64{1, 2}, LockToken: "5.x", HoldFor: 10 * time.Minute, UserLimit: 4, MaxHolds: 2, Cooldown: time.Minute,
 }
 
+// rowA returns the seat of row A with this number.
+func rowA(number int32) domain.Seat {
+	return domain.Seat{ID: int64(number), VenueID: 3, SeatSpec: domain.SeatSpec{SeatPlace: domain.SeatPlace{Row: "A", Number: number}}}
+}
+
 // holdState returns a state in which holdRequest succeeds.
 func holdState() domain.HoldState {
 	return domain.HoldState{
 		Now: now, NextBookingID: 99, Found: true, UserActive: true, ShowStart: now.Add(time.Hour),
 		Seats: []domain.SeatState{
-			{Seat: domain.Seat{ID: 1, VenueID: 3, Row: "A", Number: 1}, Price: 45000},
-			{Seat: domain.Seat{ID: 2, VenueID: 3, Row: "A", Number: 2}, Price: 12345},
+			{Seat: rowA(1), Price: 45000},
+			{Seat: rowA(2), Price: 12345},
 		},
 	}
 }
@@ -50,8 +55,8 @@ func TestDecide_AvailableSeatsAreHeldAtTheSumOfTheirPrices(t *testing.T) {
 			CreatedAt: now, ExpiresAt: now.Add(10 * time.Minute),
 		},
 		Seats: []domain.BookedSeat{
-			{Seat: domain.Seat{ID: 1, VenueID: 3, Row: "A", Number: 1}, Price: 45000},
-			{Seat: domain.Seat{ID: 2, VenueID: 3, Row: "A", Number: 2}, Price: 12345},
+			{Seat: rowA(1), Price: 45000},
+			{Seat: rowA(2), Price: 12345},
 		},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -36,17 +36,6 @@ type lockRequest struct {
 	SeatIDs []int64 `json:"seat_ids" validate:"required,min=1,max=100,dive,gt=0"`
 }
 
-type lockedSeatDTO struct {
-	SeatID     int64       `json:"seat_id"`
-	SeatRow    string      `json:"seat_row"`
-	SeatNumber int32       `json:"seat_number"`
-	Price      moneyOutput `json:"price"`
-}
-
-func toLockedSeat(s domain.BookedSeat) lockedSeatDTO {
-	return lockedSeatDTO{SeatID: s.ID, SeatRow: s.Row, SeatNumber: s.Number, Price: moneyOutput(s.Price)}
-}
-
 func (h *Bookings) Lock(w http.ResponseWriter, r *http.Request) error {
 	var body lockRequest
 	userID, key, err := decodeKeyed(w, r, &body)
@@ -63,7 +52,7 @@ func toLockResponse(b domain.BookingDetails) envelope {
 	return envelope{
 		"message":      "Seats locked successfully",
 		"booking_id":   b.ID,
-		"locked_seats": mapSlice(b.Seats, toLockedSeat),
+		"locked_seats": mapSlice(b.Seats, toPricedSeat),
 		"expires_in":   int64(b.HoldLeft / time.Second),
 		"expires_at":   b.ExpiresAt.UTC(),
 		"amount":       moneyOutput(b.Amount),
@@ -109,7 +98,7 @@ func toConfirmResponse(b domain.BookingDetails) envelope {
 	return envelope{
 		"message":         "Booking confirmed successfully",
 		"booking_id":      b.ID,
-		"confirmed_seats": mapSlice(b.Seats, toLockedSeat),
+		"confirmed_seats": mapSlice(b.Seats, toPricedSeat),
 		"booking":         toBooking(b),
 	}
 }
@@ -122,7 +111,7 @@ func toCancelResponse(b domain.BookingDetails) envelope {
 	response := envelope{
 		"message":         "Booking cancelled successfully",
 		"booking_id":      b.ID,
-		"cancelled_seats": mapSlice(b.Seats, toLockedSeat),
+		"cancelled_seats": mapSlice(b.Seats, toPricedSeat),
 		"refund":          nil,
 		"booking":         toBooking(b),
 	}

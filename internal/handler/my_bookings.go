@@ -19,11 +19,6 @@ func NewMyBookings(bookings service.BookingReader) *MyBookings {
 	return &MyBookings{bookings: bookings}
 }
 
-type pricedSeatDTO struct {
-	seatDTO
-	Price moneyOutput `json:"price"`
-}
-
 type bookingDTO struct {
 	BookingID    int64                `json:"booking_id"`
 	UserID       int64                `json:"user_id"`
@@ -45,10 +40,8 @@ func toBooking(b domain.BookingDetails) bookingDTO {
 		BookingID: b.ID, UserID: b.UserID, ShowID: b.ShowID,
 		Status: b.Status, Amount: moneyOutput(b.Amount),
 		CreatedAt: b.CreatedAt.UTC(), ExpiresAt: b.ExpiresAt.UTC(),
-		Show: toShowDetails(b.Show),
-		Seats: mapSlice(b.Seats, func(s domain.BookedSeat) pricedSeatDTO {
-			return pricedSeatDTO{seatDTO: toSeat(s.Seat), Price: moneyOutput(s.Price)}
-		}),
+		Show:  toShowDetails(b.Show),
+		Seats: mapSlice(b.Seats, toPricedSeat),
 	}
 	if b.CancelReason != "" {
 		dto.CancelReason = &b.CancelReason

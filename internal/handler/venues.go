@@ -18,18 +18,44 @@ type updateVenueRequest struct {
 }
 
 type seatsRequest struct {
-	Seats []seatPlaceRequest `json:"seats" validate:"required,min=1,max=10000,dive"`
+	Seats []seatRequest `json:"seats" validate:"required,min=1,max=10000,dive"`
 }
 
 func (r seatsRequest) places() []domain.SeatPlace {
-	return mapSlice(r.Seats, func(s seatPlaceRequest) domain.SeatPlace {
-		return domain.SeatPlace{Row: string(s.SeatRow), Number: s.SeatNumber}
-	})
+	return mapSlice(r.specs(), func(s domain.SeatSpec) domain.SeatPlace { return s.SeatPlace })
 }
 
-type seatPlaceRequest struct {
-	SeatRow    labelInput `json:"seat_row" validate:"required,max=16"`
-	SeatNumber int32      `json:"seat_number" validate:"gt=0"`
+func (r seatsRequest) specs() []domain.SeatSpec { return mapSlice(r.Seats, seatRequest.spec) }
+
+// seatRequest is a seat as an admin names it.
+type seatRequest struct {
+	Section        labelInput  `json:"section" validate:"max=64"`
+	SeatRow        labelInput  `json:"seat_row" validate:"required,max=16"`
+	SeatNumber     int32       `json:"seat_number" validate:"gt=0"`
+	SeatLabel      labelInput  `json:"seat_label" validate:"max=16"`
+	Category       *lineInput  `json:"category" validate:"omitempty,min=1,max=64"`
+	X              *float64    `json:"x" validate:"omitempty,min=-1000000,max=1000000"`
+	Y              *float64    `json:"y" validate:"omitempty,min=-1000000,max=1000000"`
+	Accessible     bool        `json:"accessible"`
+	Companion      bool        `json:"companion"`
+	RestrictedView bool        `json:"restricted_view"`
+	SeatGUID       *labelInput `json:"seat_guid" validate:"omitempty,min=1,max=255"`
+}
+
+func (r seatRequest) spec() domain.SeatSpec {
+	spec := domain.SeatSpec{
+		SeatPlace: domain.SeatPlace{Section: string(r.Section), Row: string(r.SeatRow), Number: r.SeatNumber},
+		Label:     string(r.SeatLabel),
+		X:         r.X, Y: r.Y,
+		Accessible: r.Accessible, Companion: r.Companion, RestrictedView: r.RestrictedView,
+	}
+	if r.Category != nil {
+		spec.Category = string(*r.Category)
+	}
+	if r.SeatGUID != nil {
+		spec.GUID = string(*r.SeatGUID)
+	}
+	return spec
 }
 
 func (h *Catalog) CreateVenue(w http.ResponseWriter, r *http.Request) error {
@@ -81,7 +107,7 @@ func (h *Catalog) AddSeats(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	added, err := h.catalog.AddSeats(r.Context(), id, body.places())
+	added, err := h.catalog.AddSeats(r.Context(), id, body.specs())
 	return write(w, http.StatusCreated, envelope{"message": "Seats added successfully", "added_count": added}, err)
 }
 

@@ -28,7 +28,7 @@ const (
 		FOR UPDATE`
 
 	seatsOfBooking = `
-		SELECT seats.seat_id, seats.venue_id, seats.seat_row, seats.seat_number, booking_seats.price
+		SELECT ` + seatColumns + `, booking_seats.price
 		FROM booking_seats
 		JOIN seats ON seats.seat_id = booking_seats.seat_id
 		WHERE booking_seats.booking_id = $1`
@@ -64,7 +64,7 @@ func (s *Store) LoadBooking(ctx context.Context, userID, bookingID int64, attemp
 
 func scanBookedSeat(row pgx.CollectableRow) (domain.BookedSeat, error) {
 	var seat domain.BookedSeat
-	err := row.Scan(&seat.ID, &seat.VenueID, &seat.Row, &seat.Number, (*numeric)(&seat.Price))
+	err := row.Scan(append(seatTargets(&seat.Seat), (*numeric)(&seat.Price))...)
 	return seat, err
 }
 

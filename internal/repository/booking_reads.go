@@ -56,32 +56,38 @@ func (s *Store) UserBookings(ctx context.Context, userID int64, status *domain.B
 }
 
 // bookingDetails returns the bookings whose ids the query page selects, newest first.
-func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([]domain.BookingDetails, error) {
-	return list(ctx, s, scanBookingDetails, `
-		WITH page AS MATERIALIZED (`+page+`
-		), listed_shows AS MATERIALIZED (`+showDetails+`
+func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) (bookings []domain.BookingDetails, err error) {
+	err = s.run(ctx, func(ctx context.Context, q querier) error {
+		rows, err := q.Query(ctx, bookingsWithShows(page), args...)
+		if err != nil {
+			return err
+		}
+		bookings, err = pgx.CollectRows(rows, scanBookingDetails)
+		if err != nil || len(bookings) == 0 {
+			return err
+		}
+		return addSeats(ctx, q, bookings)
+	})
+	return bookings, err
+}
+
+func bookingsWithShows(page string) string {
+	return `
+		WITH page AS MATERIALIZED (` + page + `
+		), listed_shows AS MATERIALIZED (` + showDetails + `
 			WHERE shows.show_id IN (SELECT show_id FROM bookings WHERE booking_id IN (SELECT booking_id FROM page))
 		)
 		SELECT bookings.booking_id, bookings.user_id, bookings.show_id,
-		       CASE WHEN `+expiredHold+` THEN 'CANCELLED' ELSE bookings.status::text END,
-		       CASE WHEN `+expiredHold+` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
+		       CASE WHEN ` + expiredHold + ` THEN 'CANCELLED' ELSE bookings.status::text END,
+		       CASE WHEN ` + expiredHold + ` THEN 'expired' ELSE coalesce(bookings.cancel_reason, '') END,
 		       bookings.amount, bookings.created_at, bookings.expires_at,
 		       CASE WHEN bookings.status = 'PENDING' THEN greatest(bookings.expires_at - now(), '0'::interval) ELSE '0' END,
-		       seats.ids, seats.venue_ids, seats.seat_rows, seats.numbers, seats.prices,
 		       payment.payment_id, payment.transaction_id, payment.amount, payment.status, payment.paid_at,
-		       CASE WHEN payment.status = 'succeeded' AND `+expiredHold+` THEN bookings.expires_at
+		       CASE WHEN payment.status = 'succeeded' AND ` + expiredHold + ` THEN bookings.expires_at
 		            ELSE payment.refund_requested_at END,
 		       payment.refunded_at, listed_shows.*
 		FROM bookings
 		JOIN listed_shows ON listed_shows.show_id = bookings.show_id
-		CROSS JOIN LATERAL (
-			SELECT array_agg(seats.seat_id) AS ids, array_agg(seats.venue_id) AS venue_ids,
-			       array_agg(seats.seat_row) AS seat_rows, array_agg(seats.seat_number) AS numbers,
-			       array_agg(booking_seats.price) AS prices
-			FROM booking_seats
-			JOIN seats ON seats.seat_id = booking_seats.seat_id
-			WHERE booking_seats.booking_id = bookings.booking_id
-		) AS seats
 		LEFT JOIN LATERAL (
 			SELECT payments.*
 			FROM payments
@@ -90,7 +96,7 @@ func (s *Store) bookingDetails(ctx context.Context, page string, args ...any) ([
 			LIMIT 1
 		) AS payment ON true
 		WHERE bookings.booking_id IN (SELECT booking_id FROM page)
-		ORDER BY bookings.booking_id DESC`, args...)
+		ORDER BY bookings.booking_id DESC`
 }
 
 func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
@@ -101,15 +107,10 @@ func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
 		transactionID *string
 		amount        *numeric
 		status        *domain.PaymentStatus
-		ids, venueIDs []int64
-		seatRows      []string
-		numbers       []int32
-		prices        []numeric
 	)
 	targets := append([]any{
 		&b.ID, &b.UserID, &b.ShowID, &b.Status, &b.CancelReason,
 		(*numeric)(&b.Amount), &b.CreatedAt, &b.ExpiresAt, &b.HoldLeft,
-		&ids, &venueIDs, &seatRows, &numbers, &prices,
 		&paymentID, &transactionID, &amount, &status, &p.PaidAt, &p.RefundRequestedAt, &p.RefundedAt,
 	}, showDetailsTargets(&b.Show)...)
 	if err := row.Scan(targets...); err != nil {
@@ -122,13 +123,30 @@ func scanBookingDetails(row pgx.CollectableRow) (domain.BookingDetails, error) {
 		}
 		b.Payment = &p
 	}
-	b.Seats = make([]domain.BookedSeat, len(ids))
-	for i := range ids {
-		b.Seats[i] = domain.BookedSeat{
-			Seat:  domain.Seat{ID: ids[i], VenueID: venueIDs[i], Row: seatRows[i], Number: numbers[i]},
-			Price: domain.Money(prices[i]),
-		}
-	}
-	domain.SortSeats(b.Seats)
 	return b, nil
+}
+
+// addSeats reads the seats of bookings.
+func addSeats(ctx context.Context, q querier, bookings []domain.BookingDetails) error {
+	ids, byID := make([]int64, len(bookings)), map[int64]*domain.BookingDetails{}
+	for i := range bookings {
+		ids[i], byID[bookings[i].ID] = bookings[i].ID, &bookings[i]
+	}
+	rows, err := q.Query(ctx, `
+		SELECT booking_seats.booking_id, `+seatColumns+`, booking_seats.price
+		FROM booking_seats
+		JOIN seats ON seats.seat_id = booking_seats.seat_id
+		WHERE booking_seats.booking_id = ANY ($1::bigint[])
+		ORDER BY `+seatOrder, ids)
+	if err != nil {
+		return err
+	}
+	var bookingID int64
+	var seat domain.BookedSeat
+	targets := append(append([]any{&bookingID}, seatTargets(&seat.Seat)...), (*numeric)(&seat.Price))
+	_, err = pgx.ForEachRow(rows, targets, func() error {
+		byID[bookingID].Seats = append(byID[bookingID].Seats, seat)
+		return nil
+	})
+	return err
 }

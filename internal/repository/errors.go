@@ -54,6 +54,8 @@ func retryable(err error) bool {
 var constraintErrors = map[string]*domain.Error{
 	"users_email_key_key":     domain.ErrEmailTaken,
 	"seats_venue_fkey":        domain.ErrVenueNotFound,
+	"seats_label_key":         domain.ErrSeatConflict,
+	"seats_guid_key":          domain.ErrSeatConflict,
 	"show_seats_seat_fkey":    domain.ErrSeatsInUse,
 	"booking_seats_seat_fkey": domain.ErrSeatsInUse,
 	"shows_event_fkey":        domain.ErrEventNotFound,

@@ -58,7 +58,7 @@ const (
 
 	// LIMIT keeps the planner from reading all bookings, which looks cheap in a plan made while there were few.
 	seatsForHold = `
-		SELECT seats.seat_id, seats.venue_id, seats.seat_row, seats.seat_number, ` + seatPrice + `,
+		SELECT ` + seatColumns + `, ` + seatPrice + `,
 		       holder.booking_id, holder.user_id, holder.status, holder.expires_at, holder.seat_count
 		FROM show_seats
 		JOIN shows ON shows.show_id = show_seats.show_id
@@ -132,8 +132,8 @@ func scanSeatState(row pgx.CollectableRow) (domain.SeatState, error) {
 		expiresAt pgtype.Timestamptz
 		seatCount *int
 	)
-	err := row.Scan(&seat.ID, &seat.VenueID, &seat.Row, &seat.Number, (*numeric)(&seat.Price),
-		&bookingID, &userID, &status, &expiresAt, &seatCount)
+	err := row.Scan(append(seatTargets(&seat.Seat),
+		(*numeric)(&seat.Price), &bookingID, &userID, &status, &expiresAt, &seatCount)...)
 	if err != nil || bookingID == nil {
 		return seat, err
 	}

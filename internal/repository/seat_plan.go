@@ -2,10 +2,8 @@ package repository
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"evently/internal/domain"
 )
@@ -28,7 +26,7 @@ const (
 
 	// The CASE limits the join to locked seats: a sold-out hall would else cost one lookup per seat.
 	seatPlan = `
-		SELECT seats.seat_id, seats.venue_id, seat_row, seat_number,
+		SELECT ` + seatColumns + `,
 		       CASE WHEN seat.available THEN 'AVAILABLE' ELSE show_seats.status::text END,
 		       CASE WHEN seat.available THEN 0 ELSE show_seats.booking_id END,
 		       coalesce(bookings.expires_at - now(), '0')
@@ -44,7 +42,7 @@ const (
 			       OR (show_seats.status = 'LOCKED' AND bookings.booking_id IS NULL) AS available
 		) seat
 		WHERE shows.show_id = $1
-		ORDER BY length(seat_row), seat_row COLLATE "C", seat_number`
+		ORDER BY ` + seatOrder
 )
 
 func (s *Store) SeatsVersion(ctx context.Context, showID int64) (string, error) {
@@ -61,18 +59,14 @@ func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, sea
 		})
 		batch.Queue(seatPlan, showID).Query(func(rows pgx.Rows) error {
 			var seat domain.PlannedSeat
-			var seatRow, status []byte
-			var left time.Duration
-			into := []any{&seat.ID, &seat.VenueID, (*pgtype.DriverBytes)(&seatRow), &seat.Number, (*pgtype.DriverBytes)(&status), &seat.BookingID, &left}
+			into := append(seatTargets(&seat.Seat), &seat.Status, &seat.BookingID, &seat.HoldLeft)
 			_, err := pgx.ForEachRow(rows, into, func() error {
-				// Consecutive seats share their row and often their status, so share the strings.
-				if string(seatRow) != seat.Row {
-					seat.Row = string(seatRow)
+				// Maps are kept: seats side by side share their strings.
+				if n := len(seats); n > 0 {
+					share(&seat.Section, seats[n-1].Section)
+					share(&seat.Row, seats[n-1].Row)
+					share(&seat.Category, seats[n-1].Category)
 				}
-				if domain.SeatStatus(status) != seat.Status {
-					seat.Status = domain.SeatStatus(status)
-				}
-				seat.HoldLeft = left
 				seats = append(seats, seat)
 				return nil
 			})
@@ -84,4 +78,11 @@ func (s *Store) SeatPlan(ctx context.Context, showID int64) (version string, sea
 		return "", nil, err
 	}
 	return version, seats, nil
+}
+
+// share makes s the same string as before, if it is equal.
+func share(s *string, before string) {
+	if *s == before {
+		*s = before
+	}
 }

@@ -326,7 +326,7 @@ func TestCache_FiveHotArenasFitTheDefaultBound(t *testing.T) {
 func TestCache_OneMapTooManyDegradesGradually(t *testing.T) {
 	t.Parallel()
 	r, clock := newReader(100), testkit.NewClock(time.Now())
-	maps := seatmap.New(r, seatmap.Options{MaxAge: maxAge, MaxBytes: 110_000, Now: clock.Now}) // ten maps
+	maps := seatmap.New(r, seatmap.Options{MaxAge: maxAge, MaxBytes: 270_000, Now: clock.Now}) // ten maps
 	const rounds, shows = 100, 11
 	if n := reads(t, maps, r, shows, rounds); n <= shows || n > rounds*shows/2 {
 		t.Errorf("%d of %d requests read the plan", n, rounds*shows)

@@ -23,11 +23,36 @@ type block struct {
 }
 
 type seatJSON struct {
-	SeatID     int64             `json:"seat_id"`
-	VenueID    int64             `json:"venue_id"`
-	SeatRow    string            `json:"seat_row"`
-	SeatNumber int32             `json:"seat_number"`
-	Status     domain.SeatStatus `json:"status"`
+	SeatID         int64             `json:"seat_id"`
+	VenueID        int64             `json:"venue_id"`
+	Section        string            `json:"section"`
+	SeatRow        string            `json:"seat_row"`
+	SeatNumber     int32             `json:"seat_number"`
+	SeatLabel      string            `json:"seat_label"`
+	Category       *string           `json:"category"`
+	X              *float64          `json:"x"`
+	Y              *float64          `json:"y"`
+	Accessible     bool              `json:"accessible"`
+	Companion      bool              `json:"companion"`
+	RestrictedView bool              `json:"restricted_view"`
+	SeatGUID       *string           `json:"seat_guid"`
+	Status         domain.SeatStatus `json:"status"`
+}
+
+func toJSON(s *seat) seatJSON {
+	d := &s.Seat
+	j := seatJSON{
+		SeatID: d.ID, VenueID: d.VenueID, Section: d.Section, SeatRow: d.Row, SeatNumber: d.Number, SeatLabel: d.Label,
+		X: d.X, Y: d.Y, Accessible: d.Accessible, Companion: d.Companion, RestrictedView: d.RestrictedView,
+		Status: statuses[s.shown],
+	}
+	if d.Category != "" {
+		j.Category = &d.Category
+	}
+	if d.GUID != "" {
+		j.SeatGUID = &d.GUID
+	}
+	return j
 }
 
 var statuses = [...]domain.SeatStatus{
@@ -85,8 +110,7 @@ func (m *showMap) encode(at int) ([]byte, error) {
 	seats := m.blockOf(at)
 	items := make([]seatJSON, len(seats))
 	for i := range seats {
-		s := &seats[i]
-		items[i] = seatJSON{s.id, m.venueID, s.row, s.number, statuses[s.shown]}
+		items[i] = toJSON(&seats[i])
 	}
 	list, err := json.Marshal(items)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +45,9 @@ func newReader(seats int) *fakeReader {
 	r := &fakeReader{seats: make([]domain.PlannedSeat, seats)}
 	for i := range r.seats {
 		id := int64(seats - i) // ids need not be in the order of seats
-		r.seats[i].Seat = domain.Seat{ID: id, VenueID: 1, Row: fmt.Sprint("Row <", i/50, ">"), Number: int32(i + 1)}
+		r.seats[i].Seat = domain.Seat{ID: id, VenueID: 1, SeatSpec: domain.SeatSpec{
+			SeatPlace: domain.SeatPlace{Row: fmt.Sprint("Row <", i/50, ">"), Number: int32(i + 1)}, Label: strconv.Itoa(i + 1),
+		}}
 		r.seats[i].Status = domain.SeatAvailable
 	}
 	return r

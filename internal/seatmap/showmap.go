@@ -15,7 +15,7 @@ import (
 // Approximate sizes in memory: the state and twice the compressed form, once in blocks and once joined.
 const (
 	mapBytes  = 1024
-	seatBytes = 96
+	seatBytes = 256
 )
 
 type showMap struct {
@@ -27,7 +27,6 @@ type showMap struct {
 	checked    time.Time  // when the database was last asked; zero before
 	refreshing bool
 	version    string // of the seats as last read; "" if they must be read again
-	venueID    int64
 	seats      []seat
 	byID       []int32 // indexes of seats, by seat id
 	// pending are own changes that the last read may not have seen.
@@ -46,9 +45,7 @@ type pendingChange struct {
 
 // seat is a seat and who has it. A change is applied only if it comes later by booking, whose ids grow, or by phase.
 type seat struct {
-	id      int64
-	row     string
-	number  int32
+	domain.Seat
 	phase   phase
 	shown   phase // phaseFree, phaseHeld or phaseBooked, as in the encoded block
 	booking int64
@@ -138,8 +135,7 @@ func (m *showMap) load(version string, planned []domain.PlannedSeat, asked time.
 
 func (m *showMap) sameSeats(planned []domain.PlannedSeat) bool {
 	return len(planned) == len(m.seats) && !slices.ContainsFunc(m.byID, func(i int32) bool {
-		s, p := &m.seats[i], &planned[i]
-		return s.id != p.ID || s.row != p.Row || s.number != p.Number || m.venueID != p.VenueID
+		return !m.seats[i].Equal(planned[i].Seat)
 	})
 }
 
@@ -147,11 +143,10 @@ func (m *showMap) replaceSeats(planned []domain.PlannedSeat) {
 	m.seats, m.byID = make([]seat, len(planned)), make([]int32, len(planned))
 	m.blocks, m.rendered = nil, nil
 	for i := range planned {
-		m.venueID = planned[i].VenueID
-		m.seats[i] = seat{id: planned[i].ID, row: planned[i].Row, number: planned[i].Number}
+		m.seats[i] = seat{Seat: planned[i].Seat}
 		m.byID[i] = int32(i)
 	}
-	slices.SortFunc(m.byID, func(a, b int32) int { return cmp.Compare(m.seats[a].id, m.seats[b].id) })
+	slices.SortFunc(m.byID, func(a, b int32) int { return cmp.Compare(m.seats[a].ID, m.seats[b].ID) })
 }
 
 // change applies an own change, unless the next read will see it.
@@ -185,7 +180,7 @@ func (m *showMap) apply(p *pendingChange) {
 }
 
 func (m *showMap) find(id int64) *seat {
-	at, found := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return cmp.Compare(m.seats[i].id, id) })
+	at, found := slices.BinarySearchFunc(m.byID, id, func(i int32, id int64) int { return cmp.Compare(m.seats[i].ID, id) })
 	if !found {
 		return nil
 	}

@@ -131,6 +131,7 @@ func Routes(h Handlers, o Options) (*chi.Mux, error) {
 		r.Put(base+"/admin/venues/{venue_id}", do(h.Catalog.UpdateVenue))
 		r.Delete(base+"/admin/venues/{venue_id}", do(h.Catalog.DeleteVenue))
 		r.Post(base+"/admin/venues/{venue_id}/seats", do(h.Catalog.AddSeats))
+		r.Put(base+"/admin/venues/{venue_id}/seats", do(h.Catalog.UpdateSeats))
 		r.Delete(base+"/admin/venues/{venue_id}/seats", do(h.Catalog.DeleteSeats))
 		r.Post(base+"/admin/events", do(h.Catalog.CreateEvent))
 		r.Get(base+"/admin/events", do(h.Catalog.ListEvents))

@@ -59,11 +59,16 @@ func newWorld() *world {
 	w.store = &store{world: w, hold: domain.HoldState{
 		Now: now, NextBookingID: 99, Found: true, UserActive: true, ShowStart: now.Add(time.Hour),
 		Seats: []domain.SeatState{
-			{Seat: domain.Seat{ID: 1, Row: "A", Number: 1}, Price: 45000},
-			{Seat: domain.Seat{ID: 2, Row: "A", Number: 2}, Price: 45000},
+			{Seat: seat(1), Price: 45000},
+			{Seat: seat(2), Price: 45000},
 		},
 	}}
 	return w
+}
+
+// seat is a seat of row A.
+func seat(number int32) domain.Seat {
+	return domain.Seat{ID: int64(number), SeatSpec: domain.SeatSpec{SeatPlace: domain.SeatPlace{Row: "A", Number: number}}}
 }
 
 // paidHold is a hold of the buyer that can be confirmed.

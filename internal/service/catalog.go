@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"evently/internal/domain"
@@ -46,7 +47,11 @@ type CatalogStore interface {
 	Venue(ctx context.Context, id int64) (domain.Venue, error)
 	// VenueSeats returns the seats by row, A to Z before AA, and number.
 	VenueSeats(ctx context.Context, venueID int64) ([]domain.Seat, error)
-	InsertSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error)
+	InsertSeats(ctx context.Context, venueID int64, seats []domain.SeatSpec) (added int, err error)
+	// LockSeats returns the seats of the venue that have one of the ids or guids, and locks them until the transaction ends.
+	LockSeats(ctx context.Context, venueID int64, ids []int64, guids []string) ([]domain.Seat, error)
+	// UpdateSeats writes all of the seats but their places, or returns ErrSeatConflict.
+	UpdateSeats(ctx context.Context, seats []domain.Seat) error
 	DeleteSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (deleted, inUse []domain.Seat, err error)
 	InsertShow(ctx context.Context, show domain.Show) (domain.Show, error)
 	ShowVenue(ctx context.Context, id int64) (venueID int64, err error)
@@ -105,17 +110,74 @@ func (c *Catalog) Venue(ctx context.Context, id int64) (domain.Venue, []domain.S
 }
 
 // AddSeats adds the seats that the venue lacks, to the venue and to its shows that have not started, and returns
-// their number. It returns ErrVenueNotFound or ErrVenueFull.
-func (c *Catalog) AddSeats(ctx context.Context, venueID int64, places []domain.SeatPlace) (added int, err error) {
+// their number. It returns ErrVenueNotFound, ErrVenueFull or, if one has the label or guid of another, ErrSeatConflict.
+func (c *Catalog) AddSeats(ctx context.Context, venueID int64, seats []domain.SeatSpec) (added int, err error) {
 	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
 		if err := c.store.LockVenues(ctx, venueID); err != nil {
 			return err
 		}
-		added, err = c.store.InsertSeats(ctx, venueID, places)
+		added, err = c.store.InsertSeats(ctx, venueID, seats)
 		return err
 	})
 	c.maps.Reset() // also after an error: the outcome of a commit may be unknown
 	return added, err
+}
+
+// UpdateSeats changes seats and returns how many are different now. It returns ErrVenueNotFound, ErrSeatsNotFound if
+// the venue lacks one of them, or ErrSeatConflict, and then changes none.
+func (c *Catalog) UpdateSeats(ctx context.Context, venueID int64, edits []domain.SeatEdit) (changed int, err error) {
+	err = c.store.InLongTx(ctx, func(ctx context.Context) error {
+		if err := c.store.LockVenues(ctx, venueID); err != nil {
+			return err
+		}
+		seats, err := c.editSeats(ctx, venueID, edits)
+		changed = len(seats)
+		if err != nil || changed == 0 {
+			return err
+		}
+		return c.store.UpdateSeats(ctx, seats)
+	})
+	c.maps.Reset() // also after an error: the outcome of a commit may be unknown
+	return changed, err
+}
+
+// editSeats returns the seats that the edits make different.
+func (c *Catalog) editSeats(ctx context.Context, venueID int64, edits []domain.SeatEdit) ([]domain.Seat, error) {
+	var ids []int64
+	var guids []string
+	for _, edit := range edits {
+		if edit.ID != 0 {
+			ids = append(ids, edit.ID)
+		} else {
+			guids = append(guids, edit.GUID)
+		}
+	}
+	before, err := c.store.LockSeats(ctx, venueID, ids, guids)
+	if err != nil {
+		return nil, err
+	}
+	after := slices.Clone(before)
+	byID, byGUID := map[int64]*domain.Seat{}, map[string]*domain.Seat{}
+	for i := range after {
+		byID[after[i].ID], byGUID[before[i].GUID] = &after[i], &after[i]
+	}
+	for _, edit := range edits {
+		seat := byID[edit.ID]
+		if edit.ID == 0 {
+			seat = byGUID[edit.GUID]
+		}
+		if seat == nil {
+			return nil, domain.ErrSeatsNotFound
+		}
+		edit.Apply(&seat.SeatSpec)
+	}
+	var changed []domain.Seat
+	for i := range after {
+		if !after[i].Equal(before[i]) {
+			changed = append(changed, after[i])
+		}
+	}
+	return changed, nil
 }
 
 // DeleteSeats deletes those of the seats that the venue has and returns them. It returns ErrVenueNotFound,

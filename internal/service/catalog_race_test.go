@@ -126,7 +126,7 @@ func TestCatalog_DeleteSeatsRacesWithShows(t *testing.T) {
 		elsewhere := testkit.NewShow(t, f.pool, testkit.Show{EventID: event, Start: time.Now().Add(time.Duration(round+1) * 24 * time.Hour)})
 		errs := race(
 			func() error {
-				_, inUse, err := f.DeleteSeats(ctx, venue, places(5))
+				_, inUse, err := f.DeleteSeats(ctx, venue, placesOf(places(5)))
 				if errors.Is(err, domain.ErrSeatsInUse) && len(inUse) == 0 {
 					return errors.New("a conflict without seats")
 				}
@@ -361,4 +361,12 @@ func wantConsistent(t *testing.T, pool *pgxpool.Pool) {
 	if faults != 0 {
 		t.Fatalf("%d bookings lost their show, their seat or their refund", faults)
 	}
+}
+
+func placesOf(seats []domain.SeatSpec) []domain.SeatPlace {
+	all := make([]domain.SeatPlace, len(seats))
+	for i, seat := range seats {
+		all[i] = seat.SeatPlace
+	}
+	return all
 }

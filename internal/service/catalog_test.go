@@ -46,16 +46,20 @@ func setupCatalog(t *testing.T) catalogFixture {
 	return catalogFixture{Catalog: service.NewCatalog(store, maps, rooms, slog.New(slog.DiscardHandler)), pool: pool, store: store, rooms: rooms}
 }
 
+func spec(row string, number int32) domain.SeatSpec {
+	return domain.SeatSpec{SeatPlace: domain.SeatPlace{Row: row, Number: number}}
+}
+
 // places returns rows of 100 seats: A1 to A100, B1 and so on up to row ZZ.
-func places(rows int) []domain.SeatPlace {
-	var all []domain.SeatPlace
+func places(rows int) []domain.SeatSpec {
+	var all []domain.SeatSpec
 	for row := range rows {
 		name := string(rune('A' + row%26))
 		if row >= 26 {
 			name = string(rune('A'+row/26-1)) + name
 		}
 		for number := range int32(100) {
-			all = append(all, domain.SeatPlace{Row: name, Number: number + 1})
+			all = append(all, spec(name, number+1))
 		}
 	}
 	return all
@@ -171,7 +175,7 @@ func TestCatalog_LargeVenue(t *testing.T) {
 	venue, err := f.CreateVenue(ctx, "Arena", "1 Test Street")
 	wantErr(t, err, nil)
 	event := testkit.NewEvent(t, f.pool, "Event")
-	for _, half := range [][]domain.SeatPlace{places(200)[:10_000], places(200)[10_000:]} {
+	for _, half := range [][]domain.SeatSpec{places(200)[:10_000], places(200)[10_000:]} {
 		added, err := f.AddSeats(ctx, venue.ID, half)
 		wantErr(t, err, nil)
 		if added != 10_000 {
@@ -201,9 +205,9 @@ func TestAddSeats_VenueIsBounded(t *testing.T) {
 	testkit.Exec(t, f.pool, `
 		INSERT INTO seats (venue_id, seat_row, seat_number)
 		SELECT $1, 'A', n FROM generate_series(1, 199999) n`, venue)
-	_, err := f.AddSeats(t.Context(), venue, []domain.SeatPlace{{Row: "B", Number: 1}, {Row: "B", Number: 2}})
+	_, err := f.AddSeats(t.Context(), venue, []domain.SeatSpec{spec("B", 1), spec("B", 2)})
 	wantErr(t, err, domain.ErrVenueFull)
-	added, err := f.AddSeats(t.Context(), venue, []domain.SeatPlace{{Row: "B", Number: 1}})
+	added, err := f.AddSeats(t.Context(), venue, []domain.SeatSpec{spec("B", 1)})
 	wantErr(t, err, nil)
 	if added != 1 {
 		t.Errorf("added %d seats, want 1", added)
@@ -266,7 +270,7 @@ func TestAddSeats_ReachShowsToCome(t *testing.T) {
 	newBooking(t, f.pool, hidden, aBooking{status: domain.BookingCancelled, paid: true})
 	wantErr(t, f.DeleteShow(ctx, hidden), nil)
 
-	added, err := f.AddSeats(ctx, venue, []domain.SeatPlace{{Row: "A", Number: 5}, {Row: "A", Number: 6}, {Row: "A", Number: 6}})
+	added, err := f.AddSeats(ctx, venue, []domain.SeatSpec{spec("A", 5), spec("A", 6), spec("A", 6)})
 	wantErr(t, err, nil)
 	if added != 1 {
 		t.Fatalf("added %d seats, want 1", added)
