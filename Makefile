@@ -51,7 +51,7 @@ test-long: ## Test what takes longer: in a browser, under faults, the image, the
 .PHONY: test-compat
 test-compat: ## Test behind nginx and PgBouncer, on a Redis Cluster and with TLS to both stores
 	@.ci/ensure-compat
-	PATH="$$PATH:/usr/sbin" go test -count=1 -tags compat -run '^(TestBehindPgBouncerInTransactionMode|TestOnARedisCluster|TestTLSToBothStores|TestNginx_.*)$$' ./internal/app
+	@PATH="$$PATH:/usr/sbin" .ci/test -count=1 -tags compat -run '^(TestBehindPgBouncerInTransactionMode|TestOnARedisCluster|TestTLSToBothStores|TestNginx_.*)$$' ./internal/app
 
 DURATION ?= 60s
 SEED     ?= 0
@@ -79,7 +79,7 @@ fuzz: ## Fuzz each target for FUZZTIME=30s
 browser: ## Test the documentation page in a browser; screenshots go to artifacts/
 	@.ci/ensure-cc
 	@.ci/ensure-chromium
-	CGO_ENABLED=1 go test $(RACE) -count=1 -timeout 3m -tags long -run Browser $(TEST_FLAGS) ./internal/app
+	@.ci/test $(RACE) -count=1 -timeout 3m -tags long -run Browser $(TEST_FLAGS) ./internal/app
 
 BENCH_FLAGS ?= -report docs/benchmarks.md
 

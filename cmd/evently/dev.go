@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 
@@ -28,7 +30,10 @@ const (
 )
 
 // localOrigins are those of pages that a developer serves from this machine.
-var localOrigins = config.Origins{"http://localhost", "http://localhost:*", "http://127.0.0.1:*", "https://localhost:*"}
+var localOrigins = config.Origins{
+	"http://localhost", "http://localhost:*", "https://localhost", "https://localhost:*",
+	"http://127.0.0.1", "http://127.0.0.1:*", "http://[::1]", "http://[::1]:*",
+}
 
 // devStackDir is the data directory of the private stores.
 const devStackDir = ".devstack"
@@ -80,7 +85,7 @@ func newDevCommand() *cobra.Command {
 func printDevEnv(out io.Writer) error {
 	stack, err := devstack.Running(devStackDir)
 	if errors.Is(err, devstack.ErrNotRunning) {
-		return errors.New("`evently dev` does not run in this folder: start it in another terminal")
+		return errors.New("`evently dev` has no stores of its own that run in this folder: start it in another terminal, or wait until it is ready")
 	}
 	if err != nil {
 		return err
@@ -91,6 +96,10 @@ func printDevEnv(out io.Writer) error {
 }
 
 func cleanDev(cmd *cobra.Command) error {
+	if _, err := os.Lstat(devStackDir); errors.Is(err, fs.ErrNotExist) {
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), "There is no data of `evently dev` in this folder.")
+		return err
+	}
 	err := devstack.Remove(cmd.Context(), devStackDir, slog.New(slog.DiscardHandler))
 	if errors.Is(err, devstack.ErrInUse) {
 		return errors.New("`evently dev` runs in this folder: stop it first")
@@ -121,6 +130,9 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 		Install:     true,
 		Log:         log,
 	})
+	if errors.Is(err, devstack.ErrInUse) {
+		err = errors.New("another `evently dev` runs in this folder: stop it, or start this one in another folder")
+	}
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -128,6 +140,9 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 
 	ownDatabase := cfg.Database.URL == ""
 	cfg.Database.URL, cfg.Redis.URL = config.URL(stack.DatabaseURL), config.URL(stack.RedisURL)
+	if !ownDatabase {
+		log.InfoContext(ctx, "DATABASE_URL is set: that database is used")
+	}
 	if ownDatabase {
 		cfg.Database.MigrateURL = "" // belongs to another database
 	}
@@ -151,14 +166,14 @@ func dev(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Write
 	if err != nil {
 		return errors.Join(fmt.Errorf("load the demo data: %w", err), a.Close(ctx))
 	}
-	if err := printWelcome(out, a.Addr(), a.MetricsAddr(), cfg, loaded); err != nil {
+	if err := printWelcome(out, a.Addr(), a.MetricsAddr(), cfg, loaded, ownDatabase); err != nil {
 		return errors.Join(err, a.Close(ctx))
 	}
 	return a.Run(ctx)
 }
 
 // printWelcome prints the addresses, the accounts and the first commands.
-func printWelcome(out io.Writer, addr, metrics net.Addr, cfg *config.Config, loaded service.DemoLoaded) error {
+func printWelcome(out io.Writer, addr, metrics net.Addr, cfg *config.Config, loaded service.DemoLoaded, ownDatabase bool) error {
 	at, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
 		return err
@@ -187,8 +202,7 @@ Evently is ready.
   Metrics  http://%[6]s/metrics
   Admin    %[2]s
   User     %[3]s
-  Stores   eval "$(bin/evently dev --env)" sets DATABASE_URL and REDIS_URL for commands such as bin/evently audit
-
+%[8]s
 Paste this into another terminal:
 
   curl -s %[1]s/api/v1/shows
@@ -198,8 +212,16 @@ Paste this into another terminal:
 
 Ctrl-C stops everything.
 
-`, base, admin, user, service.DemoEmail, service.DemoPassword, metrics, alsoAt(at))
+`, base, admin, user, service.DemoEmail, service.DemoPassword, metrics, alsoAt(at), storesLine(ownDatabase))
 	return err
+}
+
+// storesLine tells how other commands get at the stores.
+func storesLine(own bool) string {
+	if !own {
+		return ""
+	}
+	return fmt.Sprintf("  Stores   eval \"$(%[1]s dev --env)\" in a terminal of its own, and then `%[1]s audit` and the like\n", os.Args[0])
 }
 
 // alsoAt lists the API's addresses for other devices, when it listens on all of this machine's.

@@ -57,7 +57,7 @@ func TestRun_ExitCodes(t *testing.T) {
 		{nil, exitFailure, "DATABASE_URL: is required"},
 		{nil, exitFailure, "evently dev"},
 		{nil, exitFailure, "evently help config"},
-		{[]string{"dev", "--env"}, exitFailure, "`evently dev` does not run in this folder"},
+		{[]string{"dev", "--env"}, exitFailure, "`evently dev` has no stores of its own"},
 		{[]string{"dev", "--env", "--clean"}, exitFailure, "none of the others can be"},
 		{[]string{"dev", "--clean"}, exitOK, ""},
 		{[]string{"migrate", "up"}, exitFailure, "DATABASE_URL: is required"},

@@ -9,7 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"evently/internal/config"
@@ -88,11 +87,7 @@ func withMigrations(cmd *cobra.Command, do func(ctx context.Context, databaseURL
 	if err != nil {
 		return err
 	}
-	err = do(cmd.Context(), cfg.Database.ForMigrations(), log)
-	if unreachable := new(pgconn.ConnectError); errors.As(err, &unreachable) {
-		return fmt.Errorf("the database cannot be reached: is it running, and is DATABASE_URL right?\n%w", unreachable)
-	}
-	return err
+	return do(cmd.Context(), cfg.Database.ForMigrations(), log)
 }
 
 func newMigrateStatusCommand() *cobra.Command {

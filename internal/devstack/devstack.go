@@ -126,6 +126,10 @@ func (s *Stack) start(ctx context.Context) error {
 	if err := stopOrphans(ctx, st, o.Log); err != nil {
 		return err
 	}
+	st.DatabaseURL, st.RedisURL = "", "" // until they serve
+	if err := st.save(); err != nil {
+		return err
+	}
 	bins, err := s.findPrograms(ctx)
 	if err != nil {
 		return err

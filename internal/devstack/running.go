@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 )
 
@@ -27,18 +28,24 @@ func Running(dir string) (*Stack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("devstack: %w", err)
 	}
+	if st.DatabaseURL == "" {
+		return nil, fmt.Errorf("devstack: %s: %w: it is starting", dir, ErrNotRunning)
+	}
 	return &Stack{DatabaseURL: st.DatabaseURL, RedisURL: st.RedisURL, Secret: st.Secret}, nil
 }
 
 // Remove deletes the folder of a stack with its data, wherever it lies, and ends what a crashed run left running.
 // It returns ErrInUse while the stack runs, and nil when there is none.
 func Remove(ctx context.Context, dir string, log *slog.Logger) error {
-	dir, err := resolve(dir)
+	target, err := resolve(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = remove(ctx, dir, lockFile, log)
+		err = remove(ctx, target, lockFile, log)
+	}
+	if err == nil {
+		err = os.RemoveAll(dir) // a symbolic link
 	}
 	if errors.Is(err, errLocked) {
 		err = ErrInUse

@@ -45,16 +45,18 @@ func setIfGiven[T any](field, value *T) {
 // CheckTimes returns ErrEndNotAfterStart, ErrShowTooLong or ErrStartInThePast if s may not get its times at now. Before,
 // it was old, or the zero Show. Times that stay are not checked: a show that has begun may get another price.
 func (s Show) CheckTimes(old Show, now time.Time) error {
-	startStays := s.StartTime.Equal(old.StartTime)
+	// Clients in JavaScript send milliseconds back.
+	same := func(a, b time.Time) bool { return a.Truncate(time.Millisecond).Equal(b.Truncate(time.Millisecond)) }
+	startStays := same(s.StartTime, old.StartTime)
 	switch {
-	case startStays && s.EndTime.Equal(old.EndTime):
+	case startStays && same(s.EndTime, old.EndTime):
 		return nil
+	case !startStays && s.StartTime.Before(now):
+		return ErrStartInThePast
 	case !s.EndTime.After(s.StartTime):
 		return ErrEndNotAfterStart
 	case s.EndTime.Sub(s.StartTime) > maxShowLength:
 		return ErrShowTooLong
-	case !startStays && s.StartTime.Before(now):
-		return ErrStartInThePast
 	}
 	return nil
 }

@@ -374,7 +374,7 @@ func TestShowAdmin_TimesThatAreAMistake(t *testing.T) {
 	id := a.id(a.call("POST", "/shows", create(at(day), at(8*day)), 201), "show", "show_id")
 
 	path := fmt.Sprintf("/shows/%d", id)
-	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`"}`, 400, "validation_failed")["details"], long)
+	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`"}`, 400, "validation_failed")["details"], past)
 	diff(t, a.wantError("PUT", path, `{"start_time":"`+at(-time.Hour)+`","end_time":"`+at(time.Hour)+`"}`, 400, "validation_failed")["details"], past)
 	diff(t, a.wantError("PUT", path, `{"end_time":"`+at(9*day)+`"}`, 400, "validation_failed")["details"], long)
 

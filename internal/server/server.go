@@ -25,7 +25,7 @@ type Server struct {
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s is %w: end the program that listens there, or choose another port", address, syscall.EADDRINUSE)
+		return nil, fmt.Errorf("%s is in use: end the program that listens there, or set another PORT, LISTEN_ADDR or METRICS_ADDR", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
