@@ -3,14 +3,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -55,18 +53,5 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	default:
 		_, _ = fmt.Fprintln(errOut, "evently:", inWords(err))
 		return exitFailure
-	}
-}
-
-// inWords puts the advice in front of an error of the database's driver.
-func inWords(err error) error {
-	var refused *pgconn.PgError
-	switch unreachable := new(pgconn.ConnectError); {
-	case !errors.As(err, &unreachable):
-		return err
-	case errors.As(err, &refused):
-		return fmt.Errorf("the database refuses the connection: is DATABASE_URL right?\n%w", err)
-	default:
-		return fmt.Errorf("the database cannot be reached: is it running, and is DATABASE_URL right?\n%w", err)
 	}
 }
