@@ -450,7 +450,8 @@ func TestIDsInPathsNameTheirObject(t *testing.T) {
 			}
 			name := named.FindStringSubmatch(segment)
 			// The waiting room is a show's.
-			if name == nil || segments[i-1] != name[1]+"s" && !(strings.HasPrefix(segments[i-1], "waiting-room") && name[1] == "show") {
+			roomOfShow := name != nil && name[1] == "show" && strings.HasPrefix(segments[i-1], "waiting-room")
+			if name == nil || segments[i-1] != name[1]+"s" && !roomOfShow {
 				t.Errorf("%s: %s", path, segment)
 			}
 		}
