@@ -74,7 +74,7 @@ func userOf(token string) int64 {
 	return id
 }
 
-// Extend makes the locks that carry the token expire after ttl. Locks that are gone are set again.
+// Extend makes the locks that carry the token expire after ttl. Locks that are gone stay so.
 func (l *Locks) Extend(ctx context.Context, lock domain.SeatLock, ttl time.Duration) error {
 	err := extendScript.Run(ctx, l.client, keys(lock), lock.Token, ttl.Milliseconds()).Err()
 	if err != nil && !errors.Is(err, redis.Nil) {

@@ -128,7 +128,7 @@ local function count(name, n)
 end
 
 -- Returns 1 for the one caller in an interval that is to schedule a tick: if none is known, or the expected
--- one is more than half an interval late.
+-- one is more than one and a half intervals late.
 local function arm()
   local due = tonumber(redis.call('HGET', room, 'due') or 0)
   if now < due + interval + interval / 2 and due <= now + 2 * interval then return 0 end
