@@ -80,20 +80,14 @@ type SeatEdit struct {
 
 // Apply changes seat.
 func (e SeatEdit) Apply(seat *SeatSpec) {
-	set(&seat.Label, e.Label)
-	set(&seat.Category, e.Category)
-	set(&seat.GUID, e.NewGUID)
-	set(&seat.X, e.X)
-	set(&seat.Y, e.Y)
-	set(&seat.Accessible, e.Accessible)
-	set(&seat.Companion, e.Companion)
-	set(&seat.RestrictedView, e.RestrictedView)
-}
-
-func set[T any](field, value *T) {
-	if value != nil {
-		*field = *value
-	}
+	setIfGiven(&seat.Label, e.Label)
+	setIfGiven(&seat.Category, e.Category)
+	setIfGiven(&seat.GUID, e.NewGUID)
+	setIfGiven(&seat.X, e.X)
+	setIfGiven(&seat.Y, e.Y)
+	setIfGiven(&seat.Accessible, e.Accessible)
+	setIfGiven(&seat.Companion, e.Companion)
+	setIfGiven(&seat.RestrictedView, e.RestrictedView)
 }
 
 // SeatPlace is where a seat stands in its venue, and unique there.
