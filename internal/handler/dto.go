@@ -7,6 +7,7 @@ import (
 
 	"evently/internal/domain"
 	"evently/internal/respond"
+	"evently/internal/seatmap"
 )
 
 // moneyOutput is encoded as a JSON number with at most two decimals.
@@ -47,45 +48,13 @@ func toVenue(v domain.Venue) venueDTO {
 	return venueDTO{VenueID: v.ID, VenueName: v.Name, Address: v.Address, CreatedAt: v.CreatedAt.UTC()}
 }
 
-type seatDTO struct {
-	SeatID         int64    `json:"seat_id"`
-	VenueID        int64    `json:"venue_id"`
-	Section        string   `json:"section"`
-	SeatRow        string   `json:"seat_row"`
-	SeatNumber     int32    `json:"seat_number"`
-	SeatLabel      string   `json:"seat_label"`
-	Category       *string  `json:"category"`
-	X              *float64 `json:"x"`
-	Y              *float64 `json:"y"`
-	Accessible     bool     `json:"accessible"`
-	Companion      bool     `json:"companion"`
-	RestrictedView bool     `json:"restricted_view"`
-	SeatGUID       *string  `json:"seat_guid"`
-}
-
-func toSeat(s domain.Seat) seatDTO {
-	return seatDTO{
-		SeatID: s.ID, VenueID: s.VenueID, Section: s.Section, SeatRow: s.Row, SeatNumber: s.Number, SeatLabel: s.Label,
-		Category: orNull(s.Category), X: s.X, Y: s.Y,
-		Accessible: s.Accessible, Companion: s.Companion, RestrictedView: s.RestrictedView, SeatGUID: orNull(s.GUID),
-	}
-}
-
-// orNull is nil, which is encoded as null, for "".
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
 type pricedSeatDTO struct {
-	seatDTO
+	seatmap.Seat
 	Price moneyOutput `json:"price"`
 }
 
 func toPricedSeat(s domain.BookedSeat) pricedSeatDTO {
-	return pricedSeatDTO{seatDTO: toSeat(s.Seat), Price: moneyOutput(s.Price)}
+	return pricedSeatDTO{Seat: seatmap.ToSeat(s.Seat), Price: moneyOutput(s.Price)}
 }
 
 type eventDTO struct {

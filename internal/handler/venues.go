@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"evently/internal/domain"
+	"evently/internal/seatmap"
 )
 
 type createVenueRequest struct {
@@ -80,7 +81,7 @@ func (h *Catalog) Venue(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	venue, seats, err := h.catalog.Venue(r.Context(), id)
-	return write(w, http.StatusOK, envelope{"venue": toVenue(venue), "seats": mapSlice(seats, toSeat)}, err)
+	return write(w, http.StatusOK, envelope{"venue": toVenue(venue), "seats": mapSlice(seats, seatmap.ToSeat)}, err)
 }
 
 func (h *Catalog) UpdateVenue(w http.ResponseWriter, r *http.Request) error {
@@ -119,11 +120,11 @@ func (h *Catalog) DeleteSeats(w http.ResponseWriter, r *http.Request) error {
 	}
 	deleted, inUse, err := h.catalog.DeleteSeats(r.Context(), id, body.places())
 	if errors.Is(err, domain.ErrSeatsInUse) {
-		return domain.ErrSeatsInUse.WithCause(err).With("conflicting_seats", mapSlice(inUse, toSeat))
+		return domain.ErrSeatsInUse.WithCause(err).With("conflicting_seats", mapSlice(inUse, seatmap.ToSeat))
 	}
 	return write(w, http.StatusOK, envelope{
 		"message":       "Seats deleted successfully",
 		"deleted_count": len(deleted),
-		"deleted_seats": mapSlice(deleted, toSeat),
+		"deleted_seats": mapSlice(deleted, seatmap.ToSeat),
 	}, err)
 }

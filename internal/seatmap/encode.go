@@ -22,37 +22,9 @@ type block struct {
 	crc      uint32 // what the plain form adds to the CRC-32 of what comes before it
 }
 
-type seatJSON struct {
-	SeatID         int64             `json:"seat_id"`
-	VenueID        int64             `json:"venue_id"`
-	Section        string            `json:"section"`
-	SeatRow        string            `json:"seat_row"`
-	SeatNumber     int32             `json:"seat_number"`
-	SeatLabel      string            `json:"seat_label"`
-	Category       *string           `json:"category"`
-	X              *float64          `json:"x"`
-	Y              *float64          `json:"y"`
-	Accessible     bool              `json:"accessible"`
-	Companion      bool              `json:"companion"`
-	RestrictedView bool              `json:"restricted_view"`
-	SeatGUID       *string           `json:"seat_guid"`
-	Status         domain.SeatStatus `json:"status"`
-}
-
-func toJSON(s *seat) seatJSON {
-	d := &s.Seat
-	j := seatJSON{
-		SeatID: d.ID, VenueID: d.VenueID, Section: d.Section, SeatRow: d.Row, SeatNumber: d.Number, SeatLabel: d.Label,
-		X: d.X, Y: d.Y, Accessible: d.Accessible, Companion: d.Companion, RestrictedView: d.RestrictedView,
-		Status: statuses[s.shown],
-	}
-	if d.Category != "" {
-		j.Category = &d.Category
-	}
-	if d.GUID != "" {
-		j.SeatGUID = &d.GUID
-	}
-	return j
+type seatWithStatus struct {
+	Seat
+	Status domain.SeatStatus `json:"status"`
 }
 
 var statuses = [...]domain.SeatStatus{
@@ -108,9 +80,9 @@ func (m *showMap) show(seats []seat, now time.Time) (changed bool) {
 // encode returns the JSON of a block. The first one opens the document and the last one closes it.
 func (m *showMap) encode(at int) ([]byte, error) {
 	seats := m.blockOf(at)
-	items := make([]seatJSON, len(seats))
+	items := make([]seatWithStatus, len(seats))
 	for i := range seats {
-		items[i] = toJSON(&seats[i])
+		items[i] = seatWithStatus{ToSeat(seats[i].Seat), statuses[seats[i].shown]}
 	}
 	list, err := json.Marshal(items)
 	if err != nil {
