@@ -29,8 +29,14 @@ func newValidation() *validator.Validate {
 			panic(err) // a malformed tag name above
 		}
 	}
+	v.RegisterAlias("position", fmt.Sprintf("min=-%d,max=%[1]d", maxPosition))
+	v.RegisterCustomTypeFunc(func(f reflect.Value) any { return f.FieldByName("Value").Interface() },
+		nullable[lineInput]{}, nullable[labelInput]{}, nullable[float64]{})
 	return v
 }
+
+// maxPosition bounds the coordinates of a seat.
+const maxPosition = 1_000_000
 
 const maxDetails = 20 // of one response
 
@@ -69,6 +75,8 @@ func message(fault validator.FieldError) string {
 		return fmt.Sprintf("must have at most %s%s", fault.Param(), unit)
 	case "gt":
 		return "must be greater than " + fault.Param()
+	case "position":
+		return fmt.Sprintf("must be from -%d to %[1]d", maxPosition)
 	case "email":
 		return "must be an email address"
 	case "oneof":

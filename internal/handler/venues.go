@@ -35,8 +35,8 @@ type seatRequest struct {
 	SeatNumber     int32       `json:"seat_number" validate:"gt=0"`
 	SeatLabel      labelInput  `json:"seat_label" validate:"max=16"`
 	Category       *lineInput  `json:"category" validate:"omitempty,min=1,max=64"`
-	X              *float64    `json:"x" validate:"omitempty,min=-1000000,max=1000000"`
-	Y              *float64    `json:"y" validate:"omitempty,min=-1000000,max=1000000"`
+	X              *float64    `json:"x" validate:"omitempty,position"`
+	Y              *float64    `json:"y" validate:"omitempty,position"`
 	Accessible     bool        `json:"accessible"`
 	Companion      bool        `json:"companion"`
 	RestrictedView bool        `json:"restricted_view"`
