@@ -213,7 +213,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	}
 }
 
-// errorSchemas gives the schemas that an error of this answer may have. Where there are several, code tells which.
+// errorSchemas returns the schemas that an error of this response may have. Where there are several, code says which.
 func errorSchemas(t *testing.T, where string, response *openapi3.Response) openapi3.SchemaRefs {
 	t.Helper()
 	media := response.Content.Get("application/json")
@@ -238,7 +238,7 @@ func errorSchemas(t *testing.T, where string, response *openapi3.Response) opena
 	return one
 }
 
-// errorCodes gives the status of each code.
+// errorCodes returns the status of each code.
 func errorCodes(t *testing.T, doc *openapi3.T) map[string]int {
 	t.Helper()
 	statusOf := map[string]int{}
@@ -278,7 +278,7 @@ func errorCodes(t *testing.T, doc *openapi3.T) map[string]int {
 	return statusOf
 }
 
-// checkErrorSchema checks a schema of an error, and gives its code.
+// checkErrorSchema checks a schema of an error, and returns its code.
 func checkErrorSchema(t *testing.T, where string, schema *openapi3.SchemaRef) string {
 	t.Helper()
 	for _, name := range []string{"message", "code", "request_id", "details"} {

@@ -216,7 +216,7 @@ Ctrl-C stops everything.
 	return err
 }
 
-// storesLine tells how other commands get at the stores.
+// storesLine says how other commands get at the stores.
 func storesLine(own bool) string {
 	if !own {
 		return ""

@@ -22,7 +22,7 @@ const (
 	databaseWait  = 10 * time.Second
 	databaseRetry = 250 * time.Millisecond
 
-	// protocolViolation is what PgBouncer answers to settings at connecting that it does not know.
+	// protocolViolation is the SQLSTATE of PgBouncer for settings at connecting that it does not know.
 	protocolViolation = "08P01"
 )
 

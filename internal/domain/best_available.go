@@ -108,7 +108,7 @@ func follows(a, b *placedSeat) bool {
 	return a.Section == b.Section && a.Row == b.Row && b.Number == a.Number+1
 }
 
-// beside tells what is so many places from a seat, if no number is missing on the way.
+// beside returns what is so many places from a seat, if no number is missing on the way.
 func beside(seats []placedSeat, from, offset int) neighbour {
 	step := offset / max(offset, -offset)
 	for at := from; at != from+offset; at += step {
@@ -214,7 +214,7 @@ func (r *freeRun) orphans(begin, size int) int {
 	return count
 }
 
-// at tells what is at an index of the run, up to two places outside of it.
+// at returns what is at an index of the run, up to two places outside of it.
 func (r *freeRun) at(i int) neighbour {
 	switch {
 	case i < 0:

@@ -43,7 +43,7 @@ func choosePieces(runs []freeRun, want BestAvailable) []int64 {
 	if want.Accessible {
 		most++ // the piece with the accessible seat may have to come on top
 	}
-	candidates := candidateBlocks(runs, want.Quantity, most)
+	candidates := candidateBlocks(runs, want, most)
 	table := make([]*pieces, (most+1)*(want.Quantity+1)*2)
 	slot := func(count, seats int, accessible bool) **pieces {
 		at := (count*(want.Quantity+1) + seats) * 2
@@ -111,10 +111,14 @@ func fewestPieces(runs []freeRun, quantity int) int {
 
 // candidateBlocks returns, by run, the blocks that the best choice of at most so many pieces can have: of each size, the
 // best block of a run, of the best runs. Others have a better one in a run that no other piece uses.
-func candidateBlocks(runs []freeRun, quantity, pieces int) [][]block {
+func candidateBlocks(runs []freeRun, want BestAvailable, pieces int) [][]block {
+	kinds := []bool{false}
+	if want.Accessible {
+		kinds = append(kinds, true)
+	}
 	byRun := map[int][]block{}
-	for size := 1; size < quantity; size++ {
-		for _, accessible := range []bool{false, true} {
+	for size := 1; size < want.Quantity; size++ {
+		for _, accessible := range kinds {
 			var ofSize []block
 			for i := range runs {
 				if b, ok := bestBlock(runs[i:i+1], BestAvailable{Quantity: size, Accessible: accessible}); ok {
